@@ -1,0 +1,41 @@
+use axum::{
+    Router,
+    handler::Handler,
+    middleware,
+    routing::{get, post},
+};
+
+use crate::{
+    applied_actions, configuration, correlation, demonstration, documents,
+    error::RequestError,
+    faults, health,
+    site::{self, Site},
+    state::AppState,
+    sync,
+};
+
+/// Everything that the server answers. The last layer is the outermost: faults are correlated and logged as well.
+pub(crate) fn router(state: AppState, site: Option<Site>, with_faults: bool) -> Router {
+    let mut router = Router::new()
+        .route("/api/health", get(health::health))
+        .route("/api/config/error-handling", get(configuration::error_handling))
+        .route(steadfast::wire::QUEUE_ACTIONS_PATH, post(sync::queue_actions))
+        .route("/api/sync/status/{userId}", get(sync::status))
+        .route("/api/documents", get(documents::documents))
+        .route("/api/applied-actions", get(applied_actions::applied_actions))
+        .route("/api/demo/errors", get(demonstration::catalogue))
+        .route("/api/demo/errors/{format}/{case}", get(demonstration::error));
+    if with_faults {
+        let switch = get(faults::show).put(faults::set).delete(faults::clear);
+        router = router.route(faults::PATH, switch);
+    }
+    router = match site {
+        Some(site) => router.fallback_service(site::serve.with_state(site)),
+        None => router.fallback(async || RequestError::NotFound),
+    };
+    router = router.method_not_allowed_fallback(async || RequestError::MethodNotAllowed { allow: None });
+    if with_faults {
+        router = router.layer(middleware::from_fn_with_state(state.clone(), faults::inject));
+    }
+    router.layer(middleware::from_fn_with_state(state.clone(), correlation::correlate)).with_state(state)
+}

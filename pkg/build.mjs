@@ -1,0 +1,70 @@
+// Builds the npm package: wasm-opt, embed, bundle. `wasm/` is what wasm-pack made; `dist/` is what is published.
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { deflateRawSync } from "node:zlib";
+import { build } from "esbuild";
+
+const here = import.meta.dirname;
+const require = createRequire(import.meta.url);
+const at = (...parts) => join(here, ...parts);
+const run = (script, ...parameters) => execFileSync(process.execPath, [script, ...parameters], { stdio: "inherit", cwd: here });
+
+rmSync(at("dist"), { recursive: true, force: true });
+mkdirSync(at("dist"));
+
+const optimised = at("dist", "steadfast.wasm");
+const wasmOpt = join(dirname(require.resolve("binaryen/package.json")), "bin", "wasm-opt");
+run(
+  wasmOpt,
+  // What the Rust compiler assumes of a browser by default.
+  ...["--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals"],
+  ...["--enable-reference-types", "--enable-multivalue", "-Oz", "--strip-debug", "--strip-producers", "--strip-target-features"],
+  ...[at("wasm", "steadfast_bg.wasm"), "-o", optimised],
+);
+
+// Deflated before it is made text: the text then costs no more on the wire than the bytes.
+const deflated = deflateRawSync(readFileSync(optimised), { level: 9 }).toString("base64");
+writeFileSync(
+  at("src", "embedded.ts"),
+  `// Made by build.mjs.
+const deflated = "${deflated}";
+
+/** @internal */
+export async function embeddedWasm(): Promise<ArrayBuffer> {
+  const bytes = Uint8Array.from(atob(deflated), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return new Response(stream).arrayBuffer();
+}
+`,
+);
+
+await build({
+  absWorkingDir: here,
+  entryPoints: ["src/index.ts", "src/slim.ts"],
+  outdir: "dist",
+  bundle: true,
+  splitting: true,
+  chunkNames: "shared-[hash]",
+  format: "esm",
+  target: "es2022",
+  minifySyntax: true,
+  minifyWhitespace: true,
+  // The glue's fallback to a file beside it: bundlers would follow it, and none of our entries uses it.
+  plugins: [
+    {
+      name: "no-default-url",
+      setup({ onLoad }) {
+        onLoad({ filter: /[\\/]wasm[\\/]steadfast\.js$/ }, ({ path }) => {
+          const glue = readFileSync(path, "utf8");
+          const without = glue.replaceAll(/new URL\('steadfast_bg\.wasm', import\.meta\.url\)/g, "undefined");
+          if (without === glue) throw new Error(`${path}: wasm-bindgen's glue no longer has the URL that is taken out here`);
+          return { contents: without, loader: "js" };
+        });
+      },
+    },
+  ],
+});
+run(join(dirname(require.resolve("typescript/package.json")), "bin", "tsc"), "-p", "tsconfig.json");
+for (const file of ["README.md", "LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(at("..", file), at(file));

@@ -1,0 +1,33 @@
+import { WasmUnavailableError } from "./errors.js";
+import initialise, { Core, parseError } from "../wasm/steadfast.js";
+
+export { Core, parseError };
+
+/** Where the WebAssembly module can come from. */
+export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
+
+let loading: Promise<void> | undefined;
+
+/** @internal Loads the core once. A failure is not remembered: the next call tries again. */
+export function loadCore(source: () => WasmSource | Promise<WasmSource>): Promise<void> {
+  loading ??= load(source).catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
+  return loading;
+}
+
+async function load(source: () => WasmSource | Promise<WasmSource>): Promise<void> {
+  if (typeof WebAssembly !== "object") {
+    throw new WasmUnavailableError("This browser has no WebAssembly, or it is switched off.");
+  }
+  try {
+    await initialise({ module_or_path: await source() });
+  } catch (error) {
+    if (!(error instanceof WebAssembly.CompileError) && !(error instanceof EvalError)) throw error;
+    throw new WasmUnavailableError(
+      `The WebAssembly module could not be compiled: ${error.message}. A content security policy must allow it with script-src 'wasm-unsafe-eval'.`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,322 @@
+/**
+ * The errors that Steadfast throws. All extend {@link SteadfastError}, which extends `Error`.
+ */
+
+/** What kind of problem an error is, and so what the user can do about it. */
+export type Category =
+  | "auth"
+  | "permission"
+  | "validation"
+  | "not_found"
+  | "conflict"
+  | "rate_limit"
+  | "payment"
+  | "business"
+  | "client"
+  | "server"
+  | "unavailable"
+  | "integration"
+  | "timeout"
+  | "network"
+  | "aborted"
+  | "unknown";
+
+/** How bad an error is. */
+export type Severity = "low" | "medium" | "high" | "critical";
+
+/** What a verdict on retrying was concluded from: the body says so, the code is known, the HTTP status, or no response came. */
+export type RetryReason = "body" | "code" | "status" | "network";
+
+/** When a server wants to be asked again. */
+export interface RetryHint {
+  /** Milliseconds from the arrival of the response. */
+  readonly afterMs: number;
+  /** The same as a moment: milliseconds since the epoch, as `Date` takes it. */
+  readonly at: number;
+  /** Where the hint stood: the `Retry-After` header, a documented member of the body, or the reset of an exhausted limit. */
+  readonly source: "retryAfterHeader" | "body" | "rateLimitReset";
+  /** Whether its form is not the standard's, though there is only one way to mean it. */
+  readonly lenient: boolean;
+}
+
+/** What is wrong with one field of the request. */
+export interface FieldError {
+  /** Which field, as the server writes it. */
+  readonly path: string;
+  /** What is wrong with it. */
+  readonly message: string | null;
+  /** The rule it broke: `required`, `max`, `enum`. */
+  readonly constraint: string | null;
+  /** The rejected value. */
+  readonly value: unknown;
+  /** The values that would do. */
+  readonly allowed: unknown;
+}
+
+/** What a server suggests to do. */
+export interface Recovery {
+  /** In words. */
+  readonly suggestedAction: string | null;
+  /** Places to go, by the server's own names: `alternativeEndpoint`, `statusPage`, `upgradeUrl`. */
+  readonly links: readonly { readonly rel: string; readonly href: string; readonly method: string | null }[];
+}
+
+/** A limit that was hit. */
+export interface RateLimit {
+  /** How many requests a window allows. */
+  readonly limit: number | null;
+  /** How many are left. */
+  readonly remaining: number | null;
+  /** When the window ends: milliseconds since the epoch. */
+  readonly resetAt: number | null;
+}
+
+/** A provider's own error inside an error. */
+export interface Upstream {
+  readonly provider: string | null;
+  readonly code: string | null;
+  readonly message: string | null;
+  readonly status: number | null;
+  readonly raw: unknown;
+}
+
+/** A body as received. */
+export interface RawBody {
+  /** Its text. Bytes that are no UTF-8 are replaced by U+FFFD. */
+  readonly text: string;
+  /** Whether the text ends before the body did. */
+  readonly truncated: boolean;
+  /** The `Content-Type` header. */
+  readonly contentType: string | null;
+}
+
+/** Which wire format an error was read as. */
+export interface Format {
+  readonly name:
+    | "cosnap"
+    | "qwenProxy"
+    | "oriel"
+    | "stellarFlow"
+    | "newsFilter"
+    | "legacy"
+    | "html"
+    | "text"
+    | "empty"
+    | "malformedJson"
+    | "unknownJson"
+    | "none";
+  /** The mark it was recognised by. */
+  readonly mark: string;
+  /** How sure the reading is. */
+  readonly confidence: "certain" | "likely" | "guess";
+}
+
+/** The members of an {@link ApiError}: plain data, as `toJSON` gives it. */
+export interface ApiErrorData {
+  /**
+   * The machine-readable code that the server gave, or one of Steadfast's own for failures that never reached a server:
+   * `NETWORK_ERROR`, `NETWORK_TIMEOUT`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`. `null` if the server gave none.
+   */
+  readonly code: string | null;
+  /** For developers: the server's words, or a description of what happened. */
+  readonly message: string;
+  /** For users: the server's own `userMessage`, else Steadfast's words for the code or the category. */
+  readonly userMessage: string;
+  /** What kind of problem this is. */
+  readonly category: Category;
+  /** How bad it is. */
+  readonly severity: Severity;
+  /** The HTTP status; `null` when no response arrived. */
+  readonly status: number | null;
+  /** Whether the same request may succeed later. Says nothing about whether it may safely be sent twice. */
+  readonly retryable: boolean;
+  /** What `retryable` was concluded from. */
+  readonly retryReason: RetryReason;
+  /** When the server wants to be asked again. */
+  readonly retryHint: RetryHint | null;
+  /** The id that follows the call through all services. */
+  readonly correlationId: string | null;
+  /** The server's id of the request. */
+  readonly requestId: string | null;
+  /** The server's id of this error, to quote to support. */
+  readonly errorId: string | null;
+  /** When it happened, as the server wrote it. */
+  readonly timestamp: string | null;
+  /** What is wrong with which field of the request. */
+  readonly fieldErrors: readonly FieldError[];
+  /** What the server suggests to do. */
+  readonly recovery: Recovery | null;
+  /** The limit that was hit. */
+  readonly rateLimit: RateLimit | null;
+  /** Documentation of this error. */
+  readonly helpLink: string | null;
+  /** Which of the backend's services failed. */
+  readonly service: string | null;
+  /** Cosnap's `businessContext`, as sent. */
+  readonly businessContext: unknown;
+  /** A provider's own error inside this one. */
+  readonly upstream: Upstream | null;
+  /** What the format calls details, as sent. */
+  readonly details: unknown;
+  /** The body as received. */
+  readonly raw: RawBody;
+  /** Which wire format this was read as, and why. */
+  readonly format: Format;
+  /** The call that failed, once it went through `sdk.fetch`. */
+  readonly request: { readonly method: string; readonly url: string; readonly attempts: number } | null;
+}
+
+const brand = Symbol.for("steadfast.error");
+
+/** What all errors of Steadfast have in common. */
+export class SteadfastError extends Error {
+  override name = "SteadfastError";
+  readonly [brand] = true;
+
+  /** Whether something is an error of Steadfast, also one of another copy of the package or of another frame. */
+  static isSteadfastError(value: unknown): value is SteadfastError {
+    return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+  }
+}
+
+/**
+ * A call failed: the server answered with an error, in whatever wire format, or no answer came.
+ *
+ * ```ts
+ * try {
+ *   await sdk.fetch("/api/drafts");
+ * } catch (error) {
+ *   if (!(error instanceof ApiError)) throw error;
+ *   show(error.userMessage);
+ *   for (const { path, message } of error.fieldErrors) mark(path, message);
+ * }
+ * ```
+ */
+export class ApiError extends SteadfastError implements ApiErrorData {
+  override name = "ApiError";
+  declare readonly code: string | null;
+  declare readonly userMessage: string;
+  declare readonly category: Category;
+  declare readonly severity: Severity;
+  declare readonly status: number | null;
+  declare readonly retryable: boolean;
+  declare readonly retryReason: RetryReason;
+  declare readonly retryHint: RetryHint | null;
+  declare readonly correlationId: string | null;
+  declare readonly requestId: string | null;
+  declare readonly errorId: string | null;
+  declare readonly timestamp: string | null;
+  declare readonly fieldErrors: readonly FieldError[];
+  declare readonly recovery: Recovery | null;
+  declare readonly rateLimit: RateLimit | null;
+  declare readonly helpLink: string | null;
+  declare readonly service: string | null;
+  declare readonly businessContext: unknown;
+  declare readonly upstream: Upstream | null;
+  declare readonly details: unknown;
+  declare readonly raw: RawBody;
+  declare readonly format: Format;
+  declare readonly request: { readonly method: string; readonly url: string; readonly attempts: number } | null;
+  readonly #data: ApiErrorData;
+
+  /** @internal */
+  constructor(data: ApiErrorData) {
+    super(data.message);
+    const { message: _, ...members } = data;
+    Object.assign(this, members);
+    this.#data = data;
+  }
+
+  /** When the server wants to be asked again; `null` if it did not say. */
+  get retryAt(): Date | null {
+    return this.retryHint && new Date(this.retryHint.at);
+  }
+
+  /** Whether something is an `ApiError`, also one of another copy of the package or of another frame. */
+  static isApiError(value: unknown): value is ApiError {
+    return SteadfastError.isSteadfastError(value) && value.name === "ApiError";
+  }
+
+  /** The error as plain data. */
+  toJSON(): ApiErrorData {
+    return this.#data;
+  }
+}
+
+/** Something that was handed in cannot be taken. Nothing was sent and nothing stored. */
+export class InvalidInputError extends SteadfastError {
+  override name = "InvalidInputError";
+
+  constructor(
+    message: string,
+    /** What it is part of. */
+    readonly subject: "options" | "action",
+    /** Where it stands: `retry.maxAttempts`, `data.items[3]`. */
+    readonly path: string,
+    /** What was there. */
+    readonly received: string,
+    /** What may be there. */
+    readonly allowed: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The disk failed. What was handed in is not stored. */
+export class StoreError extends SteadfastError {
+  override name = "StoreError";
+
+  constructor(
+    message: string,
+    /** What kind of failure it is. */
+    readonly kind: "unavailable" | "quotaExceeded" | "blocked" | "timedOut" | "closed" | "unreadable" | "failed",
+    /** What was being done. */
+    readonly operation: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The SDK is closed; open another one. */
+export class ClosedError extends SteadfastError {
+  override name = "ClosedError";
+}
+
+/** WebAssembly cannot run here: the content security policy lacks `'wasm-unsafe-eval'`, or the browser has it switched off. */
+export class WasmUnavailableError extends SteadfastError {
+  override name = "WasmUnavailableError";
+}
+
+/** Steadfast itself broke. Close it and open another one: what is queued is on disk. */
+export class InternalError extends SteadfastError {
+  override name = "InternalError";
+}
+
+type Failure =
+  | { kind: "api"; error: ApiErrorData }
+  | { kind: "invalidInput"; message: string; subject: "options" | "action"; path: string; received: string; allowed: string }
+  | { kind: "store"; message: string; error: { kind: StoreError["kind"]; operation: string } }
+  | { kind: "closed"; message: string }
+  | { kind: "aborted" };
+
+/** @internal What the core threw, as what the application gets. */
+export function toError(thrown: unknown, signal?: AbortSignal): unknown {
+  if (signal?.aborted) return signal.reason;
+  if (thrown instanceof WebAssembly.RuntimeError) {
+    return new InternalError(`Steadfast broke: ${thrown.message}`, { cause: thrown });
+  }
+  if (typeof thrown !== "string") return thrown;
+  const failure = JSON.parse(thrown) as Failure;
+  switch (failure.kind) {
+    case "api":
+      return new ApiError(failure.error);
+    case "invalidInput":
+      return new InvalidInputError(failure.message, failure.subject, failure.path, failure.received, failure.allowed);
+    case "store":
+      return new StoreError(failure.message, failure.error.kind, failure.error.operation);
+    case "closed":
+      return new ClosedError(failure.message);
+    case "aborted":
+      return new DOMException("The operation was aborted.", "AbortError");
+  }
+}

@@ -1,0 +1,35 @@
+export {
+  ApiError,
+  type ApiErrorData,
+  type Category,
+  ClosedError,
+  type FieldError,
+  type Format,
+  InternalError,
+  InvalidInputError,
+  type RateLimit,
+  type RawBody,
+  type Recovery,
+  type RetryHint,
+  type RetryReason,
+  type Severity,
+  SteadfastError,
+  StoreError,
+  type Upstream,
+  WasmUnavailableError,
+} from "./errors.js";
+export type { EventOf, SteadfastEvent, Trigger } from "./events.js";
+export type {
+  Action,
+  Conflict,
+  Counts,
+  Outcome,
+  Priority,
+  Queue,
+  QueuedAction,
+  Receipt,
+  Snapshot,
+  SyncReport,
+  WaitingFor,
+} from "./queue.js";
+export { type CallOptions, readError, type RetryOptions, type SteadfastOptions, type SyncOptions } from "./steadfast.js";

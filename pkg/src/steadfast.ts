@@ -1,0 +1,198 @@
+import { Core, loadCore, parseError, type WasmSource } from "./core.js";
+import { ApiError, type ApiErrorData, InvalidInputError, toError } from "./errors.js";
+import { type EventOf, Events, type SteadfastEvent } from "./events.js";
+import { Queue } from "./queue.js";
+
+/** How calls are retried. The defaults are those of Cosnap's configuration: 3 attempts, from 1 s, doubling. */
+export interface RetryOptions {
+  /** Attempts in all, the first included: 1 to 20. Default 3. */
+  readonly maxAttempts?: number;
+  /** The most that the first delay can be, in milliseconds. Each is a random share of it (full jitter). Default 1000. */
+  readonly baseDelayMs?: number;
+  /** How many times longer each further delay can be: 1 to 10. Default 2. */
+  readonly multiplier?: number;
+  /** No delay is longer than this. Default 30 000. */
+  readonly maxDelayMs?: number;
+  /** How long one attempt may take until the response's headers arrive. Default 30 000. */
+  readonly attemptTimeoutMs?: number;
+  /** A server that wants to be asked later than this is not waited for: the call fails and says when. Default 30 000. */
+  readonly maxWaitMs?: number;
+}
+
+/** How the queue is brought to the server. */
+export interface SyncOptions {
+  /** The path of the sync endpoint on the origin of `baseUrl`. Default `/api/sync/queue-actions`. */
+  readonly path?: string;
+  /** The most actions in one batch: 1 to 500. Default 100. */
+  readonly maxActions?: number;
+  /** The most bytes in one batch. A larger action goes alone. Default 262 144. */
+  readonly maxBytes?: number;
+  /** How long the server may take for a batch. Default 30 000. */
+  readonly timeoutMs?: number;
+}
+
+/** What Steadfast is opened with. */
+export interface SteadfastOptions {
+  /** Where the backend is. What `fetch` is given is resolved against it. Default: the page. */
+  readonly baseUrl?: string | URL;
+  /** Whose actions are queued. They are sent for no other user. Without it, nothing can be queued. */
+  readonly userId?: string;
+  /**
+   * Headers for requests to trusted origins, asked for at the moment of each sending: where credentials belong. Queued actions
+   * keep none. A header that the caller of `fetch` sets wins.
+   */
+  readonly headers?: (request: { readonly url: string; readonly method: string }) => Record<string, string> | Promise<Record<string, string>>;
+  /** Origins, beside that of `baseUrl`, that get correlation ids and your `headers`. */
+  readonly trustedOrigins?: readonly string[];
+  /** What the header `x-source-service` says. Default `steadfast`. */
+  readonly sourceService?: string;
+  /** How calls are retried. */
+  readonly retry?: RetryOptions;
+  /** How the queue is brought to the server. */
+  readonly sync?: SyncOptions;
+  /** The name of the IndexedDB database. Default `steadfast`. */
+  readonly database?: string;
+  /** What sends requests instead of the browser's `fetch`. */
+  readonly fetch?: (request: Request) => Promise<Response>;
+}
+
+/** What holds for one call: the retry policy, and what it is known by. */
+export interface CallOptions extends RetryOptions {
+  /**
+   * Lets a POST or a PATCH be sent again: the server knows by this key that it is the same request. `true` makes one for this
+   * call; give your own to keep it across reloads.
+   */
+  readonly idempotencyKey?: string | boolean;
+}
+
+/**
+ * Steadfast, between your application and its backend.
+ *
+ * ```ts
+ * const sdk = await Steadfast.open({ baseUrl: "https://api.example.com", userId: "ada" });
+ * ```
+ */
+export class Steadfast {
+  readonly #core: Core;
+  readonly #events: Events;
+  readonly #baseUrl: string;
+
+  /** What the user did and the server has not taken yet. */
+  readonly queue: Queue;
+
+  /** @internal */
+  protected constructor(core: Core, events: Events, baseUrl: string) {
+    this.#core = core;
+    this.#events = events;
+    this.#baseUrl = baseUrl;
+    this.queue = new Queue(core);
+  }
+
+  /** @internal */
+  protected static async openFrom(source: () => WasmSource | Promise<WasmSource>, options: SteadfastOptions): Promise<Steadfast> {
+    const { fetch: send, headers, baseUrl = globalThis.location?.href, ...plain } = Object(options) as SteadfastOptions;
+    for (const [name, hook] of Object.entries({ fetch: send, headers })) {
+      if (hook !== undefined && typeof hook !== "function") throw invalid(name, hook, "a function");
+    }
+    let base: URL;
+    try {
+      base = new URL(String(baseUrl));
+    } catch {
+      throw invalid("baseUrl", baseUrl, "an absolute URL such as https://api.example.com");
+    }
+    await loadCore(source);
+    const events = new Events();
+    const publish = (text: string) => {
+      events.publish(JSON.parse(text) as SteadfastEvent);
+    };
+    // Looked up at each call: a test or another library may replace it.
+    const network = (request: Request) => (send ? send(request) : globalThis.fetch(request));
+    let core: Core;
+    try {
+      core = new Core(JSON.stringify({ ...plain, baseUrl: base.href }), base.origin, network, headers, publish);
+    } catch (thrown) {
+      throw toError(thrown);
+    }
+    return new this(core, events, base.href);
+  }
+
+  /**
+   * `fetch`, with the same arguments and the same `Response`, and what you would have written around it: correlation ids,
+   * deadlines, retries that wait as long as the server asks. A request is sent again only if that is safe: its method is
+   * idempotent, or it has an idempotency key. A `Response` that it resolves to has a status below 400.
+   *
+   * @throws {@link ApiError} for an error response or none, {@link InvalidInputError} for wrong options, and the signal's
+   * `reason` if it is aborted.
+   */
+  async fetch(input: RequestInfo | URL, init?: RequestInit, options: CallOptions = {}): Promise<Response> {
+    const request = new Request(input instanceof Request ? input : new URL(String(input), this.#baseUrl), init);
+    try {
+      return (await this.#core.fetch(request, JSON.stringify(options))) as Response;
+    } catch (thrown) {
+      throw toError(thrown, request.signal);
+    }
+  }
+
+  /**
+   * Calls `listener` with each event of that type, until the function it returns is called or `signal` is aborted.
+   *
+   * ```ts
+   * sdk.on("settled", ({ id, outcome }) => console.log(id, outcome.status));
+   * ```
+   */
+  on<Type extends SteadfastEvent["type"]>(
+    type: Type,
+    listener: (event: EventOf<Type>) => void,
+    options: { readonly signal?: AbortSignal } = {},
+  ): () => void {
+    return this.#events.on(type, listener as (event: SteadfastEvent) => void, options.signal);
+  }
+
+  /** All events, for `for await`. Ends when the SDK is closed or `signal` is aborted. */
+  events(options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<SteadfastEvent> {
+    return this.#events.iterate(options.signal);
+  }
+
+  /** Stops everything: what is being sent is aborted. The queue stays on disk. */
+  close(): void {
+    this.#core.close();
+    this.#events.close();
+  }
+
+  static {
+    // Browsers without explicit resource management have no symbol for it.
+    const dispose = (Symbol as { dispose?: symbol }).dispose;
+    if (dispose) {
+      Object.defineProperty(this.prototype, dispose, {
+        value(this: Steadfast) {
+          this.close();
+        },
+      });
+    }
+  }
+}
+
+/** `using sdk = await Steadfast.open(…)` closes it at the end of the block. */
+export interface Steadfast extends Disposable {}
+
+/**
+ * Reads an error response that did not come through `sdk.fetch` into an {@link ApiError}. Never fails on what is in it. Steadfast
+ * must have been opened, or `init` awaited, before.
+ */
+export async function readError(response: Response): Promise<ApiError> {
+  let body = new Uint8Array();
+  let truncated = false;
+  try {
+    body = new Uint8Array(await response.arrayBuffer());
+  } catch {
+    // The transfer broke off, or the body was read before: the status and the headers still say something.
+    truncated = true;
+  }
+  const text = parseError(response.status, [...response.headers].flat(), body, truncated) as string;
+  return new ApiError(JSON.parse(text) as ApiErrorData);
+}
+
+function invalid(path: string, received: unknown, allowed: string): InvalidInputError {
+  const shown = typeof received === "string" ? JSON.stringify(received) : String(received);
+  return new InvalidInputError(`options.${path} is ${shown}; allowed: ${allowed}`, "options", path, shown, allowed);
+}

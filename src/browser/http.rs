@@ -1,0 +1,206 @@
+//! `fetch`.
+
+use super::global::{self, describe};
+use crate::client::correlation::CORRELATION_HEADER;
+use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, AbortSignal, ReadableStreamDefaultReader, Request, RequestInit, Url};
+
+/// Sends with the application's `fetch`, and adds what its `headers` function gives to requests to trusted origins.
+#[derive(Debug, Clone)]
+pub struct Fetch {
+    /// `fetch`, or the application's stand-in for it: takes a `Request`, returns a promise of a `Response`.
+    pub fetch: Function,
+    /// Takes `{ url, method }`, returns headers or a promise of them: where credentials come from, at the moment of sending.
+    pub headers: Option<Function>,
+    /// The origins that get those headers.
+    pub trusted_origins: Vec<String>,
+}
+
+/// A request that can be sent any number of times: it is cloned for each attempt and never read itself.
+#[derive(Debug, Clone)]
+pub struct FetchRequest(pub Request);
+
+/// A response. Dropping it unread aborts the transfer.
+#[derive(Debug)]
+pub struct FetchResponse {
+    response: web_sys::Response,
+    transfer: Transfer,
+}
+
+/// An attempt on its way; dropping it aborts it.
+#[derive(Debug)]
+struct Transfer(Option<AbortController>);
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
+    }
+}
+
+impl FetchResponse {
+    /// The response as the application gets it: its transfer goes on.
+    pub fn into_js(mut self) -> web_sys::Response {
+        self.transfer.0 = None;
+        AsRef::<JsValue>::as_ref(&self.response).clone().unchecked_into()
+    }
+}
+
+fn failure(kind: NetworkFailureKind, thrown: &JsValue) -> NetworkFailure {
+    NetworkFailure { kind, message: describe(thrown) }
+}
+
+fn invalid(thrown: JsValue) -> NetworkFailure {
+    failure(NetworkFailureKind::Invalid, &thrown)
+}
+
+impl Http for Fetch {
+    type Request = FetchRequest;
+    type Response = FetchResponse;
+
+    fn json_request(&self, method: &str, url: &str, body: String) -> Result<FetchRequest, NetworkFailure> {
+        let headers = web_sys::Headers::new().map_err(invalid)?;
+        headers.set("Content-Type", "application/json").map_err(invalid)?;
+        headers.set("Accept", "application/json").map_err(invalid)?;
+        let init = RequestInit::new();
+        init.set_method(method);
+        init.set_headers(&headers);
+        init.set_body(&JsValue::from_str(&body));
+        Request::new_with_str_and_init(url, &init).map(FetchRequest).map_err(invalid)
+    }
+
+    fn summary(&self, request: &FetchRequest) -> RequestSummary {
+        let request = &request.0;
+        let header = |name| request.headers().get(name).ok().flatten();
+        RequestSummary {
+            method: request.method().to_ascii_uppercase(),
+            url: request.url(),
+            origin: origin(&request.url()),
+            idempotency_key: header("Idempotency-Key"),
+            correlation_id: header(CORRELATION_HEADER),
+        }
+    }
+
+    async fn send(&self, request: &FetchRequest, headers: &Headers) -> Result<FetchResponse, NetworkFailure> {
+        let request = &request.0;
+        let combined = web_sys::Headers::new_with_headers(&request.headers()).map_err(invalid)?;
+        self.add_application_headers(request, &combined).await?;
+        for (name, value) in headers {
+            combined.set(name, value).map_err(invalid)?;
+        }
+        let controller = AbortController::new().map_err(invalid)?;
+        let init = RequestInit::new();
+        init.set_headers(&combined);
+        init.set_signal(Some(&either_signal(&request.signal(), &controller.signal())));
+        let copy = request.clone().map_err(invalid)?;
+        let attempt = Request::new_with_request_and_init(&copy, &init).map_err(invalid)?;
+        let transfer = Transfer(Some(controller));
+        let unreachable = |thrown: JsValue| failure(NetworkFailureKind::Unreachable, &thrown);
+        let sent = self.fetch.call1(&JsValue::UNDEFINED, &attempt).map_err(unreachable)?;
+        let answer = JsFuture::from(Promise::resolve(&sent)).await.map_err(unreachable)?;
+        if !Reflect::has(&answer, &JsValue::from_str("status")).unwrap_or(false) {
+            let message = "the fetch option must return a promise of a Response".into();
+            return Err(NetworkFailure { kind: NetworkFailureKind::Application, message });
+        }
+        Ok(FetchResponse { response: answer.unchecked_into(), transfer })
+    }
+}
+
+impl Fetch {
+    async fn add_application_headers(&self, request: &Request, headers: &web_sys::Headers) -> Result<(), NetworkFailure> {
+        let Some(source) = &self.headers else { return Ok(()) };
+        if !self.trusted_origins.contains(&origin(&request.url())) {
+            return Ok(());
+        }
+        let failed = |thrown: JsValue| NetworkFailure {
+            kind: NetworkFailureKind::Application,
+            message: format!("the headers option failed: {}", describe(&thrown)),
+        };
+        let context = Object::new();
+        Reflect::set(&context, &JsValue::from_str("url"), &JsValue::from_str(&request.url())).map_err(failed)?;
+        Reflect::set(&context, &JsValue::from_str("method"), &JsValue::from_str(&request.method())).map_err(failed)?;
+        let given = source.call1(&JsValue::UNDEFINED, &context).map_err(failed)?;
+        let given = JsFuture::from(Promise::resolve(&given)).await.map_err(failed)?;
+        if given.is_undefined() || given.is_null() {
+            return Ok(());
+        }
+        // Headers accepts whatever fetch accepts: an object, pairs, or Headers.
+        let given = web_sys::Headers::new_with_record_from_str_to_str(given.unchecked_ref()).map_err(failed)?;
+        for (name, value) in pairs(&given) {
+            // What the caller of this very request set wins.
+            if !headers.has(&name).unwrap_or(false) {
+                headers.set(&name, &value).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Response for FetchResponse {
+    fn status(&self) -> u16 {
+        self.response.status()
+    }
+
+    fn headers(&self) -> Headers {
+        pairs(&self.response.headers())
+    }
+
+    async fn body(mut self, limit: usize) -> ResponseBody {
+        let mut read = ResponseBody::default();
+        // What is wrong with a body is a fact about it, not a failure to read it.
+        if let Err(thrown) = read_chunks(&self.response, limit, &mut read).await {
+            read.broken = Some(failure(NetworkFailureKind::Unreachable, &thrown));
+        }
+        self.transfer.0 = None;
+        read
+    }
+}
+
+async fn read_chunks(response: &web_sys::Response, limit: usize, read: &mut ResponseBody) -> Result<(), JsValue> {
+    let Some(stream) = response.body() else { return Ok(()) };
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    loop {
+        let chunk = JsFuture::from(reader.read()).await?;
+        if Reflect::get(&chunk, &JsValue::from_str("done"))?.is_truthy() {
+            return Ok(());
+        }
+        let bytes: Uint8Array = Reflect::get(&chunk, &JsValue::from_str("value"))?.dyn_into()?;
+        let left = limit - read.bytes.len();
+        let taken = bytes.subarray(0, bytes.length().min(u32::try_from(left).unwrap_or(u32::MAX)));
+        read.bytes.extend(taken.to_vec());
+        if bytes.length() as usize > left {
+            read.truncated = true;
+            JsFuture::from(reader.cancel()).await?;
+            return Ok(());
+        }
+    }
+}
+
+/// A signal that is aborted when either is. Browsers without `AbortSignal.any` (before 2024) leave the body of a response
+/// that has arrived to its own fate; the attempt itself is aborted either way.
+fn either_signal(callers: &AbortSignal, own: &AbortSignal) -> AbortSignal {
+    let combine = global::member::<JsValue>("AbortSignal")
+        .and_then(|class| global::property::<Function>(&class, "any").map(|any| (class, any)));
+    combine
+        .and_then(|(class, any)| any.call1(&class, &Array::of2(callers, own)).ok())
+        .map_or_else(|| own.clone(), JsCast::unchecked_into)
+}
+
+/// The origin of a URL; `null`, as the platform has it, if it has none.
+pub(crate) fn origin(url: &str) -> String {
+    Url::new(url).map_or_else(|_| "null".into(), |url| url.origin())
+}
+
+fn pairs(headers: &web_sys::Headers) -> Headers {
+    let Ok(Some(entries)) = js_sys::try_iter(headers) else { return Headers::new() };
+    entries
+        .filter_map(|entry| {
+            let entry: Array = entry.ok()?.unchecked_into();
+            Some((entry.get(0).as_string()?, entry.get(1).as_string()?))
+        })
+        .collect()
+}

@@ -1,0 +1,94 @@
+//! The platform of a browser: window, worker and service worker alike. Nothing is looked up before it is needed.
+
+mod channel;
+mod clock;
+mod connectivity;
+mod global;
+mod http;
+mod indexed_db;
+mod locks;
+mod random;
+
+pub use channel::BroadcastChannels;
+pub use clock::BrowserClock;
+pub use connectivity::PageConnectivity;
+pub use http::{Fetch, FetchRequest, FetchResponse};
+pub use indexed_db::{IndexedDb, IndexedDbTransaction};
+pub use locks::{WebLock, WebLocks};
+pub use random::BrowserRandom;
+
+use crate::event::Event;
+use crate::platform::Platform;
+use js_sys::Function;
+use wasm_bindgen::JsValue;
+
+/// The browser as a [`Platform`].
+pub struct Browser {
+    clock: BrowserClock,
+    random: BrowserRandom,
+    http: Fetch,
+    store: IndexedDb,
+    locks: WebLocks,
+    channel: BroadcastChannels,
+    connectivity: PageConnectivity,
+    emit: Function,
+}
+
+impl Browser {
+    /// A platform that keeps its queue in the database of that name. `emit` is called with each event as JSON text.
+    pub fn new(database: &str, http: Fetch, emit: Function) -> Self {
+        Self {
+            clock: BrowserClock,
+            random: BrowserRandom,
+            http,
+            store: IndexedDb::new(database),
+            locks: WebLocks,
+            channel: BroadcastChannels::new(database),
+            connectivity: PageConnectivity,
+            emit,
+        }
+    }
+}
+
+impl Platform for Browser {
+    type Clock = BrowserClock;
+    type Random = BrowserRandom;
+    type Http = Fetch;
+    type Store = IndexedDb;
+    type Locks = WebLocks;
+    type Channel = BroadcastChannels;
+    type Connectivity = PageConnectivity;
+
+    fn clock(&self) -> &BrowserClock {
+        &self.clock
+    }
+    fn random(&self) -> &BrowserRandom {
+        &self.random
+    }
+    fn http(&self) -> &Fetch {
+        &self.http
+    }
+    fn store(&self) -> &IndexedDb {
+        &self.store
+    }
+    fn locks(&self) -> &WebLocks {
+        &self.locks
+    }
+    fn channel(&self) -> &BroadcastChannels {
+        &self.channel
+    }
+    fn connectivity(&self) -> &PageConnectivity {
+        &self.connectivity
+    }
+
+    fn emit(&self, event: &Event) {
+        if let Ok(text) = serde_json::to_string(event) {
+            // The listener queues; what the application's handlers throw is reported there.
+            let _: Result<JsValue, JsValue> = self.emit.call1(&JsValue::UNDEFINED, &JsValue::from_str(&text));
+        }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        wasm_bindgen_futures::spawn_local(task);
+    }
+}

@@ -1,0 +1,300 @@
+//! The client: one per user and page, over any platform.
+
+pub mod attempt;
+pub mod call;
+pub mod correlation;
+mod options;
+
+pub use options::Options;
+
+use crate::error::ApiError;
+use crate::event::Event;
+use crate::input::{InvalidInput, Subject};
+use crate::outbox::{self, AppendError};
+use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Http, Platform, Store, StoreError};
+use crate::policy::gate::{GateReason, Trigger};
+use crate::queue::action::{Action, SCHEMA_VERSION};
+use crate::queue::draft::Draft;
+use crate::queue::record::{Counts, Outcome};
+use crate::sync::schedule::{self, Requests};
+use crate::sync::{DrainReport, Drainer, Waiters};
+use crate::time::WallTime;
+use call::CallOptions;
+use futures_channel::{mpsc, oneshot};
+use futures_util::future::{AbortHandle, Aborted, abortable};
+use serde::Serialize;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Between the application and its backend. Cheap to clone; all clones are the same client.
+pub struct Client<P: Platform> {
+    inner: Rc<Inner<P>>,
+}
+
+impl<P: Platform> Clone for Client<P> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+struct Inner<P: Platform> {
+    platform: Rc<P>,
+    options: Options,
+    queue: Option<Queue<P>>,
+}
+
+/// The parts of a client that has a user.
+struct Queue<P: Platform> {
+    drainer: Rc<Drainer<P>>,
+    requests: Requests,
+    schedule: AbortHandle,
+    subscriptions: RefCell<Option<Subscriptions<P>>>,
+}
+
+type Subscriptions<P> =
+    (<<P as Platform>::Channel as Channel>::Subscription, <<P as Platform>::Connectivity as Connectivity>::Subscription);
+
+/// What `enqueue` answers: the action is on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// The action's id.
+    pub id: String,
+    /// Its place in the queue.
+    pub seq: u64,
+    /// Where it is stored.
+    pub durability: &'static str,
+}
+
+/// What is in the queue, and what it waits for.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// What is in the queue.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// How many of the pending are being sent, or were, without an answer.
+    pub in_flight: usize,
+    /// Until when the server is left alone, by the wall clock.
+    pub next_attempt_at: Option<WallTime>,
+    /// Why.
+    pub waiting_for: Option<GateReason>,
+    /// Where the queue is stored.
+    pub durability: &'static str,
+    /// Whether the browser believes that there is a network.
+    pub online: bool,
+}
+
+/// Why the queue could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// What was handed in cannot be taken.
+    #[error(transparent)]
+    Invalid(#[from] InvalidInput),
+    /// The disk failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The client is closed.
+    #[error("the client is closed; open another one")]
+    Closed,
+}
+
+impl From<AppendError> for QueueError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Store(error) => Self::Store(error),
+            AppendError::Invalid(error) => Self::Invalid(error),
+        }
+    }
+}
+
+impl<P: Platform> Client<P> {
+    /// Opens a client. If it has a user, what is in that user's queue begins to drain.
+    pub fn open(platform: P, options: Options) -> Self {
+        let platform = Rc::new(platform);
+        let queue = options.user_id.clone().map(|user_id| Queue::open(&platform, user_id, &options));
+        Self { inner: Rc::new(Inner { platform, options, queue }) }
+    }
+
+    /// Sends a request through the call path: see [`call::call`]. `options` is JSON, see [`CallOptions::read`].
+    pub async fn call(
+        &self,
+        request: &<P::Http as Http>::Request,
+        options: &str,
+    ) -> Result<<P::Http as Http>::Response, CallError> {
+        let policy = &self.inner.options.call;
+        let options = CallOptions::read(options, policy)?;
+        Ok(call::call(self.inner.platform.as_ref(), policy, &options, request).await?)
+    }
+
+    /// Puts actions into the queue, all or none. Resolves when they are on disk.
+    pub async fn enqueue(&self, drafts: Vec<Draft>) -> Result<Vec<Receipt>, QueueError> {
+        let queue = self.queue()?;
+        let now = self.inner.platform.clock().wall();
+        let actions: Vec<Action> = drafts
+            .into_iter()
+            .map(|draft| Action {
+                schema_version: SCHEMA_VERSION,
+                id: draft.id.unwrap_or_else(|| correlation::unique_id(self.inner.platform.as_ref())),
+                user_id: queue.drainer.user_id.clone(),
+                seq: 0,
+                key: draft.key,
+                kind: draft.kind,
+                priority: draft.priority,
+                timestamp: now,
+                data: draft.data,
+                state: crate::queue::action::ActionState::Pending,
+                attempts: 0,
+                not_before: None,
+                last_error: None,
+                conflict: None,
+            })
+            .collect();
+        let store = self.inner.platform.store();
+        let (actions, counts) = outbox::append(store, &queue.drainer.user_id, actions).await?;
+        let receipts: Vec<Receipt> = actions
+            .into_iter()
+            .map(|action| Receipt { id: action.id, seq: action.seq, durability: store.durability() })
+            .collect();
+        self.inner.platform.emit(&Event::Enqueued { ids: receipts.iter().map(|receipt| receipt.id.clone()).collect(), counts });
+        schedule::request(&queue.requests, Trigger::Enqueued);
+        Ok(receipts)
+    }
+
+    /// Waits for an action to be settled, by this tab or another. Ends without an outcome when the client is closed.
+    pub fn settled(&self, id: &str) -> Result<oneshot::Receiver<Outcome>, QueueError> {
+        Ok(self.queue()?.drainer.waiters.wait(id))
+    }
+
+    /// Syncs now, if the server lets us. `None` if the disk failed, which is then an event.
+    pub async fn sync(&self) -> Result<Option<DrainReport>, QueueError> {
+        let (reply, report) = oneshot::channel();
+        let request = schedule::Request { trigger: Trigger::Asked, reply: Some(reply) };
+        self.queue()?.requests.unbounded_send(request).map_err(|_| QueueError::Closed)?;
+        Ok(report.await.ok())
+    }
+
+    /// What is in the queue, and what it waits for.
+    pub async fn snapshot(&self) -> Result<Snapshot, QueueError> {
+        let platform = &self.inner.platform;
+        let record = outbox::record(platform.store(), &self.queue()?.drainer.user_id).await?;
+        let now = platform.clock().wall();
+        let waiting_for = record.gate.reason(now);
+        Ok(Snapshot {
+            counts: record.counts,
+            in_flight: record.batch.map_or(0, |batch| batch.seqs.len()),
+            next_attempt_at: waiting_for.map(|_| now.after(record.gate.remaining(now))),
+            waiting_for,
+            durability: platform.store().durability(),
+            online: platform.connectivity().online(),
+        })
+    }
+
+    /// Up to `limit` of the actions in the queue from `seq` on, in order, each with whether it is in flight.
+    pub async fn list(&self, seq: u64, limit: u32) -> Result<Vec<(Action, bool)>, QueueError> {
+        let store = self.inner.platform.store();
+        let (record, actions) = outbox::list(store, &self.queue()?.drainer.user_id, seq, limit).await?;
+        Ok(actions
+            .into_iter()
+            .map(|action| {
+                let in_flight = record.is_in_flight(action.seq);
+                (action, in_flight)
+            })
+            .collect())
+    }
+
+    /// Takes an action out of the queue, whatever its state. If it is being sent just now, the server may still apply it.
+    /// Says whether there was one of that id.
+    pub async fn discard(&self, id: &str) -> Result<bool, QueueError> {
+        let queue = self.queue()?;
+        let counts = outbox::discard(self.inner.platform.store(), &queue.drainer.user_id, id).await?;
+        if let Some(counts) = counts {
+            queue.drainer.announce(vec![(id.to_string(), Outcome::Discarded)]);
+            self.inner.platform.emit(&Event::QueueChanged { counts });
+            // What stood behind it may go now.
+            schedule::request(&queue.requests, Trigger::Enqueued);
+        }
+        Ok(counts.is_some())
+    }
+
+    /// Puts a dead letter or a conflict back among the pending, in its old place. Says whether there was one of that id.
+    pub async fn requeue(&self, id: &str) -> Result<bool, QueueError> {
+        let queue = self.queue()?;
+        let counts = outbox::requeue(self.inner.platform.store(), &queue.drainer.user_id, id).await?;
+        if let Some(counts) = counts {
+            self.inner.platform.emit(&Event::QueueChanged { counts });
+            schedule::request(&queue.requests, Trigger::Enqueued);
+        }
+        Ok(counts.is_some())
+    }
+
+    /// Stops everything: what is being sent is aborted, what waits for outcomes ends without one. The queue stays on disk.
+    pub fn close(&self) {
+        if let Some(queue) = &self.inner.queue {
+            queue.close();
+        }
+    }
+
+    fn queue(&self) -> Result<&Queue<P>, QueueError> {
+        match &self.inner.queue {
+            Some(queue) if queue.schedule.is_aborted() => Err(QueueError::Closed),
+            Some(queue) => Ok(queue),
+            None => Err(QueueError::Invalid(InvalidInput::new(
+                Subject::Options,
+                "userId",
+                "not set",
+                "the id of the user whose actions are queued, given when the client is opened",
+            ))),
+        }
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Its options are wrong; nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] InvalidInput),
+    /// It got an error response, or none.
+    #[error(transparent)]
+    Api(#[from] Box<ApiError>),
+}
+
+impl<P: Platform> Queue<P> {
+    fn open(platform: &Rc<P>, user_id: String, options: &Options) -> Self {
+        let waiters = Rc::new(Waiters::default());
+        let drainer = Rc::new(Drainer { platform: platform.clone(), user_id, policy: options.sync.clone(), waiters });
+        let (requests, inbox) = mpsc::unbounded();
+        let (run, schedule) = abortable(schedule::run(drainer.clone(), inbox));
+        platform.spawn(async move {
+            // It ends when it is aborted, and then there is nothing left to say.
+            let _: Result<(), Aborted> = run.await;
+        });
+        let ears = drainer.clone();
+        let channel = platform.channel().subscribe(Box::new(move |message| ears.hear(message)));
+        let (speaker, asks) = (platform.clone(), requests.clone());
+        let connectivity = platform.connectivity().subscribe(Box::new(move |change| match change {
+            ConnectivityChange::Online => {
+                speaker.emit(&Event::ConnectivityChanged { online: true });
+                schedule::request(&asks, Trigger::Online);
+            }
+            ConnectivityChange::Offline => speaker.emit(&Event::ConnectivityChanged { online: false }),
+            ConnectivityChange::Visible => schedule::request(&asks, Trigger::Visible),
+        }));
+        schedule::request(&requests, Trigger::Opened);
+        Self { drainer, requests, schedule, subscriptions: RefCell::new(Some((channel, connectivity))) }
+    }
+
+    fn close(&self) {
+        self.schedule.abort();
+        self.requests.close_channel();
+        self.subscriptions.borrow_mut().take();
+        self.drainer.waiters.clear();
+    }
+}
+
+impl<P: Platform> Drop for Queue<P> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,256 @@
+//! The options of the SDK and of a call, checked.
+
+use super::call::{CallOptions, CallPolicy, IdempotencyKey};
+use crate::input::{InvalidInput, Subject};
+use crate::policy::{backoff::Backoff, retry::RetryPolicy};
+use crate::queue::draft::{LONGEST_NAME, shown};
+use crate::queue::plan::BatchLimits;
+use crate::sync::SyncPolicy;
+use crate::wire::QUEUE_ACTIONS_PATH;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// What a client is opened with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whose actions are queued; without it nothing can be.
+    pub user_id: Option<String>,
+    /// What holds for all calls.
+    pub call: CallPolicy,
+    /// How the queue is brought to the server.
+    pub sync: SyncPolicy,
+    /// The name of the database.
+    pub database: String,
+}
+
+/// An object of options that is read member by member, so that what nobody asked for is found at the end.
+struct Members<'a> {
+    path: &'static str,
+    members: Map<String, Value>,
+    known: Vec<&'a str>,
+}
+
+impl<'a> Members<'a> {
+    fn new(path: &'static str, value: Value, allowed: &str) -> Result<Self, InvalidInput> {
+        match value {
+            Value::Object(members) => Ok(Self { path, members, known: Vec::new() }),
+            Value::Null => Ok(Self { path, members: Map::new(), known: Vec::new() }),
+            other => Err(InvalidInput::new(Subject::Options, path, &shown(&other), allowed)),
+        }
+    }
+
+    fn take(&mut self, name: &'a str) -> Option<Value> {
+        self.known.push(name);
+        self.members.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn invalid(&self, name: &str, received: &Value, allowed: &str) -> InvalidInput {
+        let error = InvalidInput::new(Subject::Options, name, &shown(received), allowed);
+        if self.path.is_empty() { error } else { error.within(self.path) }
+    }
+
+    fn text(&mut self, name: &'a str) -> Result<Option<String>, InvalidInput> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if (1..=LONGEST_NAME).contains(&text.chars().count()) => Ok(Some(text)),
+            Some(other) => Err(self.invalid(name, &other, &format!("a string of 1 to {LONGEST_NAME} characters"))),
+        }
+    }
+
+    fn number(&mut self, name: &'a str, least: f64, most: f64) -> Result<Option<f64>, InvalidInput> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) => match value.as_f64().filter(|number| (least..=most).contains(number)) {
+                Some(number) => Ok(Some(number)),
+                None => Err(self.invalid(name, &value, &format!("a number from {least} to {most}"))),
+            },
+        }
+    }
+
+    fn whole(&mut self, name: &'a str, least: u32, most: u32) -> Result<Option<u32>, InvalidInput> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) => {
+                // JavaScript writes 3 as 3, but what a caller computed may arrive as 3.0.
+                let number = value.as_f64().filter(|number| number.fract() == 0.0);
+                match number.filter(|number| (f64::from(least)..=f64::from(most)).contains(number)) {
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "it is a whole number within range"
+                    )]
+                    Some(number) => Ok(Some(number as u32)),
+                    None => Err(self.invalid(name, &value, &format!("a whole number from {least} to {most}"))),
+                }
+            }
+        }
+    }
+
+    fn milliseconds(&mut self, name: &'a str, least: u32, most: u32) -> Result<Option<Duration>, InvalidInput> {
+        Ok(self.whole(name, least, most)?.map(|millis| Duration::from_millis(u64::from(millis))))
+    }
+
+    fn finish(self) -> Result<(), InvalidInput> {
+        let Some((name, value)) = self.members.iter().next() else { return Ok(()) };
+        let allowed = format!("no such option; there are {}", self.known.join(", "));
+        Err(self.invalid(name, value, &allowed))
+    }
+}
+
+/// An hour: longer waits are the queue's business, not a call's.
+const LONGEST_CALL_WAIT: u32 = 60 * 60 * 1000;
+
+/// Reads the members of `retry`, or what stands at the top of a call's options.
+fn read_retry<'a>(members: &mut Members<'a>, defaults: RetryPolicy) -> Result<RetryPolicy, InvalidInput> {
+    Ok(RetryPolicy {
+        max_attempts: members.whole("maxAttempts", 1, 20)?.unwrap_or(defaults.max_attempts),
+        backoff: Backoff {
+            base: members.milliseconds("baseDelayMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.backoff.base),
+            multiplier: members.number("multiplier", 1.0, 10.0)?.unwrap_or(defaults.backoff.multiplier),
+            cap: members.milliseconds("maxDelayMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.backoff.cap),
+        },
+        attempt_timeout: members.milliseconds("attemptTimeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(defaults.attempt_timeout),
+        max_wait: members.milliseconds("maxWaitMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.max_wait),
+    })
+}
+
+fn read_json(subject_text: &str) -> Result<Value, InvalidInput> {
+    serde_json::from_str(subject_text)
+        .map_err(|_| InvalidInput::new(Subject::Options, "", "something else", "an object of options"))
+}
+
+impl Options {
+    /// Checks the options of the SDK, given as JSON. `base_origin` is the origin of `baseUrl`, as the browser understands it.
+    pub fn read(text: &str, base_origin: &str) -> Result<Self, InvalidInput> {
+        let mut members = Members::new("", read_json(text)?, "an object of options")?;
+        // The browser has already made an origin of it.
+        match members.take("baseUrl") {
+            Some(Value::String(url)) if !url.is_empty() => {}
+            other => {
+                let received = other.unwrap_or_default();
+                return Err(members.invalid("baseUrl", &received, "an absolute URL such as https://api.example.com"));
+            }
+        }
+        let user_id = members.text("userId")?;
+        let source_service = members.text("sourceService")?.unwrap_or_else(|| "steadfast".into());
+        let database = members.text("database")?.unwrap_or_else(|| "steadfast".into());
+        let trusted_origins = read_origins(&mut members, base_origin)?;
+        let mut retry = Members::new("retry", members.take("retry").unwrap_or_default(), "an object such as { maxAttempts: 3 }")?;
+        let retry_policy = read_retry(&mut retry, RetryPolicy::default())?;
+        retry.finish()?;
+        let mut sync = Members::new("sync", members.take("sync").unwrap_or_default(), "an object such as { maxActions: 100 }")?;
+        let path = sync.text("path")?.unwrap_or_else(|| QUEUE_ACTIONS_PATH.into());
+        if !path.starts_with('/') {
+            return Err(sync.invalid("path", &Value::String(path), "a path that begins with /"));
+        }
+        let limits = BatchLimits {
+            actions: sync.whole("maxActions", 1, 500)?.unwrap_or(100) as usize,
+            bytes: sync.whole("maxBytes", 1024, 1 << 20)?.unwrap_or(256 << 10).into(),
+        };
+        let timeout = sync.milliseconds("timeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(Duration::from_secs(30));
+        sync.finish()?;
+        members.finish()?;
+        Ok(Self {
+            user_id,
+            call: CallPolicy { retry: retry_policy, trusted_origins, source_service: source_service.clone() },
+            sync: SyncPolicy { url: format!("{base_origin}{path}"), limits, backoff: retry_policy.backoff, timeout, source_service },
+            database,
+        })
+    }
+}
+
+/// `baseUrl`'s own origin and `trustedOrigins`.
+fn read_origins(members: &mut Members<'_>, base_origin: &str) -> Result<Vec<String>, InvalidInput> {
+    let mut origins = vec![base_origin.to_string()];
+    let allowed = "a list of origins such as https://api.example.com, without a path";
+    match members.take("trustedOrigins") {
+        None => {}
+        Some(Value::Array(list)) => {
+            for entry in list {
+                let host = entry.as_str().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+                match (entry.as_str(), host) {
+                    (Some(origin), Some(host)) if !host.is_empty() && !host.contains('/') => {
+                        origins.push(origin.to_ascii_lowercase());
+                    }
+                    _ => return Err(members.invalid("trustedOrigins", &entry, allowed)),
+                }
+            }
+        }
+        Some(other) => return Err(members.invalid("trustedOrigins", &other, allowed)),
+    }
+    Ok(origins)
+}
+
+impl CallOptions {
+    /// Checks the options of one call, given as JSON.
+    pub fn read(text: &str, policy: &CallPolicy) -> Result<Self, InvalidInput> {
+        let mut members = Members::new("", read_json(text)?, "an object of options")?;
+        let retry = read_retry(&mut members, policy.retry)?;
+        let idempotency_key = match members.take("idempotencyKey") {
+            None | Some(Value::Bool(false)) => IdempotencyKey::None,
+            Some(Value::Bool(true)) => IdempotencyKey::Generated,
+            // What a structured-field string may hold without escapes (RFC 9651 §3.3.3).
+            Some(Value::String(key))
+                if (1..=LONGEST_NAME).contains(&key.len())
+                    && key.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') =>
+            {
+                IdempotencyKey::Given(key)
+            }
+            Some(other) => {
+                return Err(members.invalid(
+                    "idempotencyKey",
+                    &other,
+                    "true, or a string of 1 to 256 printable ASCII characters",
+                ));
+            }
+        };
+        members.finish()?;
+        Ok(Self { retry, idempotency_key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Options::read(text, "https://a.example").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_wrong_option_says_what_where_and_what_is_allowed() {
+        assert_eq!(
+            error(r#"{"baseUrl":"https://a.example","retry":{"maxAttempts":0}}"#),
+            "options.retry.maxAttempts is 0; allowed: a whole number from 1 to 20"
+        );
+        assert_eq!(
+            error(r#"{"baseUrl":"https://a.example","retry":{"retries":5}}"#),
+            "options.retry.retries is 5; allowed: no such option; there are maxAttempts, baseDelayMs, multiplier, maxDelayMs, attemptTimeoutMs, maxWaitMs"
+        );
+        assert_eq!(error("{}"), "options.baseUrl is null; allowed: an absolute URL such as https://api.example.com");
+        assert!(
+            error(r#"{"baseUrl":"https://a.example","trustedOrigins":["https://b.example/path"]}"#).contains("without a path")
+        );
+        assert!(error(r#"{"baseUrl":"https://a.example","userId":7}"#).starts_with("options.userId is 7"));
+        assert!(error("nonsense").starts_with("options is something else"));
+    }
+
+    #[test]
+    fn the_defaults_are_cosnaps() {
+        let options = Options::read(r#"{"baseUrl":"https://a.example/"}"#, "https://a.example").unwrap();
+        assert_eq!(options.call.retry, RetryPolicy::default());
+        assert_eq!(options.sync.url, "https://a.example/api/sync/queue-actions");
+        assert_eq!(options.call.trusted_origins, ["https://a.example"]);
+    }
+
+    #[test]
+    fn a_call_takes_the_policy_and_changes_what_it_names() {
+        let policy =
+            Options::read(r#"{"baseUrl":"https://a.example","retry":{"maxAttempts":5}}"#, "https://a.example").unwrap().call;
+        let options = CallOptions::read(r#"{"idempotencyKey":"order-7","attemptTimeoutMs":500}"#, &policy).unwrap();
+        assert_eq!(options.retry.max_attempts, 5);
+        assert_eq!(options.retry.attempt_timeout, Duration::from_millis(500));
+        assert_eq!(options.idempotency_key, IdempotencyKey::Given("order-7".into()));
+        assert!(CallOptions::read(r#"{"idempotencyKey":"a\"b"}"#, &policy).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! What kind of problem an error is, and how bad.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of problem an error is: StellarFlow's seven categories, told apart further where the user can do something
+/// different, and the kinds that never reach a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// Who is it? Sign in.
+    Auth,
+    /// They may not.
+    Permission,
+    /// The request's content is wrong.
+    Validation,
+    /// There is no such thing, or no longer.
+    NotFound,
+    /// Something stands against it.
+    Conflict,
+    /// Too much, too fast.
+    RateLimit,
+    /// It has to be paid for, or the payment failed.
+    Payment,
+    /// A rule of the business forbids it.
+    Business,
+    /// Another 4xx: the request is wrong in some way that is not the user's doing.
+    Client,
+    /// The server broke.
+    Server,
+    /// The server is there but not serving.
+    Unavailable,
+    /// A service behind the server broke.
+    Integration,
+    /// It took too long.
+    Timeout,
+    /// No response arrived.
+    Network,
+    /// The application or the user gave up on it.
+    Aborted,
+    /// None of these can be said.
+    Unknown,
+}
+
+impl Category {
+    /// The category of an HTTP status, by RFC 9110 and common use.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            401 | 407 => Self::Auth,
+            402 => Self::Payment,
+            403 | 451 => Self::Permission,
+            404 | 410 => Self::NotFound,
+            408 | 504 | 524 => Self::Timeout,
+            409 | 412 | 423 => Self::Conflict,
+            400 | 413 | 415 | 422 => Self::Validation,
+            425 | 503 | 520..=523 | 525..=529 => Self::Unavailable,
+            429 => Self::RateLimit,
+            502 => Self::Integration,
+            500..=599 => Self::Server,
+            400..=499 => Self::Client,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// How bad this kind usually is.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Validation | Self::NotFound | Self::RateLimit | Self::Aborted => Severity::Low,
+            Self::Server | Self::Unavailable | Self::Payment => Severity::High,
+            _ => Severity::Medium,
+        }
+    }
+
+    /// Words for a user who met this kind of problem.
+    pub fn user_message(self) -> &'static str {
+        match self {
+            Self::Auth => "Please sign in and try again.",
+            Self::Permission => "You don't have permission to do this.",
+            Self::Validation => "Something in your input isn't right. Please check it and try again.",
+            Self::NotFound => "We couldn't find what you were looking for.",
+            Self::Conflict => "This was changed somewhere else in the meantime. Please reload and try again.",
+            Self::RateLimit => "That was a little too fast. Please wait a moment and try again.",
+            Self::Payment => "The payment didn't go through. Please check your payment details.",
+            Self::Business => "This isn't possible right now.",
+            Self::Client | Self::Unknown => "That didn't work. If it happens again, please contact support.",
+            Self::Server => "Something went wrong on our side. Please try again later.",
+            Self::Unavailable => "The service is unavailable at the moment. Please try again later.",
+            Self::Integration => "A service we depend on isn't answering. Please try again later.",
+            Self::Timeout => "This is taking longer than it should. Please try again.",
+            Self::Network => "We can't reach the server. Please check your connection.",
+            Self::Aborted => "This was cancelled.",
+        }
+    }
+}
+
+/// How bad an error is: Cosnap's four levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Part of normal use.
+    Low,
+    /// Someone could not do what they wanted.
+    Medium,
+    /// Many cannot.
+    High,
+    /// Data or money is at stake.
+    Critical,
+}
+
+impl Severity {
+    /// The level of that name, if it is one; `error` and `warning` are Qwen Proxy's names for high and low.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "low" | "warning" => Self::Low,
+            "medium" => Self::Medium,
+            "high" | "error" => Self::High,
+            "critical" => Self::Critical,
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! One error out of any wire format: what [`ApiError`] is, how it is classified, and [`parse`], which reads it.
+
+mod category;
+mod code;
+pub mod parse;
+
+pub use category::{Category, Severity};
+pub use code::{CODES, KnownCode, known_code};
+
+use crate::time::WallTime;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What went wrong with a call, whatever the backend's wire format: Cosnap's `StandardErrorResponse`, widened until every
+/// other format fits without loss.
+///
+/// What a response does not say is `None` or empty, never guessed; what was concluded says from what
+/// ([`retry_reason`](Self::retry_reason), [`Format::mark`]). The body as received is always in [`raw`](Self::raw).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+#[serde(rename_all = "camelCase")]
+pub struct ApiError {
+    /// The machine-readable code that the server gave, or one of the SDK's own for failures that never reached a server
+    /// (`NETWORK_ERROR`, `NETWORK_TIMEOUT`, `REQUEST_ABORTED`).
+    pub code: Option<String>,
+    /// For developers: the server's words, or a description of what happened.
+    pub message: String,
+    /// For users: the server's `userMessage` if it sent one, else Steadfast's words for the code or the category.
+    pub user_message: String,
+    /// What kind of problem this is.
+    pub category: Category,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The HTTP status; `None` when no response arrived.
+    pub status: Option<u16>,
+    /// Whether the same request may succeed later. Says nothing about whether it may safely be sent twice.
+    pub retryable: bool,
+    /// What [`retryable`](Self::retryable) was concluded from.
+    pub retry_reason: RetryReason,
+    /// When the server wants to be asked again.
+    pub retry_hint: Option<RetryHint>,
+    /// The id that follows the call through all services.
+    pub correlation_id: Option<String>,
+    /// The server's id of the request.
+    pub request_id: Option<String>,
+    /// The server's id of this error, to quote to support.
+    pub error_id: Option<String>,
+    /// When it happened, as the server wrote it.
+    pub timestamp: Option<String>,
+    /// What is wrong with which field of the request.
+    pub field_errors: Vec<FieldError>,
+    /// What the server suggests to do.
+    pub recovery: Option<Recovery>,
+    /// The limit that was hit.
+    pub rate_limit: Option<RateLimit>,
+    /// Documentation of this error.
+    pub help_link: Option<String>,
+    /// Which of the backend's services failed.
+    pub service: Option<String>,
+    /// Cosnap's `businessContext`, as sent.
+    pub business_context: Option<Value>,
+    /// A provider's own error inside this one.
+    pub upstream: Option<Upstream>,
+    /// What the format calls details, as sent.
+    pub details: Option<Value>,
+    /// The body as received.
+    pub raw: RawBody,
+    /// Which wire format this was read as, and why.
+    pub format: Format,
+    /// The call that failed, once it went through the call path.
+    pub request: Option<RequestFacts>,
+}
+
+impl ApiError {
+    /// An error about a call that got no response.
+    pub fn without_response(code: &str, message: String, retryable: bool) -> Self {
+        let known = known_code(code);
+        let category = known.map_or(Category::Network, |known| known.category);
+        Self {
+            code: Some(code.into()),
+            message,
+            user_message: known.map_or_else(|| category.user_message(), |known| known.user_message).into(),
+            category,
+            severity: known.map_or(Severity::Medium, |known| known.severity),
+            status: None,
+            retryable,
+            retry_reason: RetryReason::Network,
+            retry_hint: None,
+            correlation_id: None,
+            request_id: None,
+            error_id: None,
+            timestamp: None,
+            field_errors: Vec::new(),
+            recovery: None,
+            rate_limit: None,
+            help_link: None,
+            service: None,
+            business_context: None,
+            upstream: None,
+            details: None,
+            raw: RawBody::default(),
+            format: Format { name: "none".into(), mark: "no response arrived".into(), confidence: Confidence::Certain },
+            request: None,
+        }
+    }
+}
+
+/// What a verdict on retrying was concluded from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RetryReason {
+    /// The body says so (`retryable`, `recoverable`).
+    Body,
+    /// The code is known.
+    Code,
+    /// By the HTTP status: 408, 425, 429, 500, 502, 503, 504 and 520–529 are worth another try.
+    Status,
+    /// No response arrived.
+    Network,
+}
+
+/// When a server wants to be asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryHint {
+    /// Milliseconds from the arrival of the response.
+    pub after_ms: u64,
+    /// The same as a moment of the wall clock.
+    pub at: WallTime,
+    /// Where the hint stood.
+    pub source: HintSource,
+    /// Whether it was read leniently: its form is not the standard's, but there is only one way to mean it.
+    pub lenient: bool,
+}
+
+/// Where a retry hint stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HintSource {
+    /// The `Retry-After` header (RFC 9110 §10.2.3).
+    RetryAfterHeader,
+    /// A documented member of the body (`error.retryAfter`, `recovery.retryAfter`).
+    Body,
+    /// The reset of an exhausted rate limit.
+    RateLimitReset,
+}
+
+/// What is wrong with one field of the request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldError {
+    /// Which field, as the server writes it.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: Option<String>,
+    /// The rule it broke: `required`, `max`, `enum`.
+    pub constraint: Option<String>,
+    /// The rejected value.
+    pub value: Option<Value>,
+    /// The values that would do.
+    pub allowed: Option<Value>,
+}
+
+/// What a server suggests to do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovery {
+    /// In words.
+    pub suggested_action: Option<String>,
+    /// Places to go: an alternative endpoint, a status page, the resource that is in the way.
+    pub links: Vec<RecoveryLink>,
+}
+
+/// A place that a server points to in an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecoveryLink {
+    /// What it is, by the server's own name: `alternativeEndpoint`, `statusPage`, `upgradeUrl`.
+    pub rel: String,
+    /// Where it is, as sent: possibly relative, never to be followed unseen.
+    pub href: String,
+    /// The HTTP method to use, if the server named one.
+    pub method: Option<String>,
+}
+
+/// A limit that was hit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// How many requests a window allows.
+    pub limit: Option<u64>,
+    /// How many are left.
+    pub remaining: Option<u64>,
+    /// When the window ends. A moment that had passed when the response arrived is left out.
+    pub reset_at: Option<WallTime>,
+}
+
+/// A provider's own error inside an error.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Upstream {
+    /// Who it was.
+    pub provider: Option<String>,
+    /// Its code.
+    pub code: Option<String>,
+    /// Its message.
+    pub message: Option<String>,
+    /// Its HTTP status.
+    pub status: Option<u16>,
+    /// All it said.
+    pub raw: Option<Value>,
+}
+
+/// A body as received.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RawBody {
+    /// Its text. Bytes that are no UTF-8 are replaced by U+FFFD.
+    pub text: String,
+    /// Whether the text ends before the body did, because it was longer than the SDK reads.
+    pub truncated: bool,
+    /// The `Content-Type` header.
+    pub content_type: Option<String>,
+}
+
+/// Which wire format an error was read as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Format {
+    /// `cosnap`, `qwenProxy`, `oriel`, `stellarFlow`, `newsFilter`, `legacy`, `html`, `text`, `empty`, `malformedJson`,
+    /// `unknownJson`, or `none` when no response arrived.
+    pub name: String,
+    /// The mark it was recognised by.
+    pub mark: String,
+    /// How sure the reading is.
+    pub confidence: Confidence,
+}
+
+/// How sure a reading is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Confidence {
+    /// A mark that only this format has.
+    Certain,
+    /// The format's shape, without a mark of its own.
+    Likely,
+    /// Nothing but the status is known for sure.
+    Guess,
+}
+
+/// The call that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestFacts {
+    /// The HTTP method.
+    pub method: String,
+    /// Where it went.
+    pub url: String,
+    /// How many times it was sent.
+    pub attempts: u32,
+}

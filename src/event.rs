@@ -1,0 +1,97 @@
+//! What the SDK tells the application while it works. Every decision is an event with its reason.
+
+use crate::error::ApiError;
+use crate::policy::gate::{GateReason, Trigger};
+use crate::policy::retry::{RetryBecause, StopBecause};
+use crate::queue::record::{Counts, Outcome};
+use crate::time::WallTime;
+use serde::Serialize;
+
+/// Something that happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A call's attempt failed, and it will be sent again.
+    RetryScheduled {
+        /// The call's id.
+        correlation_id: String,
+        /// The attempt that failed; the first is 1.
+        attempt: u32,
+        /// Milliseconds until the next one.
+        after_ms: u64,
+        /// What the wait was taken from.
+        because: RetryBecause,
+        /// What went wrong.
+        error: Box<ApiError>,
+    },
+    /// A call failed for good.
+    CallFailed {
+        /// The call's id.
+        correlation_id: String,
+        /// Why it is not sent again.
+        because: StopBecause,
+        /// What went wrong.
+        error: Box<ApiError>,
+    },
+    /// Actions are on disk.
+    Enqueued {
+        /// Their ids.
+        ids: Vec<String>,
+        /// What is in the queue now.
+        counts: Counts,
+    },
+    /// A drain begins.
+    SyncStarted {
+        /// What asked for it.
+        trigger: Trigger,
+        /// What is in the queue.
+        counts: Counts,
+    },
+    /// A batch was sent.
+    BatchSent {
+        /// The batch's id on the wire.
+        correlation_id: String,
+        /// The ids of its actions, in order.
+        ids: Vec<String>,
+    },
+    /// An action is settled, in this tab or in another.
+    Settled {
+        /// Its id.
+        id: String,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// A batch got no answer that settles it. Nothing of it is lost.
+    BatchFailed {
+        /// The batch's id on the wire.
+        correlation_id: String,
+        /// What went wrong.
+        error: Box<ApiError>,
+        /// When it is tried again, by the wall clock.
+        next_attempt_at: WallTime,
+        /// Why not earlier.
+        waiting_for: GateReason,
+    },
+    /// A drain ended.
+    SyncFinished {
+        /// What is in the queue now.
+        counts: Counts,
+        /// When the next one starts by itself, by the wall clock.
+        next_attempt_at: Option<WallTime>,
+    },
+    /// The queue changed by the application's decision.
+    QueueChanged {
+        /// What is in the queue now.
+        counts: Counts,
+    },
+    /// What the browser believes of the network changed.
+    ConnectivityChanged {
+        /// Whether it believes that there is one.
+        online: bool,
+    },
+    /// The disk failed while the SDK worked in the background. It is tried again.
+    StoreFailed {
+        /// What happened.
+        error: crate::platform::StoreError,
+    },
+}

@@ -1,0 +1,249 @@
+//! The face towards JavaScript: nothing but translation. The npm package's TypeScript facade is its only caller.
+//!
+//! Text crosses as JSON, once per call. Methods take `&self`, clone the client and return a promise, so that no borrow of
+//! wasm-bindgen's lives across an await. A promise rejects with JSON text `{ kind, … }`, which the facade makes an error of.
+
+use crate::browser::{Browser, Fetch, FetchRequest};
+use crate::client::{CallError, Client, Options, QueueError};
+use crate::error::ApiError;
+use crate::error::parse::{ResponseParts, parse};
+use crate::input::InvalidInput;
+use crate::platform::StoreError;
+use crate::queue::action::Action;
+use crate::queue::draft::Draft;
+use crate::queue::record::{Counts, Outcome};
+use crate::sync::DrainReport;
+use crate::time::{WallTime, milliseconds};
+use futures_util::future::{Either, select};
+use gloo_events::EventListener;
+use js_sys::{Function, Promise};
+use serde::Serialize;
+use std::pin::pin;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::future_to_promise;
+use web_sys::{AbortSignal, Request};
+
+/// What a promise rejects with.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+enum Failure {
+    Api {
+        error: Box<ApiError>,
+    },
+    InvalidInput {
+        #[serde(flatten)]
+        error: InvalidInput,
+        message: String,
+    },
+    Store {
+        error: StoreError,
+        message: String,
+    },
+    Closed {
+        message: String,
+    },
+    Aborted,
+}
+
+impl From<InvalidInput> for Failure {
+    fn from(error: InvalidInput) -> Self {
+        Self::InvalidInput { message: error.to_string(), error }
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueueError::Invalid(error) => Self::InvalidInput { error, message },
+            QueueError::Store(error) => Self::Store { error, message },
+            QueueError::Closed => Self::Closed { message },
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Invalid(error) => error.into(),
+            CallError::Api(error) => Self::Api { error },
+        }
+    }
+}
+
+impl From<Failure> for JsValue {
+    fn from(failure: Failure) -> Self {
+        to_text(&failure)
+    }
+}
+
+fn to_text<T: Serialize>(value: &T) -> JsValue {
+    // Our own types all serialise; if one did not, the facade would meet `null` where it expects an object, and say so.
+    serde_json::to_string(value).map_or(JsValue::NULL, |text| text.into())
+}
+
+/// A promise of the JSON of what the work gives.
+fn promise_of<T: Serialize>(work: impl Future<Output = Result<T, Failure>> + 'static) -> Promise {
+    future_to_promise(async move { work.await.map(|value| to_text(&value)).map_err(JsValue::from) })
+}
+
+/// An action as the application sees it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedAction {
+    #[serde(flatten)]
+    action: Action,
+    in_flight: bool,
+}
+
+/// What a sync came to.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SyncReport {
+    #[serde(flatten)]
+    counts: Counts,
+    next_attempt_in_ms: Option<u64>,
+}
+
+impl From<DrainReport> for SyncReport {
+    fn from(report: DrainReport) -> Self {
+        Self { counts: report.counts, next_attempt_in_ms: report.next.map(milliseconds) }
+    }
+}
+
+/// What `settled` resolves to when the client is closed first.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SettledOrDetached {
+    Settled(Outcome),
+    Detached { status: &'static str },
+}
+
+/// A client, private behind the facade.
+#[wasm_bindgen]
+pub struct Core {
+    client: Client<Browser>,
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// Opens a client. `fetch` takes a `Request`; `headers` takes `{ url, method }`; `emit` takes an event's JSON.
+    ///
+    /// # Errors
+    /// An invalid option, as JSON text.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        options: &str,
+        base_origin: &str,
+        fetch: Function,
+        headers: Option<Function>,
+        emit: Function,
+    ) -> Result<Core, JsValue> {
+        let options = Options::read(options, base_origin).map_err(|error| JsValue::from(Failure::from(error)))?;
+        let http = Fetch { fetch, headers, trusted_origins: options.call.trusted_origins.clone() };
+        let browser = Browser::new(&options.database, http, emit);
+        Ok(Self { client: Client::open(browser, options) })
+    }
+
+    /// Sends a request through the call path; a promise of the `Response`.
+    pub fn fetch(&self, request: Request, options: String) -> Promise {
+        let client = self.client.clone();
+        future_to_promise(async move {
+            let signal = request.signal();
+            let request = FetchRequest(request);
+            let call = pin!(client.call(&request, &options));
+            match select(pin!(aborted(&signal)), call).await {
+                Either::Left(((), _)) => Err(Failure::Aborted.into()),
+                Either::Right((Ok(response), _)) => Ok(response.into_js().into()),
+                Either::Right((Err(error), _)) => Err(Failure::from(error).into()),
+            }
+        })
+    }
+
+    /// Puts actions into the queue; a promise of their receipts. `fields` and `data` are one JSON text per action.
+    pub fn enqueue(&self, fields: Vec<String>, data: Vec<String>) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move {
+            let drafts: Result<Vec<Draft>, InvalidInput> =
+                fields.iter().zip(data).map(|(fields, data)| Draft::read(fields, data)).collect();
+            Ok(client.enqueue(drafts?).await?)
+        })
+    }
+
+    /// Waits for an action to be settled; a promise of its outcome.
+    pub fn settled(&self, id: &str) -> Promise {
+        // Registered at once, so that nothing that happens from here on is missed.
+        let outcome = self.client.settled(id);
+        promise_of(async move {
+            Ok(match outcome?.await {
+                Ok(outcome) => SettledOrDetached::Settled(outcome),
+                Err(_) => SettledOrDetached::Detached { status: "detached" },
+            })
+        })
+    }
+
+    /// Syncs now, if the server lets us; a promise of what it came to.
+    pub fn sync(&self) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.sync().await?.map(SyncReport::from)) })
+    }
+
+    /// A promise of what is in the queue, and what it waits for.
+    pub fn snapshot(&self) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.snapshot().await?) })
+    }
+
+    /// A promise of the actions in the queue, from a sequence number on.
+    pub fn list(&self, seq: f64, limit: u32) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sequence number")]
+            let listed = client.list(seq as u64, limit).await?;
+            let listed: Vec<_> = listed.into_iter().map(|(action, in_flight)| ListedAction { action, in_flight }).collect();
+            Ok(listed)
+        })
+    }
+
+    /// Takes an action out of the queue; a promise of whether there was one.
+    pub fn discard(&self, id: String) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.discard(&id).await?) })
+    }
+
+    /// Puts a dead letter or a conflict back; a promise of whether there was one.
+    pub fn requeue(&self, id: String) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.requeue(&id).await?) })
+    }
+
+    /// Stops everything. The queue stays on disk.
+    pub fn close(&self) {
+        self.client.close();
+    }
+}
+
+/// Reads an error response. `headers` is alternating names and values.
+#[wasm_bindgen(js_name = parseError)]
+pub fn parse_error(status: u16, headers: Vec<String>, body: Vec<u8>, truncated: bool) -> JsValue {
+    let headers = headers.chunks_exact(2).filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone()))).collect();
+    #[expect(clippy::cast_possible_truncation, reason = "a Date is within 2^53")]
+    let received_at = WallTime(js_sys::Date::now() as i64);
+    to_text(&parse(ResponseParts { status, headers, body, truncated, received_at }))
+}
+
+/// Resolves when the signal is aborted.
+async fn aborted(signal: &AbortSignal) {
+    if signal.aborted() {
+        return;
+    }
+    let (sender, receiver) = futures_channel::oneshot::channel();
+    let _listener = EventListener::once(signal.unchecked_ref(), "abort", move |_| {
+        let _: Result<(), ()> = sender.send(());
+    });
+    if receiver.await.is_err() {
+        // The listener cannot go before this future does; if it did, nothing could abort any longer.
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,44 @@
+//! Errors understood, actions never lost.
+//!
+//! Steadfast stands between a web frontend and its backend. It reads the error responses of any backend into one
+//! [`ApiError`](error::ApiError), retries what is safe to retry, and keeps what the user did while offline in a durable queue
+//! that it brings to the server, in order, once, when connectivity returns.
+//!
+//! Most use it as the npm package `steadfast`, whose face is [`js`](https://www.npmjs.com/package/steadfast); Rust frontends
+//! use this crate. Pure decisions are below, effects at the edge:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`error`] | one error out of any wire format |
+//! | [`policy`] | whether to send again, and when |
+//! | [`queue`] | which actions to send, and what an answer does to them |
+//! | [`outbox`] | the store transactions that carry this out |
+//! | [`sync`] | the drain |
+//! | [`client`] | the call path, and the client that ties it all together |
+//! | [`platform`] | what all of this asks of the world |
+//! | [`wire`] | what travels between the SDK and a backend |
+
+#![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")
+)]
+
+pub mod client;
+pub mod error;
+pub mod event;
+pub mod input;
+pub mod outbox;
+pub mod platform;
+pub mod policy;
+pub mod queue;
+pub mod sync;
+pub mod time;
+pub mod wire;
+
+#[cfg(target_arch = "wasm32")]
+pub mod browser;
+#[cfg(target_arch = "wasm32")]
+pub mod js;
+#[cfg(feature = "simulation")]
+pub mod sim;

@@ -1,0 +1,79 @@
+//! The network.
+
+use std::future::Future;
+
+/// Header names and values, in order.
+pub type Headers = Vec<(String, String)>;
+
+/// Sends requests.
+pub trait Http {
+    /// A request that can be sent any number of times.
+    type Request;
+    /// A response whose headers have arrived.
+    type Response: Response;
+
+    /// A request with a JSON body.
+    fn json_request(&self, method: &str, url: &str, body: String) -> Result<Self::Request, NetworkFailure>;
+    /// What the call path needs to know of a request.
+    fn summary(&self, request: &Self::Request) -> RequestSummary;
+    /// Sends it once, with these headers on top, and resolves when the response's headers have arrived. Dropping the future
+    /// aborts the attempt.
+    fn send(&self, request: &Self::Request, headers: &Headers) -> impl Future<Output = Result<Self::Response, NetworkFailure>>;
+}
+
+/// What the call path needs to know of a request.
+#[derive(Debug, Clone)]
+pub struct RequestSummary {
+    /// The HTTP method, upper case.
+    pub method: String,
+    /// The absolute URL.
+    pub url: String,
+    /// The URL's origin; `null` if it has none.
+    pub origin: String,
+    /// The caller's own `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// The caller's own `x-correlation-id`.
+    pub correlation_id: Option<String>,
+}
+
+/// A response whose headers have arrived.
+pub trait Response {
+    /// The HTTP status.
+    fn status(&self) -> u16;
+    /// The headers that the page may read.
+    fn headers(&self) -> Headers;
+    /// Reads the body up to `limit` bytes and leaves the rest unread.
+    fn body(self, limit: usize) -> impl Future<Output = ResponseBody>;
+}
+
+/// What was read of a body.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseBody {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Whether there was more than the limit.
+    pub truncated: bool,
+    /// What broke the transfer off, if something did.
+    pub broken: Option<NetworkFailure>,
+}
+
+/// A request that got no response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct NetworkFailure {
+    /// As far as it can be told.
+    pub kind: NetworkFailureKind,
+    /// The browser's own words.
+    pub message: String,
+}
+
+/// Why a request got no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkFailureKind {
+    /// The network did not carry it. A browser does not say why.
+    Unreachable,
+    /// It cannot be sent at all: a broken URL, a forbidden method, a body that was used up.
+    Invalid,
+    /// The application's own `fetch` or `headers` option failed.
+    Application,
+}

@@ -1,0 +1,120 @@
+//! What the SDK asks of the world it runs in. Everything above is written against these traits and runs unchanged in a
+//! browser ([`crate::browser`]) and in the deterministic simulation that proves its promises (feature `simulation`).
+//!
+//! All is single-threaded, as the web is: no future here needs to be `Send`.
+
+mod http;
+mod store;
+
+pub use http::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
+pub use store::{Store, StoreError, StoreErrorKind, Transaction};
+
+use crate::event::Event;
+use crate::time::{MonotonicTime, WallTime};
+use std::future::Future;
+use std::time::Duration;
+
+/// The world: one of each of its parts.
+pub trait Platform: 'static {
+    /// See [`Clock`].
+    type Clock: Clock;
+    /// See [`Random`].
+    type Random: Random;
+    /// See [`Http`].
+    type Http: Http;
+    /// See [`Store`].
+    type Store: Store;
+    /// See [`Locks`].
+    type Locks: Locks;
+    /// See [`Channel`].
+    type Channel: Channel;
+    /// See [`Connectivity`].
+    type Connectivity: Connectivity;
+
+    /// The clocks.
+    fn clock(&self) -> &Self::Clock;
+    /// The source of randomness.
+    fn random(&self) -> &Self::Random;
+    /// The network.
+    fn http(&self) -> &Self::Http;
+    /// The disk.
+    fn store(&self) -> &Self::Store;
+    /// The locks between tabs.
+    fn locks(&self) -> &Self::Locks;
+    /// The channel between tabs.
+    fn channel(&self) -> &Self::Channel;
+    /// What the browser says of the network and of the page.
+    fn connectivity(&self) -> &Self::Connectivity;
+    /// Tells the application. Never re-enters the SDK before the current step is over.
+    fn emit(&self, event: &Event);
+    /// Runs a task in the background. Whoever spawns it makes it stoppable.
+    fn spawn(&self, task: impl Future<Output = ()> + 'static);
+}
+
+/// The two clocks, and waiting.
+pub trait Clock {
+    /// For durations.
+    fn monotonic(&self) -> MonotonicTime;
+    /// For stamps.
+    fn wall(&self) -> WallTime;
+    /// Waits; however long. Dropping the future ends the wait.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()>;
+}
+
+/// Randomness.
+pub trait Random {
+    /// Fills a buffer with random bytes.
+    fn fill(&self, buffer: &mut [u8]);
+
+    /// A number uniformly random in `[0, 1)`.
+    fn unit(&self) -> f64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        // The 53 bits that a double holds exactly.
+        #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
+        let numerator = (u64::from_le_bytes(bytes) >> 11) as f64;
+        numerator / 9_007_199_254_740_992.0
+    }
+}
+
+/// Locks that all tabs of an origin share.
+pub trait Locks {
+    /// Held until it is dropped, or its tab is gone.
+    type Guard;
+
+    /// Waits for the lock of that name.
+    fn acquire(&self, name: &str) -> impl Future<Output = Self::Guard>;
+}
+
+/// Messages between the tabs of an origin. A tab does not hear itself.
+pub trait Channel {
+    /// Ends when it is dropped.
+    type Subscription: 'static;
+
+    /// Tells the other tabs.
+    fn post(&self, message: &str);
+    /// Hears the other tabs.
+    fn subscribe(&self, listener: Box<dyn Fn(&str)>) -> Self::Subscription;
+}
+
+/// What the browser says of the network and of the page.
+pub trait Connectivity {
+    /// Ends when it is dropped.
+    type Subscription: 'static;
+
+    /// Whether the browser believes that there is a network: a hint, never proof.
+    fn online(&self) -> bool;
+    /// Hears of changes.
+    fn subscribe(&self, listener: Box<dyn Fn(ConnectivityChange)>) -> Self::Subscription;
+}
+
+/// A change that may be a good moment to sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectivityChange {
+    /// The browser believes that the network is back.
+    Online,
+    /// The browser believes that the network is gone.
+    Offline,
+    /// The page became visible, or came back from the back/forward cache.
+    Visible,
+}

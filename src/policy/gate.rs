@@ -1,0 +1,156 @@
+//! The gate in front of the sync endpoint: every attempt to sync, whatever asked for it, goes through it.
+
+use super::{backoff::Backoff, retry::spread};
+use crate::time::WallTime;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A server that asks to be left alone for longer than this is taken for misconfigured, and asked again after this long.
+pub const LONGEST_HONOURED_HINT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether the sync endpoint may be asked now. Stored with the queue, so that it holds for every tab and across reloads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    failures: u32,
+    closed: Option<Closed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Closed {
+    since: WallTime,
+    until: WallTime,
+    because: GateReason,
+}
+
+/// Why the gate is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GateReason {
+    /// The server said when to come back.
+    ServerHint,
+    /// The server failed, or its answer could not be understood.
+    ServerError,
+    /// No answer arrived.
+    Network,
+    /// The server does not accept the credentials.
+    Authentication,
+}
+
+/// What asks for a sync, the one that opens the most gates last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Trigger {
+    /// An action was enqueued, or put back.
+    Enqueued,
+    /// The time that an earlier attempt named has come.
+    Timer,
+    /// The page became visible, or came back from the back/forward cache.
+    Visible,
+    /// The browser says that the network is back.
+    Online,
+    /// The SDK was opened.
+    Opened,
+    /// The application asked.
+    Asked,
+}
+
+impl Gate {
+    /// How long `trigger` still has to wait; zero if it may pass.
+    ///
+    /// News about the local network opens a gate that the local network had closed. The application's own wish opens every
+    /// gate but the one that the server closed by naming a moment: that one nothing opens earlier.
+    pub fn wait(&self, trigger: Trigger, now: WallTime) -> Duration {
+        let Some(closed) = self.closed else { return Duration::ZERO };
+        let passes = match closed.because {
+            GateReason::ServerHint => false,
+            GateReason::Network => matches!(trigger, Trigger::Online | Trigger::Visible | Trigger::Opened | Trigger::Asked),
+            GateReason::Authentication => matches!(trigger, Trigger::Opened | Trigger::Asked),
+            GateReason::ServerError => trigger == Trigger::Asked,
+        };
+        if passes { Duration::ZERO } else { self.remaining(now) }
+    }
+
+    /// How long the gate stays closed. A wall clock that was set back does not prolong it beyond the wait first named.
+    pub fn remaining(&self, now: WallTime) -> Duration {
+        self.closed.map_or(Duration::ZERO, |closed| closed.until.since(now).min(closed.until.since(closed.since)))
+    }
+
+    /// Why it is closed, if it is.
+    pub fn reason(&self, now: WallTime) -> Option<GateReason> {
+        self.closed.filter(|_| !self.remaining(now).is_zero()).map(|closed| closed.because)
+    }
+
+    /// Closes after a failure and says for how long. `unit` is uniformly random in `[0, 1)`.
+    pub fn close(
+        &mut self,
+        backoff: &Backoff,
+        because: GateReason,
+        hint: Option<Duration>,
+        now: WallTime,
+        unit: f64,
+    ) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let hint = hint.filter(|hint| !hint.is_zero()).map(|hint| hint.min(LONGEST_HONOURED_HINT));
+        let (wait, because) = match hint {
+            Some(hint) => (spread(hint, unit), GateReason::ServerHint),
+            None => (backoff.delay(self.failures, unit), because),
+        };
+        self.closed = Some(Closed { since: now, until: now.after(wait), because });
+        wait
+    }
+
+    /// Opens after a success.
+    pub fn open(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), multiplier: 2.0, cap: Duration::from_secs(30) };
+    const NOW: WallTime = WallTime(1_780_315_200_000);
+    const TRIGGERS: [Trigger; 6] =
+        [Trigger::Opened, Trigger::Enqueued, Trigger::Timer, Trigger::Online, Trigger::Visible, Trigger::Asked];
+
+    #[test]
+    fn nothing_passes_a_gate_that_the_server_closed() {
+        let mut gate = Gate::default();
+        gate.close(&BACKOFF, GateReason::ServerError, Some(Duration::from_secs(60)), NOW, 0.0);
+        for trigger in TRIGGERS {
+            assert_eq!(gate.wait(trigger, NOW), Duration::from_secs(60), "{trigger:?}");
+            assert_eq!(gate.wait(trigger, NOW.after(Duration::from_secs(60))), Duration::ZERO, "{trigger:?}");
+        }
+    }
+
+    #[test]
+    fn the_network_coming_back_opens_only_what_the_network_closed() {
+        for (because, opens) in
+            [(GateReason::Network, true), (GateReason::ServerError, false), (GateReason::Authentication, false)]
+        {
+            let mut gate = Gate::default();
+            gate.close(&BACKOFF, because, None, NOW, 0.9);
+            assert_eq!(gate.wait(Trigger::Online, NOW).is_zero(), opens, "{because:?}");
+            assert!(!gate.wait(Trigger::Enqueued, NOW).is_zero(), "{because:?}");
+        }
+    }
+
+    #[test]
+    fn a_hint_of_two_billion_seconds_closes_for_a_day() {
+        let mut gate = Gate::default();
+        gate.close(&BACKOFF, GateReason::ServerError, Some(Duration::from_secs(2_000_000_000)), NOW, 0.0);
+        assert_eq!(gate.remaining(NOW), LONGEST_HONOURED_HINT);
+    }
+
+    proptest! {
+        #[test]
+        fn a_clock_that_jumps_never_prolongs_a_wait(hint in 1_u64..100_000, jump in any::<i32>()) {
+            let mut gate = Gate::default();
+            let wait = gate.close(&BACKOFF, GateReason::ServerError, Some(Duration::from_secs(hint)), NOW, 0.5);
+            prop_assert!(gate.remaining(WallTime(NOW.0 + i64::from(jump) * 1000)) <= wait);
+        }
+    }
+}

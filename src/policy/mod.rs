@@ -1,0 +1,6 @@
+//! Decisions about when to send again: pure functions, with the time and the randomness passed in.
+
+pub mod backoff;
+pub mod gate;
+pub mod retry;
+pub mod retry_after;

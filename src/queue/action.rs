@@ -1,0 +1,86 @@
+//! A queued action, as it lies on disk.
+
+use crate::error::ApiError;
+use crate::time::WallTime;
+use crate::wire::{Conflict, Priority, WireAction};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The layout of a stored action that this version writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A queued action, as it lies on disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Action {
+    /// The layout it was written in.
+    pub schema_version: u32,
+    /// Stable across attempts, reloads and tabs.
+    pub id: String,
+    /// Whose it is. It is sent under no other user's credentials.
+    pub user_id: String,
+    /// Its place in the user's queue.
+    pub seq: u64,
+    /// Actions with the same key are applied in the order of `seq`.
+    pub key: Option<String>,
+    /// What kind it is, in the application's words.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When the user acted. For people; the order is `seq`.
+    pub timestamp: WallTime,
+    /// The JSON text that will be sent.
+    pub data: Box<RawValue>,
+    /// Where it stands.
+    pub state: ActionState,
+    /// How often the server has looked at it and not applied it.
+    pub attempts: u32,
+    /// Not to be sent before.
+    pub not_before: Option<WallTime>,
+    /// Why it was not applied the last time.
+    pub last_error: Option<Box<ApiError>>,
+    /// What stands against it.
+    pub conflict: Option<Conflict>,
+}
+
+/// Where an action on disk stands. One that is being sent is `Pending` and in the user's batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ActionState {
+    /// It waits to be sent, or for the answer.
+    Pending,
+    /// The server has something newer; its key is parked until the application decides.
+    Conflict,
+    /// A dead letter: the server will never take it as it is. It is kept until the application decides.
+    Dead,
+}
+
+impl Action {
+    /// What it weighs against the limits: the bytes of its data and of its names.
+    pub fn bytes(&self) -> u64 {
+        let names = self.id.len() + self.kind.len() + self.key.as_ref().map_or(0, String::len);
+        (self.data.get().len() + names) as u64
+    }
+
+    /// As it is sent.
+    pub fn to_wire(&self) -> WireAction {
+        WireAction {
+            id: self.id.clone(),
+            kind: self.kind.clone(),
+            key: self.key.clone(),
+            timestamp: self.timestamp.to_rfc3339(),
+            priority: self.priority,
+            data: self.data.clone(),
+        }
+    }
+
+    /// A dead letter or a conflict, as it was when it was new: to be sent again as it is.
+    pub fn reset(&mut self) {
+        self.state = ActionState::Pending;
+        self.attempts = 0;
+        self.not_before = None;
+        self.last_error = None;
+        self.conflict = None;
+    }
+}

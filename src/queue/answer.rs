@@ -1,0 +1,120 @@
+//! What the answer to a batch says about each of its actions.
+
+use super::action::Action;
+use crate::error::ApiError;
+use crate::error::parse::{ResponseParts, parse};
+use crate::time::WallTime;
+use crate::wire::{ActionStatus, Conflict};
+use serde_json::{Value, json};
+
+/// What the server says of one action.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The effect is there.
+    Applied,
+    /// The effect was there already.
+    Duplicate,
+    /// It can never be applied as it is.
+    Rejected(Box<ApiError>),
+    /// Something newer stands against it.
+    Conflict(Conflict),
+    /// Not now.
+    Retry(Option<Box<ApiError>>),
+    /// Nothing: the answer does not list it, or in a way that cannot be understood.
+    Unlisted,
+}
+
+/// An answer that is no answer: what it is instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// It is no JSON: a captive portal's page, or cut off.
+    NotJson,
+    /// It is JSON without a list of results.
+    NoResults,
+}
+
+/// Reads the body of a 2xx answer to `batch`: one verdict for each of its actions, in its order. Ids that were not sent are
+/// ignored. An entry that cannot be understood is [`Verdict::Unlisted`] and does not spoil the others.
+pub fn read(body: &str, batch: &[Action], now: WallTime) -> Result<Vec<Verdict>, NoAnswer> {
+    let answer: Value = serde_json::from_str(body).map_err(|_| NoAnswer::NotJson)?;
+    let results = answer.get("results").and_then(Value::as_array).ok_or(NoAnswer::NoResults)?;
+    Ok(batch
+        .iter()
+        .map(|action| {
+            let entry = results.iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(&action.id));
+            entry.and_then(|entry| verdict(entry, now)).unwrap_or(Verdict::Unlisted)
+        })
+        .collect())
+}
+
+fn verdict(entry: &Value, now: WallTime) -> Option<Verdict> {
+    let status: ActionStatus = serde_json::from_value(entry.get("status")?.clone()).ok()?;
+    let error = entry.get("error").filter(|error| error.is_object());
+    Some(match status {
+        ActionStatus::Applied => Verdict::Applied,
+        ActionStatus::Duplicate => Verdict::Duplicate,
+        ActionStatus::Rejected => Verdict::Rejected(Box::new(item_error(error, now))),
+        ActionStatus::Conflict => Verdict::Conflict(
+            entry
+                .get("conflict")
+                .and_then(|conflict| serde_json::from_value(conflict.clone()).ok())
+                // A conflict without particulars is still one.
+                .unwrap_or_else(|| Conflict { conflict_type: "unspecified".into(), resolution: None, server: None }),
+        ),
+        ActionStatus::Retry => Verdict::Retry(error.map(|error| Box::new(item_error(Some(error), now)))),
+    })
+}
+
+/// The `error` of one entry, read as if it had come alone: whatever format it is in.
+fn item_error(error: Option<&Value>, now: WallTime) -> ApiError {
+    let body = json!({ "success": false, "error": error.cloned().unwrap_or_else(|| json!({ "message": "The server rejected the action and gave no reason." })) });
+    // 422 is what such an action would have been answered with on its own (RFC 9110 §15.5.21).
+    parse(ResponseParts {
+        status: 422,
+        headers: Vec::new(),
+        body: body.to_string().into_bytes(),
+        truncated: false,
+        received_at: now,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::plan::tests::action;
+
+    const NOW: WallTime = WallTime(1_780_315_200_000);
+
+    #[test]
+    fn each_action_gets_the_verdict_of_its_own_id() {
+        let batch = [action(1, None), action(2, None), action(3, None), action(4, None), action(5, None)];
+        let body = r#"{"success":true,"results":[
+            {"id":"action-2","status":"duplicate"},
+            {"id":"stranger","status":"applied"},
+            {"id":"action-1","status":"applied"},
+            {"id":"action-3","status":"rejected","error":{"code":"VALIDATION_ERROR","message":"Title is required","correlationId":"c","timestamp":"t","userMessage":"Give it a title","retryable":false,"severity":"low"}},
+            {"id":"action-4","status":"perhaps"}]}"#;
+        let verdicts = read(body, &batch, NOW).unwrap();
+        assert_eq!(verdicts[0], Verdict::Applied);
+        assert_eq!(verdicts[1], Verdict::Duplicate);
+        let Verdict::Rejected(error) = &verdicts[2] else { panic!("{:?}", verdicts[2]) };
+        assert_eq!((error.code.as_deref(), error.user_message.as_str()), (Some("VALIDATION_ERROR"), "Give it a title"));
+        assert_eq!(verdicts[3..], [Verdict::Unlisted, Verdict::Unlisted]);
+    }
+
+    #[test]
+    fn a_page_and_a_cut_off_answer_are_no_answers() {
+        let batch = [action(1, None)];
+        assert_eq!(read("<!doctype html><title>Welcome to the airport</title>", &batch, NOW), Err(NoAnswer::NotJson));
+        assert_eq!(read(r#"{"success":true,"results":[{"id":"action-1","sta"#, &batch, NOW), Err(NoAnswer::NotJson));
+        assert_eq!(read(r#"{"success":true}"#, &batch, NOW), Err(NoAnswer::NoResults));
+        assert_eq!(read("", &batch, NOW), Err(NoAnswer::NotJson));
+    }
+
+    #[test]
+    fn an_answer_without_a_reason_is_still_kept_as_an_error() {
+        let verdicts = read(r#"{"results":[{"id":"action-1","status":"rejected"}]}"#, &[action(1, None)], NOW).unwrap();
+        let Verdict::Rejected(error) = &verdicts[0] else { panic!() };
+        assert!(error.message.contains("no reason"));
+    }
+}

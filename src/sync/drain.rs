@@ -1,0 +1,256 @@
+//! One drain: lock, claim, send, settle, until nothing is due.
+
+use super::waiters::{Announcement, Waiters};
+use crate::client::attempt::{self, AttemptError};
+use crate::client::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER, correlation_id, unique_id};
+use crate::error::ApiError;
+use crate::error::parse::{ResponseParts, parse};
+use crate::event::Event;
+use crate::outbox::{self, Begin, Claim, Moment};
+use crate::platform::{Channel, Clock, Headers, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
+use crate::policy::backoff::Backoff;
+use crate::policy::gate::{GateReason, Trigger};
+use crate::queue::action::Action;
+use crate::queue::answer::{self, NoAnswer, Verdict};
+use crate::queue::plan::BatchLimits;
+use crate::queue::record::{Counts, Outcome};
+use crate::time::WallTime;
+use crate::wire::QueueActionsRequest;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The most that is read of the answer to a batch. A result with the server's copy of a document may be long.
+const LARGEST_ANSWER: usize = 16 << 20;
+
+/// How the queue is brought to the server.
+#[derive(Debug, Clone)]
+pub struct SyncPolicy {
+    /// Where batches go.
+    pub url: String,
+    /// How large they are.
+    pub limits: BatchLimits,
+    /// The delays after a failure.
+    pub backoff: Backoff,
+    /// How long the server may take for a batch.
+    pub timeout: Duration,
+    /// What `x-source-service` says.
+    pub source_service: String,
+}
+
+/// What a drain leaves behind.
+#[derive(Debug, Clone, Copy)]
+pub struct DrainReport {
+    /// What is in the queue.
+    pub counts: Counts,
+    /// How long until there is something to do again; `None` if nothing waits.
+    pub next: Option<Duration>,
+}
+
+/// Drains one user's queue.
+pub struct Drainer<P: Platform> {
+    /// The world.
+    pub platform: Rc<P>,
+    /// Whose queue it is.
+    pub user_id: String,
+    /// How.
+    pub policy: SyncPolicy,
+    /// Who waits in this tab.
+    pub waiters: Rc<Waiters>,
+}
+
+/// What became of a batch that was sent.
+enum Sent {
+    Answered(Vec<Verdict>),
+    /// The server does not take the batch as a whole; it may take its parts.
+    Refused(Box<ApiError>),
+    Failed {
+        error: Box<ApiError>,
+        because: GateReason,
+    },
+}
+
+impl<P: Platform> Drainer<P> {
+    /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
+    pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
+        let store = self.platform.store();
+        let record = outbox::record(store, &self.user_id).await?;
+        if record.counts.pending == 0 {
+            return Ok(DrainReport { counts: record.counts, next: None });
+        }
+        let _one_drain_at_a_time = self.platform.locks().acquire(&format!("steadfast:drain:{}", self.user_id)).await;
+        let (epoch, counts) = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
+            Begin::Idle(counts) => return Ok(DrainReport { counts, next: None }),
+            Begin::Closed { wait, counts } => return Ok(DrainReport { counts, next: Some(wait) }),
+            Begin::Open { epoch, counts } => (epoch, counts),
+        };
+        self.platform.emit(&Event::SyncStarted { trigger, counts });
+        let report = self.send_batches(epoch).await?;
+        self.platform.emit(&Event::SyncFinished {
+            counts: report.counts,
+            next_attempt_at: report.next.map(|wait| self.now().after(wait)),
+        });
+        Ok(report)
+    }
+
+    async fn send_batches(&self, epoch: u64) -> Result<DrainReport, StoreError> {
+        let mut limits = self.policy.limits;
+        loop {
+            let fresh_key = unique_id(self.platform.as_ref());
+            let claim = outbox::claim(self.platform.store(), &self.user_id, epoch, limits, self.now(), &fresh_key).await?;
+            let (key, actions) = match claim {
+                Claim::Batch { key, actions } => (key, actions),
+                Claim::Nothing { next_due, counts } => {
+                    return Ok(DrainReport { counts, next: next_due.map(|moment| moment.since(self.now())) });
+                }
+                Claim::Superseded => return self.superseded().await,
+            };
+            let correlation_id = correlation_id(self.platform.as_ref());
+            self.platform.emit(&Event::BatchSent {
+                correlation_id: correlation_id.clone(),
+                ids: actions.iter().map(|action| action.id.clone()).collect(),
+            });
+            let verdicts = match self.send(&actions, &key, &correlation_id).await {
+                Sent::Answered(verdicts) => {
+                    limits = self.policy.limits;
+                    verdicts
+                }
+                // Whichever action it is that the server does not take: halves find it.
+                Sent::Refused(_) if actions.len() > 1 => {
+                    limits.actions = actions.len() / 2;
+                    continue;
+                }
+                Sent::Refused(error) => {
+                    limits = self.policy.limits;
+                    vec![Verdict::Rejected(error)]
+                }
+                Sent::Failed { error, because } => return self.close_gate(correlation_id, error, because).await,
+            };
+            let verdicts = actions.iter().map(|action| action.seq).zip(verdicts).collect();
+            if !self.settle(epoch, &verdicts).await? {
+                return self.superseded().await;
+            }
+        }
+    }
+
+    /// Another drain has taken over and will see to the rest.
+    async fn superseded(&self) -> Result<DrainReport, StoreError> {
+        let record = outbox::record(self.platform.store(), &self.user_id).await?;
+        Ok(DrainReport { counts: record.counts, next: None })
+    }
+
+    async fn send(&self, actions: &[Action], key: &str, correlation_id: &str) -> Sent {
+        let http = self.platform.http();
+        let body = QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
+        let request = serde_json::to_string(&body)
+            .map_err(|error| error.to_string())
+            .and_then(|body| http.json_request("POST", &self.policy.url, body).map_err(|failure| failure.message));
+        let request = match request {
+            Ok(request) => request,
+            Err(message) => {
+                let error = Box::new(ApiError::without_response("REQUEST_INVALID", message, false));
+                return Sent::Failed { error, because: GateReason::ServerError };
+            }
+        };
+        let headers: Headers = vec![
+            (CORRELATION_HEADER.into(), correlation_id.to_string()),
+            (SOURCE_SERVICE_HEADER.into(), self.policy.source_service.clone()),
+            // A quoted string (RFC 9651 §3.3.3), as draft-ietf-httpapi-idempotency-key-header asks.
+            ("Idempotency-Key".into(), format!("\"{key}\"")),
+        ];
+        let exchange = attempt::exchange(self.platform.as_ref(), &request, &headers, self.policy.timeout, LARGEST_ANSWER);
+        match exchange.await {
+            Ok(response) => self.understand(response, actions),
+            Err(error) => {
+                let because = match &error {
+                    AttemptError::Failed(failure) if failure.kind != NetworkFailureKind::Unreachable => GateReason::ServerError,
+                    AttemptError::Failed(_) | AttemptError::TimedOut(_) => GateReason::Network,
+                };
+                Sent::Failed { error: Box::new(error.into_api_error()), because }
+            }
+        }
+    }
+
+    fn understand(&self, response: ResponseParts, actions: &[Action]) -> Sent {
+        let status = response.status;
+        if (200..300).contains(&status) {
+            let text = String::from_utf8_lossy(&response.body).into_owned();
+            return match answer::read(&text, actions, self.now()) {
+                Ok(verdicts) => Sent::Answered(verdicts),
+                Err(no_answer) => {
+                    let mut error = parse(response);
+                    error.code = Some("SYNC_ANSWER_UNREADABLE".into());
+                    error.message = match no_answer {
+                        NoAnswer::NotJson => "The answer to the batch is no JSON, or cut off; it may not be the backend's.",
+                        NoAnswer::NoResults => "The answer to the batch has no list of results; see the sync contract.",
+                    }
+                    .into();
+                    error.retryable = true;
+                    Sent::Failed { error: Box::new(error), because: GateReason::ServerError }
+                }
+            };
+        }
+        let error = Box::new(parse(response));
+        match status {
+            400 | 413 | 422 => Sent::Refused(error),
+            401 | 403 => Sent::Failed { error, because: GateReason::Authentication },
+            _ => Sent::Failed { error, because: GateReason::ServerError },
+        }
+    }
+
+    async fn close_gate(
+        &self,
+        correlation_id: String,
+        error: Box<ApiError>,
+        because: GateReason,
+    ) -> Result<DrainReport, StoreError> {
+        let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
+        let (wait, record) = outbox::close_gate(self.platform.store(), &self.user_id, because, hint, self.moment()).await?;
+        let waiting_for = record.gate.reason(self.now()).unwrap_or(because);
+        let next_attempt_at = self.now().after(wait);
+        self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at, waiting_for });
+        Ok(DrainReport { counts: record.counts, next: Some(wait) })
+    }
+
+    /// Enters the verdicts into the books and tells everyone. Says whether this drain may go on.
+    async fn settle(&self, epoch: u64, verdicts: &BTreeMap<u64, Verdict>) -> Result<bool, StoreError> {
+        let settled = outbox::settle(self.platform.store(), &self.user_id, epoch, verdicts, self.moment()).await?;
+        self.announce(settled.settlement.settled);
+        Ok(settled.current)
+    }
+
+    /// Tells those who wait, the application, and the other tabs.
+    pub fn announce(&self, settled: Vec<(String, Outcome)>) {
+        if settled.is_empty() {
+            return;
+        }
+        for (id, outcome) in &settled {
+            self.waiters.resolve(id, outcome);
+            self.platform.emit(&Event::Settled { id: id.clone(), outcome: outcome.clone() });
+        }
+        let announcement = Announcement { user_id: self.user_id.clone(), settled };
+        if let Ok(message) = serde_json::to_string(&announcement) {
+            self.platform.channel().post(&message);
+        }
+    }
+
+    /// Hears what another tab has settled.
+    pub fn hear(&self, message: &str) {
+        let Ok(announcement) = serde_json::from_str::<Announcement>(message) else { return };
+        if announcement.user_id != self.user_id {
+            return;
+        }
+        for (id, outcome) in announcement.settled {
+            self.waiters.resolve(&id, &outcome);
+            self.platform.emit(&Event::Settled { id, outcome });
+        }
+    }
+
+    fn now(&self) -> WallTime {
+        self.platform.clock().wall()
+    }
+
+    fn moment(&self) -> Moment<'_> {
+        Moment { backoff: &self.policy.backoff, now: self.now(), unit: self.platform.random().unit() }
+    }
+}

@@ -1,0 +1,8 @@
+//! Brings the queue to the server: [`drain`] sends what is due, [`schedule`] decides when.
+
+mod drain;
+pub mod schedule;
+mod waiters;
+
+pub use drain::{DrainReport, Drainer, SyncPolicy};
+pub use waiters::{Announcement, Waiters};

@@ -1,0 +1,74 @@
+//! When to drain: on a trigger, or when the time that the last drain named has come. One task per client does it all.
+
+use super::drain::{DrainReport, Drainer};
+use crate::event::Event;
+use crate::platform::{Clock, Platform, Random};
+use crate::policy::gate::Trigger;
+use futures_channel::{mpsc, oneshot};
+use futures_util::future::{Either, select};
+use futures_util::{FutureExt as _, StreamExt as _};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Asks for a drain.
+#[derive(Debug)]
+pub struct Request {
+    /// What asks.
+    pub trigger: Trigger,
+    /// Who wants to know how it went; gets nothing if the disk failed.
+    pub reply: Option<oneshot::Sender<DrainReport>>,
+}
+
+/// Where requests are put in.
+pub type Requests = mpsc::UnboundedSender<Request>;
+
+/// Puts in a request that nobody waits for.
+pub fn request(requests: &Requests, trigger: Trigger) {
+    // It fails only when the schedule has ended, and then there is nothing to ask for.
+    drop(requests.unbounded_send(Request { trigger, reply: None }));
+}
+
+/// Runs until it is dropped. Requests that arrive during a drain are answered together by the next one.
+pub async fn run<P: Platform>(drainer: Rc<Drainer<P>>, mut requests: mpsc::UnboundedReceiver<Request>) {
+    let platform = drainer.platform.clone();
+    let mut next: Option<Duration> = None;
+    let mut store_failures = 0;
+    loop {
+        let Some(first) = wait(platform.as_ref(), &mut requests, next).await else { return };
+        let mut batch = vec![first];
+        while let Some(Some(more)) = requests.next().now_or_never() {
+            batch.push(more);
+        }
+        let trigger = batch.iter().map(|request| request.trigger).max().unwrap_or(Trigger::Timer);
+        match drainer.drain(trigger).await {
+            Ok(report) => {
+                store_failures = 0;
+                next = report.next;
+                let replies: Vec<_> = batch.into_iter().filter_map(|request| request.reply).collect();
+                for reply in replies {
+                    // One that no longer listens is no loss.
+                    let _: Result<(), DrainReport> = reply.send(report);
+                }
+            }
+            Err(error) => {
+                store_failures += 1;
+                next = Some(drainer.policy.backoff.delay(store_failures, platform.random().unit()));
+                platform.emit(&Event::StoreFailed { error });
+            }
+        }
+    }
+}
+
+/// The next request, or a timer's when `next` has passed. `None` when nobody can ask any longer.
+async fn wait<P: Platform>(
+    platform: &P,
+    requests: &mut mpsc::UnboundedReceiver<Request>,
+    next: Option<Duration>,
+) -> Option<Request> {
+    let Some(next) = next else { return requests.next().await };
+    let timer = std::pin::pin!(platform.clock().sleep(next));
+    match select(requests.next(), timer).await {
+        Either::Left((request, _)) => request,
+        Either::Right(((), _)) => Some(Request { trigger: Trigger::Timer, reply: None }),
+    }
+}

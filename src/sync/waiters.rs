@@ -1,0 +1,51 @@
+//! Who waits for an action to be settled, in this tab.
+
+use crate::queue::record::Outcome;
+use futures_channel::oneshot;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// What a tab tells the others when a drain of its has settled actions.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Announcement {
+    /// Whose actions they are.
+    pub user_id: String,
+    /// What became of which.
+    pub settled: Vec<(String, Outcome)>,
+}
+
+/// Who waits for an action to be settled, in this tab. The drain that settles it may run in another.
+#[derive(Debug, Default)]
+pub struct Waiters {
+    by_id: RefCell<BTreeMap<String, Vec<oneshot::Sender<Outcome>>>>,
+}
+
+impl Waiters {
+    /// Waits for that action. Ends without an outcome when the SDK is closed.
+    pub fn wait(&self, id: &str) -> oneshot::Receiver<Outcome> {
+        let (sender, receiver) = oneshot::channel();
+        self.by_id.borrow_mut().entry(id.into()).or_default().push(sender);
+        receiver
+    }
+
+    /// Tells those who wait.
+    pub fn resolve(&self, id: &str, outcome: &Outcome) {
+        let waiting = self.by_id.borrow_mut().remove(id).unwrap_or_default();
+        for waiter in waiting {
+            // One that no longer listens is no loss.
+            drop(waiter.send(outcome.clone()));
+        }
+    }
+
+    /// Nobody waits any longer: for an action that was not taken in.
+    pub fn forget(&self, id: &str) {
+        self.by_id.borrow_mut().remove(id);
+    }
+
+    /// Ends all waiting.
+    pub fn clear(&self) {
+        self.by_id.borrow_mut().clear();
+    }
+}
