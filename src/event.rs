@@ -3,9 +3,10 @@
 use crate::error::ApiError;
 use crate::policy::gate::{GateReason, Trigger};
 use crate::policy::retry::{RetryBecause, StopBecause};
-use crate::queue::record::{Counts, Outcome};
+use crate::queue::record::Counts;
 use crate::time::WallTime;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize)]
@@ -58,8 +59,8 @@ pub enum Event {
     Settled {
         /// Its id.
         id: String,
-        /// What became of it.
-        outcome: Outcome,
+        /// What became of it: the JSON of an [`Outcome`](crate::queue::record::Outcome).
+        outcome: Box<RawValue>,
     },
     /// A batch got no answer that settles it. Nothing of it is lost.
     BatchFailed {

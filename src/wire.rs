@@ -117,6 +117,20 @@ pub enum ActionStatus {
     Retry,
 }
 
+impl ActionStatus {
+    /// The status of that wire name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "applied" => Self::Applied,
+            "duplicate" => Self::Duplicate,
+            "rejected" => Self::Rejected,
+            "conflict" => Self::Conflict,
+            "retry" => Self::Retry,
+            _ => return None,
+        })
+    }
+}
+
 /// What stands against an action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

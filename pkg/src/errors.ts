@@ -294,7 +294,7 @@ export class InternalError extends SteadfastError {
 
 type Failure =
   | { kind: "api"; error: ApiErrorData }
-  | { kind: "invalidInput"; message: string; subject: "options" | "action"; path: string; received: string; allowed: string }
+  | { kind: "invalidInput"; message: string; error: Pick<InvalidInputError, "subject" | "path" | "received" | "allowed"> }
   | { kind: "store"; message: string; error: { kind: StoreError["kind"]; operation: string } }
   | { kind: "closed"; message: string }
   | { kind: "aborted" };
@@ -310,8 +310,10 @@ export function toError(thrown: unknown, signal?: AbortSignal): unknown {
   switch (failure.kind) {
     case "api":
       return new ApiError(failure.error);
-    case "invalidInput":
-      return new InvalidInputError(failure.message, failure.subject, failure.path, failure.received, failure.allowed);
+    case "invalidInput": {
+      const { subject, path, received, allowed } = failure.error;
+      return new InvalidInputError(failure.message, subject, path, received, allowed);
+    }
     case "store":
       return new StoreError(failure.message, failure.error.kind, failure.error.operation);
     case "closed":

@@ -169,18 +169,23 @@ export class Queue {
   }
 
   /** Syncs now, if the server lets us: a moment that it named is waited for. `null` if the disk failed. */
-  sync(): Promise<SyncReport | null> {
-    return this.#ask(() => this.#core.sync());
+  async sync(): Promise<SyncReport | null> {
+    const report = await this.#ask<({ counts: Counts } & Omit<SyncReport, keyof Counts>) | null>(() => this.#core.sync());
+    if (!report) return null;
+    const { counts, ...rest } = report;
+    return { ...counts, ...rest };
   }
 
   /** What is in the queue, and what it waits for. */
-  snapshot(): Promise<Snapshot> {
-    return this.#ask(() => this.#core.snapshot());
+  async snapshot(): Promise<Snapshot> {
+    const { counts, ...rest } = await this.#ask<{ counts: Counts } & Omit<Snapshot, keyof Counts>>(() => this.#core.snapshot());
+    return { ...counts, ...rest };
   }
 
   /** The actions in the queue, in order: at most `limit` (100), from the sequence number `from` (0) on. */
-  list({ from = 0, limit = 100 }: { from?: number; limit?: number } = {}): Promise<QueuedAction[]> {
-    return this.#ask(() => this.#core.list(from, limit));
+  async list({ from = 0, limit = 100 }: { from?: number; limit?: number } = {}): Promise<QueuedAction[]> {
+    const listed = await this.#ask<{ action: Omit<QueuedAction, "inFlight">; inFlight: boolean }[]>(() => this.#core.list(from, limit));
+    return listed.map(({ action, inFlight }) => ({ ...action, inFlight }));
   }
 
   /**

@@ -23,6 +23,7 @@ use call::CallOptions;
 use futures_channel::{mpsc, oneshot};
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -71,7 +72,6 @@ pub struct Receipt {
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// What is in the queue.
-    #[serde(flatten)]
     pub counts: Counts,
     /// How many of the pending are being sent, or were, without an answer.
     pub in_flight: usize,
@@ -161,8 +161,8 @@ impl<P: Platform> Client<P> {
         Ok(receipts)
     }
 
-    /// Waits for an action to be settled, by this tab or another. Ends without an outcome when the client is closed.
-    pub fn settled(&self, id: &str) -> Result<oneshot::Receiver<Outcome>, QueueError> {
+    /// Waits for an action to be settled, by this tab or another; gives the JSON of its [`Outcome`]. Ends without an outcome when the client is closed.
+    pub fn settled(&self, id: &str) -> Result<oneshot::Receiver<Box<RawValue>>, QueueError> {
         Ok(self.queue()?.drainer.waiters.wait(id))
     }
 

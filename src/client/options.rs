@@ -153,7 +153,13 @@ impl Options {
         Ok(Self {
             user_id,
             call: CallPolicy { retry: retry_policy, trusted_origins, source_service: source_service.clone() },
-            sync: SyncPolicy { url: format!("{base_origin}{path}"), limits, backoff: retry_policy.backoff, timeout, source_service },
+            sync: SyncPolicy {
+                url: format!("{base_origin}{path}"),
+                limits,
+                backoff: retry_policy.backoff,
+                timeout,
+                source_service,
+            },
             database,
         })
     }

@@ -1,10 +1,10 @@
 //! What kind of problem an error is, and how bad.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// What kind of problem an error is: StellarFlow's seven categories, told apart further where the user can do something
 /// different, and the kinds that never reach a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
     /// Who is it? Sign in.
@@ -93,7 +93,7 @@ impl Category {
 }
 
 /// How bad an error is: Cosnap's four levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Part of normal use.

@@ -8,7 +8,7 @@ pub use category::{Category, Severity};
 pub use code::{CODES, KnownCode, known_code};
 
 use crate::time::WallTime;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 /// What went wrong with a call, whatever the backend's wire format: Cosnap's `StandardErrorResponse`, widened until every
@@ -16,7 +16,7 @@ use serde_json::Value;
 ///
 /// What a response does not say is `None` or empty, never guessed; what was concluded says from what
 /// ([`retry_reason`](Self::retry_reason), [`Format::mark`]). The body as received is always in [`raw`](Self::raw).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
 #[error("{message}")]
 #[serde(rename_all = "camelCase")]
 pub struct ApiError {
@@ -106,7 +106,7 @@ impl ApiError {
 }
 
 /// What a verdict on retrying was concluded from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RetryReason {
     /// The body says so (`retryable`, `recoverable`).
@@ -120,7 +120,7 @@ pub enum RetryReason {
 }
 
 /// When a server wants to be asked again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RetryHint {
     /// Milliseconds from the arrival of the response.
@@ -134,7 +134,7 @@ pub struct RetryHint {
 }
 
 /// Where a retry hint stood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HintSource {
     /// The `Retry-After` header (RFC 9110 §10.2.3).
@@ -146,7 +146,7 @@ pub enum HintSource {
 }
 
 /// What is wrong with one field of the request.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldError {
     /// Which field, as the server writes it.
@@ -162,7 +162,7 @@ pub struct FieldError {
 }
 
 /// What a server suggests to do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recovery {
     /// In words.
@@ -172,7 +172,7 @@ pub struct Recovery {
 }
 
 /// A place that a server points to in an error.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecoveryLink {
     /// What it is, by the server's own name: `alternativeEndpoint`, `statusPage`, `upgradeUrl`.
@@ -184,7 +184,7 @@ pub struct RecoveryLink {
 }
 
 /// A limit that was hit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     /// How many requests a window allows.
@@ -196,7 +196,7 @@ pub struct RateLimit {
 }
 
 /// A provider's own error inside an error.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Upstream {
     /// Who it was.
@@ -212,7 +212,7 @@ pub struct Upstream {
 }
 
 /// A body as received.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RawBody {
     /// Its text. Bytes that are no UTF-8 are replaced by U+FFFD.
@@ -224,7 +224,7 @@ pub struct RawBody {
 }
 
 /// Which wire format an error was read as.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Format {
     /// `cosnap`, `qwenProxy`, `oriel`, `stellarFlow`, `newsFilter`, `legacy`, `html`, `text`, `empty`, `malformedJson`,
@@ -237,7 +237,7 @@ pub struct Format {
 }
 
 /// How sure a reading is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Confidence {
     /// A mark that only this format has.
@@ -249,7 +249,7 @@ pub enum Confidence {
 }
 
 /// The call that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestFacts {
     /// The HTTP method.

@@ -11,7 +11,7 @@ use crate::input::InvalidInput;
 use crate::platform::StoreError;
 use crate::queue::action::Action;
 use crate::queue::draft::Draft;
-use crate::queue::record::{Counts, Outcome};
+use crate::queue::record::Counts;
 use crate::sync::DrainReport;
 use crate::time::{WallTime, milliseconds};
 use futures_util::future::{Either, select};
@@ -28,21 +28,10 @@ use web_sys::{AbortSignal, Request};
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 enum Failure {
-    Api {
-        error: Box<ApiError>,
-    },
-    InvalidInput {
-        #[serde(flatten)]
-        error: InvalidInput,
-        message: String,
-    },
-    Store {
-        error: StoreError,
-        message: String,
-    },
-    Closed {
-        message: String,
-    },
+    Api { error: Box<ApiError> },
+    InvalidInput { error: InvalidInput, message: String },
+    Store { error: StoreError, message: String },
+    Closed { message: String },
     Aborted,
 }
 
@@ -92,7 +81,6 @@ fn promise_of<T: Serialize>(work: impl Future<Output = Result<T, Failure>> + 'st
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ListedAction {
-    #[serde(flatten)]
     action: Action,
     in_flight: bool,
 }
@@ -101,7 +89,6 @@ struct ListedAction {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SyncReport {
-    #[serde(flatten)]
     counts: Counts,
     next_attempt_in_ms: Option<u64>,
 }
@@ -110,14 +97,6 @@ impl From<DrainReport> for SyncReport {
     fn from(report: DrainReport) -> Self {
         Self { counts: report.counts, next_attempt_in_ms: report.next.map(milliseconds) }
     }
-}
-
-/// What `settled` resolves to when the client is closed first.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum SettledOrDetached {
-    Settled(Outcome),
-    Detached { status: &'static str },
 }
 
 /// A client, private behind the facade.
@@ -175,11 +154,9 @@ impl Core {
     pub fn settled(&self, id: &str) -> Promise {
         // Registered at once, so that nothing that happens from here on is missed.
         let outcome = self.client.settled(id);
-        promise_of(async move {
-            Ok(match outcome?.await {
-                Ok(outcome) => SettledOrDetached::Settled(outcome),
-                Err(_) => SettledOrDetached::Detached { status: "detached" },
-            })
+        future_to_promise(async move {
+            let outcome = outcome.map_err(Failure::from)?.await;
+            Ok(JsValue::from_str(outcome.as_ref().map_or(r#"{"status":"detached"}"#, |outcome| outcome.get())))
         })
     }
 

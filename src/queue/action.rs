@@ -1,6 +1,5 @@
 //! A queued action, as it lies on disk.
 
-use crate::error::ApiError;
 use crate::time::WallTime;
 use crate::wire::{Conflict, Priority, WireAction};
 use serde::{Deserialize, Serialize};
@@ -38,8 +37,8 @@ pub struct Action {
     pub attempts: u32,
     /// Not to be sent before.
     pub not_before: Option<WallTime>,
-    /// Why it was not applied the last time.
-    pub last_error: Option<Box<ApiError>>,
+    /// Why it was not applied the last time: the JSON of an [`ApiError`](crate::error::ApiError).
+    pub last_error: Option<Box<RawValue>>,
     /// What stands against it.
     pub conflict: Option<Conflict>,
 }

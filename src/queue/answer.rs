@@ -48,21 +48,25 @@ pub fn read(body: &str, batch: &[Action], now: WallTime) -> Result<Vec<Verdict>,
 }
 
 fn verdict(entry: &Value, now: WallTime) -> Option<Verdict> {
-    let status: ActionStatus = serde_json::from_value(entry.get("status")?.clone()).ok()?;
+    let status = ActionStatus::from_name(entry.get("status")?.as_str()?)?;
     let error = entry.get("error").filter(|error| error.is_object());
     Some(match status {
         ActionStatus::Applied => Verdict::Applied,
         ActionStatus::Duplicate => Verdict::Duplicate,
         ActionStatus::Rejected => Verdict::Rejected(Box::new(item_error(error, now))),
-        ActionStatus::Conflict => Verdict::Conflict(
-            entry
-                .get("conflict")
-                .and_then(|conflict| serde_json::from_value(conflict.clone()).ok())
-                // A conflict without particulars is still one.
-                .unwrap_or_else(|| Conflict { conflict_type: "unspecified".into(), resolution: None, server: None }),
-        ),
+        ActionStatus::Conflict => Verdict::Conflict(conflict(entry.get("conflict").unwrap_or(&Value::Null))),
         ActionStatus::Retry => Verdict::Retry(error.map(|error| Box::new(item_error(Some(error), now)))),
     })
+}
+
+/// A conflict without particulars is still one.
+fn conflict(entry: &Value) -> Conflict {
+    let text = |name| entry.get(name).and_then(Value::as_str).map(ToString::to_string);
+    Conflict {
+        conflict_type: text("conflictType").unwrap_or_else(|| "unspecified".into()),
+        resolution: text("resolution"),
+        server: entry.get("server").filter(|server| !server.is_null()).cloned(),
+    }
 }
 
 /// The `error` of one entry, read as if it had come alone: whatever format it is in.

@@ -7,6 +7,7 @@ use crate::policy::gate::{Gate, LONGEST_HONOURED_HINT};
 use crate::policy::retry::spread;
 use crate::time::WallTime;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -62,8 +63,8 @@ pub enum RowChange {
     },
 }
 
-/// What became of an action: an event, and what `settled` resolves to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What became of an action: an event, and what `settled` resolves to. It crosses to other tabs, and to JavaScript, as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "status", rename_all = "camelCase")]
 pub enum Outcome {
     /// The server has applied it. It is gone from the disk.
@@ -154,7 +155,7 @@ impl UserRecord {
                 Some(Outcome::Rejected { error }) => {
                     action.state = ActionState::Dead;
                     action.attempts += 1;
-                    action.last_error = Some(error.clone());
+                    action.last_error = to_json(error);
                 }
                 Some(Outcome::Conflict { conflict }) => {
                     action.state = ActionState::Conflict;
@@ -173,7 +174,7 @@ impl UserRecord {
                         None => backoff.delay(action.attempts, unit),
                     };
                     action.not_before = Some(now.after(wait));
-                    action.last_error = said.or(action.last_error);
+                    action.last_error = said.and_then(|error| to_json(&error)).or(action.last_error);
                 }
             }
             let id = action.id.clone();
@@ -209,6 +210,11 @@ impl UserRecord {
         action.reset();
         self.counts.add(action);
     }
+}
+
+/// Kept as text: it is only ever shown, and code that reads an error back would be dead weight.
+fn to_json(error: &crate::error::ApiError) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(error).ok()
 }
 
 /// What carrying out the verdicts on a batch changes.

@@ -16,6 +16,7 @@ use crate::queue::plan::BatchLimits;
 use crate::queue::record::{Counts, Outcome};
 use crate::time::WallTime;
 use crate::wire::QueueActionsRequest;
+use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -221,17 +222,16 @@ impl<P: Platform> Drainer<P> {
 
     /// Tells those who wait, the application, and the other tabs.
     pub fn announce(&self, settled: Vec<(String, Outcome)>) {
+        let settled: Vec<(String, Box<RawValue>)> =
+            settled.into_iter().filter_map(|(id, outcome)| Some((id, to_raw_value(&outcome).ok()?))).collect();
         if settled.is_empty() {
             return;
-        }
-        for (id, outcome) in &settled {
-            self.waiters.resolve(id, outcome);
-            self.platform.emit(&Event::Settled { id: id.clone(), outcome: outcome.clone() });
         }
         let announcement = Announcement { user_id: self.user_id.clone(), settled };
         if let Ok(message) = serde_json::to_string(&announcement) {
             self.platform.channel().post(&message);
         }
+        self.tell(announcement.settled);
     }
 
     /// Hears what another tab has settled.
@@ -240,7 +240,11 @@ impl<P: Platform> Drainer<P> {
         if announcement.user_id != self.user_id {
             return;
         }
-        for (id, outcome) in announcement.settled {
+        self.tell(announcement.settled);
+    }
+
+    fn tell(&self, settled: Vec<(String, Box<RawValue>)>) {
+        for (id, outcome) in settled {
             self.waiters.resolve(&id, &outcome);
             self.platform.emit(&Event::Settled { id, outcome });
         }

@@ -1,8 +1,8 @@
 //! Who waits for an action to be settled, in this tab.
 
-use crate::queue::record::Outcome;
 use futures_channel::oneshot;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -12,30 +12,30 @@ use std::collections::BTreeMap;
 pub struct Announcement {
     /// Whose actions they are.
     pub user_id: String,
-    /// What became of which.
-    pub settled: Vec<(String, Outcome)>,
+    /// What became of which: ids, and the JSON of an [`Outcome`](crate::queue::record::Outcome) each.
+    pub settled: Vec<(String, Box<RawValue>)>,
 }
 
 /// Who waits for an action to be settled, in this tab. The drain that settles it may run in another.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    by_id: RefCell<BTreeMap<String, Vec<oneshot::Sender<Outcome>>>>,
+    by_id: RefCell<BTreeMap<String, Vec<oneshot::Sender<Box<RawValue>>>>>,
 }
 
 impl Waiters {
-    /// Waits for that action. Ends without an outcome when the SDK is closed.
-    pub fn wait(&self, id: &str) -> oneshot::Receiver<Outcome> {
+    /// Waits for that action; gives the JSON of its [`Outcome`](crate::queue::record::Outcome). Ends without an outcome when the SDK is closed.
+    pub fn wait(&self, id: &str) -> oneshot::Receiver<Box<RawValue>> {
         let (sender, receiver) = oneshot::channel();
         self.by_id.borrow_mut().entry(id.into()).or_default().push(sender);
         receiver
     }
 
     /// Tells those who wait.
-    pub fn resolve(&self, id: &str, outcome: &Outcome) {
+    pub fn resolve(&self, id: &str, outcome: &RawValue) {
         let waiting = self.by_id.borrow_mut().remove(id).unwrap_or_default();
         for waiter in waiting {
             // One that no longer listens is no loss.
-            drop(waiter.send(outcome.clone()));
+            drop(waiter.send(outcome.to_owned()));
         }
     }
 
