@@ -2,7 +2,7 @@
 //! what is on disk and carried out. Written once, for every store.
 
 use crate::input::{InvalidInput, Subject};
-use crate::platform::{Store, StoreError, Transaction};
+use crate::platform::{Access, Store, StoreError, Transaction};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, Trigger};
 use crate::queue::action::{Action, ActionState};
@@ -29,7 +29,7 @@ pub enum AppendError {
 
 /// Takes in actions, all or none, in order. Resolves when they are on disk, with what is in the queue then.
 pub async fn append<S: Store>(store: &S, user_id: &str, mut actions: Vec<Action>) -> Result<(Vec<Action>, Counts), AppendError> {
-    let transaction = store.transaction().await?;
+    let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
     for action in &mut actions {
         if transaction.find(user_id, &action.id).await?.is_some() {
@@ -72,7 +72,7 @@ pub enum Begin {
 
 /// Starts a drain: every earlier one loses its right to write.
 pub async fn begin<S: Store>(store: &S, user_id: &str, trigger: Trigger, now: WallTime) -> Result<Begin, StoreError> {
-    let transaction = store.transaction().await?;
+    let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
     let counts = record.counts;
     if counts.pending == 0 {
@@ -81,6 +81,9 @@ pub async fn begin<S: Store>(store: &S, user_id: &str, trigger: Trigger, now: Wa
     }
     let wait = record.gate.wait(trigger, now);
     if !wait.is_zero() {
+        if record.gate.notice_clock_set_back(now) {
+            transaction.write_record(user_id, &record)?;
+        }
         transaction.commit().await?;
         return Ok(Begin::Closed { wait, counts });
     }
@@ -121,7 +124,7 @@ pub async fn claim<S: Store>(
     now: WallTime,
     fresh_key: &str,
 ) -> Result<Claim, StoreError> {
-    let transaction = store.transaction().await?;
+    let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
     if record.epoch != epoch {
         transaction.commit().await?;
@@ -195,7 +198,7 @@ pub async fn settle<S: Store>(
     verdicts: &BTreeMap<u64, Verdict>,
     moment: Moment<'_>,
 ) -> Result<Settled, StoreError> {
-    let transaction = store.transaction().await?;
+    let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
     let current = record.epoch == epoch;
     let seqs: Vec<u64> = verdicts.keys().copied().collect();
@@ -222,18 +225,18 @@ pub async fn close_gate<S: Store>(
     because: GateReason,
     hint: Option<Duration>,
     moment: Moment<'_>,
-) -> Result<(Duration, UserRecord), StoreError> {
-    let transaction = store.transaction().await?;
+) -> Result<Duration, StoreError> {
+    let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
     let wait = record.gate.close(moment.backoff, because, hint, moment.now, moment.unit);
     transaction.write_record(user_id, &record)?;
     transaction.commit().await?;
-    Ok((wait, record))
+    Ok(wait)
 }
 
 /// Takes an action out of the queue because the application says so. `None` if there is none of that id.
 pub async fn discard<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Option<Counts>, StoreError> {
-    let transaction = store.transaction().await?;
+    let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
     let Some(action) = transaction.find(user_id, id).await? else {
         transaction.commit().await?;
@@ -248,7 +251,7 @@ pub async fn discard<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Opt
 
 /// Puts a dead letter or a conflict back among the pending, in its old place. `None` if there is no action of that id.
 pub async fn requeue<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Option<Counts>, StoreError> {
-    let transaction = store.transaction().await?;
+    let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
     let Some(mut action) = transaction.find(user_id, id).await? else {
         transaction.commit().await?;
@@ -265,7 +268,7 @@ pub async fn requeue<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Opt
 
 /// The record of a user's queue.
 pub async fn record<S: Store>(store: &S, user_id: &str) -> Result<UserRecord, StoreError> {
-    let transaction = store.transaction().await?;
+    let transaction = store.transaction(Access::Read).await?;
     let record = transaction.record(user_id).await?;
     transaction.commit().await?;
     Ok(record)
@@ -273,7 +276,7 @@ pub async fn record<S: Store>(store: &S, user_id: &str) -> Result<UserRecord, St
 
 /// Up to `limit` of a user's actions from `seq` on, in order, and the record they belong to.
 pub async fn list<S: Store>(store: &S, user_id: &str, seq: u64, limit: u32) -> Result<(UserRecord, Vec<Action>), StoreError> {
-    let transaction = store.transaction().await?;
+    let transaction = store.transaction(Access::Read).await?;
     let record = transaction.record(user_id).await?;
     let actions = transaction.actions_from(user_id, seq, limit).await?;
     transaction.commit().await?;

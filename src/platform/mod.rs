@@ -7,7 +7,7 @@ mod http;
 mod store;
 
 pub use http::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
-pub use store::{Store, StoreError, StoreErrorKind, Transaction};
+pub use store::{Access, Store, StoreError, StoreErrorKind, Transaction};
 
 use crate::event::Event;
 use crate::time::{MonotonicTime, WallTime};

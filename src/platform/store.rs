@@ -12,8 +12,17 @@ pub trait Store {
 
     /// What `enqueue` promises when it stores here: `indexedDb`, `localStorage` or `memory`.
     fn durability(&self) -> &'static str;
-    /// Begins a transaction. It holds the store alone until it is committed or dropped, which rolls it back.
-    fn transaction(&self) -> impl Future<Output = Result<Self::Transaction, StoreError>>;
+    /// Begins a transaction. One that may write holds the store alone until it is committed or dropped, which rolls it back.
+    fn transaction(&self, access: Access) -> impl Future<Output = Result<Self::Transaction, StoreError>>;
+}
+
+/// What a transaction may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It changes nothing, and waits for no disk.
+    Read,
+    /// It may change anything.
+    Write,
 }
 
 /// Changes that happen all or not at all.

@@ -76,6 +76,15 @@ impl Gate {
         self.closed.map_or(Duration::ZERO, |closed| closed.until.since(now).min(closed.until.since(closed.since)))
     }
 
+    /// Starts the wait anew if the wall clock has been set back behind its beginning: what is left of it cannot be known, and
+    /// by that clock it would not end. Says whether anything changed.
+    pub fn notice_clock_set_back(&mut self, now: WallTime) -> bool {
+        let Some(closed) = self.closed.as_mut().filter(|closed| now < closed.since) else { return false };
+        closed.until = now.after(closed.until.since(closed.since));
+        closed.since = now;
+        true
+    }
+
     /// Why it is closed, if it is.
     pub fn reason(&self, now: WallTime) -> Option<GateReason> {
         self.closed.filter(|_| !self.remaining(now).is_zero()).map(|closed| closed.because)
@@ -143,6 +152,17 @@ mod tests {
         let mut gate = Gate::default();
         gate.close(&BACKOFF, GateReason::ServerError, Some(Duration::from_secs(2_000_000_000)), NOW, 0.0);
         assert_eq!(gate.remaining(NOW), LONGEST_HONOURED_HINT);
+    }
+
+    #[test]
+    fn a_wait_ends_although_the_clock_was_set_back_a_year() {
+        let mut gate = Gate::default();
+        let wait = gate.close(&BACKOFF, GateReason::ServerError, Some(Duration::from_secs(60)), NOW, 0.0);
+        let set_back = WallTime(NOW.0 - 365 * 86_400_000);
+        assert!(gate.notice_clock_set_back(set_back));
+        assert_eq!(gate.remaining(set_back), wait);
+        assert_eq!(gate.remaining(set_back.after(wait)), Duration::ZERO);
+        assert!(!gate.notice_clock_set_back(set_back.after(wait)));
     }
 
     proptest! {

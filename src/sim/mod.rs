@@ -1,1 +1,22 @@
-//! sim
+//! The deterministic world that the promises are proven in: virtual time, several tabs over one disk, a network that loses
+//! things, a model server. The same seed gives the same run. Behind the feature `simulation`; never part of what ships.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a simulation fails by panicking"
+)]
+
+mod disk;
+mod network;
+mod server;
+mod tab;
+mod world;
+
+pub use disk::{SimStore, SimTransaction};
+pub use network::{Faults, SimHttp, SimRequest, SimResponse};
+pub use server::{AppliedAction, ModelServer, Reply};
+pub use tab::{Tab, TabPlatform};
+pub use world::World;

@@ -206,11 +206,28 @@ impl<P: Platform> Drainer<P> {
         because: GateReason,
     ) -> Result<DrainReport, StoreError> {
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let (wait, record) = outbox::close_gate(self.platform.store(), &self.user_id, because, hint, self.moment()).await?;
+        let wait = self.write_gate(because, hint).await;
+        let record = outbox::record(self.platform.store(), &self.user_id).await?;
         let waiting_for = record.gate.reason(self.now()).unwrap_or(because);
         let next_attempt_at = self.now().after(wait);
         self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at, waiting_for });
         Ok(DrainReport { counts: record.counts, next: Some(wait) })
+    }
+
+    /// Closes the gate on disk and says for how long. While the disk fails, the lock is not let go: another tab, or this one
+    /// after a reload, would ask the server again without knowing that it must not yet.
+    async fn write_gate(&self, because: GateReason, hint: Option<Duration>) -> Duration {
+        let moment = self.moment();
+        let mut failures = 0;
+        loop {
+            match outbox::close_gate(self.platform.store(), &self.user_id, because, hint, moment).await {
+                Ok(wait) => return wait.saturating_sub(self.now().since(moment.now)),
+                Err(error) => self.platform.emit(&Event::StoreFailed { error }),
+            }
+            failures += 1;
+            let pause = self.policy.backoff.delay(failures, self.platform.random().unit());
+            self.platform.clock().sleep(pause).await;
+        }
     }
 
     /// Enters the verdicts into the books and tells everyone. Says whether this drain may go on.

@@ -6,7 +6,7 @@ mod transaction;
 
 pub use transaction::IndexedDbTransaction;
 
-use crate::platform::{Store, StoreError};
+use crate::platform::{Access, Store, StoreError};
 use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::IdbDatabase;
@@ -54,14 +54,14 @@ impl Store for IndexedDb {
         "indexedDb"
     }
 
-    async fn transaction(&self) -> Result<IndexedDbTransaction, StoreError> {
+    async fn transaction(&self, access: Access) -> Result<IndexedDbTransaction, StoreError> {
         let database = self.connect().await?;
-        match IndexedDbTransaction::begin(&database) {
+        match IndexedDbTransaction::begin(&database, access) {
             Ok(transaction) => Ok(transaction),
             // The browser closed the connection behind our back. A fresh one is tried once.
             Err(_) => {
                 self.connection.borrow_mut().take();
-                IndexedDbTransaction::begin(&self.connect().await?)
+                IndexedDbTransaction::begin(&self.connect().await?, access)
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::request::{Once, result_of, store_error};
 use super::{ACTIONS, BY_ID, USERS};
 use crate::browser::global;
-use crate::platform::{StoreError, StoreErrorKind, Transaction};
+use crate::platform::{Access, StoreError, StoreErrorKind, Transaction};
 use crate::queue::action::Action;
 use crate::queue::record::UserRecord;
 use js_sys::{Array, Object, Reflect};
@@ -39,14 +39,14 @@ pub struct IndexedDbTransaction {
 }
 
 impl IndexedDbTransaction {
-    pub(super) fn begin(database: &IdbDatabase) -> Result<Self, StoreError> {
+    pub(super) fn begin(database: &IdbDatabase, access: Access) -> Result<Self, StoreError> {
         let failed = |thrown: JsValue| store_error(BEGINNING, &thrown);
         let options = Object::new();
         // Chromium's default is to answer before the data is on disk.
         Reflect::set(&options, &"durability".into(), &"strict".into()).map_err(failed)?;
+        let mode = if access == Access::Write { "readwrite" } else { "readonly" };
         let stores = Array::of2(&ACTIONS.into(), &USERS.into());
-        let transaction =
-            database.unchecked_ref::<DurableDatabase>().transaction(&stores, "readwrite", &options).map_err(failed)?;
+        let transaction = database.unchecked_ref::<DurableDatabase>().transaction(&stores, mode, &options).map_err(failed)?;
         let ended = Once::new();
         let (completed, aborted) = (ended.clone(), ended.clone());
         let on_complete = Closure::new(move |_: Event| completed.happen(true));

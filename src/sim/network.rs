@@ -1,0 +1,148 @@
+//! A network that delays, loses, and answers for others.
+
+use super::server::Reply;
+use super::world::Inner;
+use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How often, of a thousand requests, something happens to one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// It never arrives.
+    pub lost_requests: u16,
+    /// It arrives and is carried out, and the answer never comes.
+    pub lost_responses: u16,
+    /// The answer breaks off in the middle.
+    pub cut_responses: u16,
+    /// A captive portal answers.
+    pub portals: u16,
+    /// The server answers 503.
+    pub unavailable: u16,
+    /// The server answers 429 and names a moment.
+    pub rate_limited: u16,
+    /// It takes a minute.
+    pub stalls: u16,
+}
+
+impl Faults {
+    /// Nothing gets through.
+    pub const OUTAGE: Self =
+        Self { lost_requests: 1000, lost_responses: 0, cut_responses: 0, portals: 0, unavailable: 0, rate_limited: 0, stalls: 0 };
+}
+
+/// A tab's way to the network.
+pub struct SimHttp {
+    pub(super) world: Rc<Inner>,
+}
+
+/// A request.
+#[derive(Debug, Clone, Default)]
+pub struct SimRequest {
+    /// The HTTP method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// Its own headers and, once it is sent, those of the SDK.
+    pub headers: Headers,
+    /// The body.
+    pub body: String,
+}
+
+impl SimRequest {
+    /// The header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A response.
+#[derive(Debug, Clone)]
+pub struct SimResponse {
+    reply: Reply,
+    broken: bool,
+}
+
+impl SimResponse {
+    /// What the server sent.
+    pub fn reply(&self) -> &Reply {
+        &self.reply
+    }
+}
+
+fn lost() -> NetworkFailure {
+    NetworkFailure { kind: NetworkFailureKind::Unreachable, message: "TypeError: Failed to fetch".into() }
+}
+
+impl Http for SimHttp {
+    type Request = SimRequest;
+    type Response = SimResponse;
+
+    fn json_request(&self, method: &str, url: &str, body: String) -> Result<SimRequest, NetworkFailure> {
+        let headers = vec![("Content-Type".into(), "application/json".into())];
+        Ok(SimRequest { method: method.into(), url: url.into(), headers, body })
+    }
+
+    fn summary(&self, request: &SimRequest) -> RequestSummary {
+        let origin = request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        RequestSummary {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            origin,
+            idempotency_key: request.header("Idempotency-Key").map(ToString::to_string),
+            correlation_id: request.header("x-correlation-id").map(ToString::to_string),
+        }
+    }
+
+    async fn send(&self, request: &SimRequest, headers: &Headers) -> Result<SimResponse, NetworkFailure> {
+        let mut sent = request.clone();
+        sent.headers.extend(headers.iter().cloned());
+        let (world, faults) = (&self.world, self.world.faults.get());
+        world.sleep(Duration::from_millis(1 + world.below(40))).await;
+        if world.happens(faults.stalls) {
+            world.sleep(Duration::from_secs(60)).await;
+        }
+        if world.happens(faults.lost_requests) {
+            return Err(lost());
+        }
+        if world.happens(faults.portals) {
+            let page =
+                Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
+            return Ok(SimResponse { reply: page, broken: false });
+        }
+        let now = world.now();
+        if world.happens(faults.rate_limited) {
+            // Always heard: nobody can be held to a moment that was never named.
+            let reply = world.server.borrow_mut().leave_alone(now, 1 + world.below(90));
+            return Ok(SimResponse { reply, broken: false });
+        }
+        let reply =
+            if world.happens(faults.unavailable) { Reply::new(503, "") } else { world.server.borrow_mut().handle(now, &sent) };
+        world.sleep(Duration::from_millis(1 + world.below(40))).await;
+        if world.happens(faults.lost_responses) {
+            return Err(lost());
+        }
+        Ok(SimResponse { reply, broken: world.happens(faults.cut_responses) })
+    }
+}
+
+impl Response for SimResponse {
+    fn status(&self) -> u16 {
+        self.reply.status
+    }
+
+    fn headers(&self) -> Headers {
+        self.reply.headers.clone()
+    }
+
+    async fn body(self, limit: usize) -> ResponseBody {
+        let mut bytes = self.reply.body.into_bytes();
+        let broken = self.broken.then(lost);
+        if self.broken {
+            bytes.truncate(bytes.len() / 2);
+        }
+        let truncated = bytes.len() > limit;
+        bytes.truncate(limit);
+        ResponseBody { bytes, truncated, broken }
+    }
+}

@@ -1,0 +1,240 @@
+//! A tab: a client over the world's disk and network, which can crash at any moment.
+
+use super::disk::SimStore;
+use super::network::SimHttp;
+use super::world::{Inner, World};
+use crate::client::{Client, Options};
+use crate::event::Event;
+use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Locks, Platform, Random};
+use crate::policy::gate::GateReason;
+use crate::time::{MonotonicTime, WallTime};
+use futures_util::future::{AbortHandle, Abortable};
+use futures_util::lock::OwnedMutexGuard;
+use futures_util::task::LocalSpawnExt as _;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A tab that is open.
+pub struct Tab {
+    /// Its client.
+    pub client: Client<TabPlatform>,
+    user_id: String,
+    world: World,
+    process: Rc<Process>,
+}
+
+/// What a crash takes with it.
+#[derive(Default)]
+struct Process {
+    tasks: RefCell<Vec<AbortHandle>>,
+    events: RefCell<Vec<String>>,
+}
+
+impl Process {
+    fn spawn(&self, world: &Inner, task: impl Future<Output = ()> + 'static) {
+        let (handle, registration) = AbortHandle::new_pair();
+        self.tasks.borrow_mut().push(handle);
+        let task = Abortable::new(task, registration);
+        world
+            .spawner
+            .spawn_local(async move {
+                // Aborted by a crash, of which nobody is left to be told.
+                let _: Result<(), futures_util::future::Aborted> = task.await;
+            })
+            .unwrap();
+    }
+}
+
+impl Tab {
+    /// Opens a tab for a user. `options` are those of the SDK, as JSON members behind the base URL and the user.
+    pub fn open(world: &World, user_id: &str, options: &str) -> Self {
+        let text = format!(r#"{{"baseUrl":"https://api.example","userId":"{user_id}"{options}}}"#);
+        let options = Options::read(&text, "https://api.example").unwrap();
+        let process = Rc::new(Process::default());
+        let platform = TabPlatform::new(world.inner.clone(), process.clone());
+        Self { client: Client::open(platform, options), user_id: user_id.into(), world: world.clone(), process }
+    }
+
+    /// The events so far, as JSON.
+    pub fn events(&self) -> Vec<String> {
+        self.process.events.borrow().clone()
+    }
+
+    /// Starts something that the page does; it ends with the page.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.process.spawn(&self.world.inner, task);
+    }
+
+    /// Everything that runs in the tab ends where it stands. The disk keeps what was committed.
+    pub fn crash(self) {
+        for task in self.process.tasks.borrow().iter() {
+            task.abort();
+        }
+        self.client.close();
+        self.world.settle();
+        // A moment that the server named, and that the crash kept from the disk, is nobody's knowledge any longer.
+        let record = self.world.inner.disk.record(&self.user_id);
+        if record.gate.reason(self.world.inner.wall()) != Some(GateReason::ServerHint) {
+            self.world.server(|server| server.left_alone_until = 0);
+        }
+    }
+}
+
+impl World {
+    /// The ids of a user's actions on disk, in order.
+    pub fn stored(&self, user_id: &str) -> Vec<String> {
+        self.inner.disk.action_ids(user_id)
+    }
+
+    /// After so many more commits, one fails.
+    pub fn fail_a_commit_after(&self, commits: u32) {
+        self.inner.disk.commits_until_failure.set(Some(commits));
+    }
+}
+
+/// The platform of a tab.
+pub struct TabPlatform {
+    world: Rc<Inner>,
+    process: Rc<Process>,
+    http: SimHttp,
+    store: SimStore,
+    shared: Shared,
+}
+
+/// A tab's clock, randomness, locks, channel and connectivity: all of them are the world's.
+pub struct Shared(Rc<Inner>);
+
+impl TabPlatform {
+    fn new(world: Rc<Inner>, process: Rc<Process>) -> Self {
+        Self {
+            http: SimHttp { world: world.clone() },
+            store: SimStore { world: world.clone() },
+            shared: Shared(world.clone()),
+            world,
+            process,
+        }
+    }
+}
+
+impl Platform for TabPlatform {
+    type Clock = Shared;
+    type Random = Shared;
+    type Http = SimHttp;
+    type Store = SimStore;
+    type Locks = Shared;
+    type Channel = Shared;
+    type Connectivity = Shared;
+
+    fn clock(&self) -> &Shared {
+        &self.shared
+    }
+    fn random(&self) -> &Shared {
+        &self.shared
+    }
+    fn http(&self) -> &SimHttp {
+        &self.http
+    }
+    fn store(&self) -> &SimStore {
+        &self.store
+    }
+    fn locks(&self) -> &Shared {
+        &self.shared
+    }
+    fn channel(&self) -> &Shared {
+        &self.shared
+    }
+    fn connectivity(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn emit(&self, event: &Event) {
+        self.process.events.borrow_mut().push(serde_json::to_string(event).unwrap());
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.process.spawn(&self.world, task);
+    }
+}
+
+impl Clock for Shared {
+    fn monotonic(&self) -> MonotonicTime {
+        MonotonicTime(self.0.now())
+    }
+
+    fn wall(&self) -> WallTime {
+        self.0.wall()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
+    }
+}
+
+impl Random for Shared {
+    fn fill(&self, buffer: &mut [u8]) {
+        self.0.fill(buffer);
+    }
+}
+
+impl Locks for Shared {
+    type Guard = OwnedMutexGuard<()>;
+
+    async fn acquire(&self, name: &str) -> Self::Guard {
+        let lock = self.0.locks.borrow_mut().entry(name.into()).or_default().clone();
+        lock.lock_owned().await
+    }
+}
+
+/// Ends when it is dropped.
+pub struct Subscription {
+    world: Rc<Inner>,
+    id: u64,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.world.ears.borrow_mut().remove(&self.id);
+        self.world.connectivity.borrow_mut().remove(&self.id);
+    }
+}
+
+impl Channel for Shared {
+    type Subscription = Subscription;
+
+    fn post(&self, message: &str) {
+        // All hear it, the tab itself too, some time later: what it says is true for everyone.
+        let listeners: Vec<u64> = self.0.ears.borrow().keys().copied().collect();
+        for id in listeners {
+            let (world, message) = (self.0.clone(), message.to_string());
+            let delivery = async move {
+                world.yield_for_a_while().await;
+                let listener = world.ears.borrow().get(&id).cloned();
+                if let Some(listener) = listener {
+                    listener(&message);
+                }
+            };
+            self.0.spawner.spawn_local(delivery).unwrap();
+        }
+    }
+
+    fn subscribe(&self, listener: Box<dyn Fn(&str)>) -> Subscription {
+        let id = self.0.subscription_id();
+        self.0.ears.borrow_mut().insert(id, listener.into());
+        Subscription { world: self.0.clone(), id }
+    }
+}
+
+impl Connectivity for Shared {
+    type Subscription = Subscription;
+
+    fn online(&self) -> bool {
+        self.0.online.get()
+    }
+
+    fn subscribe(&self, listener: Box<dyn Fn(ConnectivityChange)>) -> Subscription {
+        let id = self.0.subscription_id();
+        self.0.connectivity.borrow_mut().insert(id, listener.into());
+        Subscription { world: self.0.clone(), id }
+    }
+}

@@ -1,0 +1,194 @@
+//! Time, chance, and the tasks of all tabs.
+
+use super::disk::Disk;
+use super::network::Faults;
+use super::server::ModelServer;
+use crate::platform::ConnectivityChange;
+use crate::time::WallTime;
+use fastrand::Rng;
+use futures_channel::oneshot;
+use futures_executor::{LocalPool, LocalSpawner};
+use futures_util::lock::Mutex;
+use futures_util::task::LocalSpawnExt as _;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Mon, 01 Jun 2026 12:00:00 GMT.
+const BEGINNING: i64 = 1_780_315_200_000;
+
+pub(super) type Listener<T> = Rc<dyn Fn(T)>;
+
+/// One world. Cheap to clone; all clones are the same world.
+#[derive(Clone)]
+pub struct World {
+    pub(super) inner: Rc<Inner>,
+    pool: Rc<RefCell<LocalPool>>,
+}
+
+pub(super) struct Inner {
+    now: Cell<u64>,
+    wall_offset: Cell<i64>,
+    rng: RefCell<Rng>,
+    timers: RefCell<BTreeMap<(u64, u64), oneshot::Sender<()>>>,
+    next_timer: Cell<u64>,
+    pub(super) spawner: LocalSpawner,
+    pub(super) disk: Rc<Disk>,
+    pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
+    pub(super) ears: RefCell<BTreeMap<u64, Rc<dyn Fn(&str)>>>,
+    pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
+    pub(super) online: Cell<bool>,
+    pub(super) next_subscription: Cell<u64>,
+    /// The server of this world.
+    pub(super) server: RefCell<ModelServer>,
+    /// What the network does to requests.
+    pub(super) faults: Cell<Faults>,
+}
+
+impl World {
+    /// The world of that seed.
+    pub fn new(seed: u64) -> Self {
+        let pool = LocalPool::new();
+        let inner = Inner {
+            now: Cell::new(0),
+            wall_offset: Cell::new(BEGINNING),
+            rng: RefCell::new(Rng::with_seed(seed)),
+            timers: RefCell::default(),
+            next_timer: Cell::new(0),
+            spawner: pool.spawner(),
+            disk: Rc::default(),
+            locks: RefCell::default(),
+            ears: RefCell::default(),
+            connectivity: RefCell::default(),
+            online: Cell::new(true),
+            next_subscription: Cell::new(0),
+            server: RefCell::default(),
+            faults: Cell::new(Faults::default()),
+        };
+        Self { inner: Rc::new(inner), pool: Rc::new(RefCell::new(pool)) }
+    }
+
+    /// Runs until nothing can happen at this moment.
+    pub fn settle(&self) {
+        self.pool.borrow_mut().run_until_stalled();
+    }
+
+    /// Runs for so long.
+    pub fn advance(&self, duration: Duration) {
+        let end = self.inner.now.get() + u64::try_from(duration.as_millis()).unwrap();
+        self.settle();
+        while self.step_to_next_timer(end) {
+            self.settle();
+        }
+        self.inner.now.set(end);
+    }
+
+    /// Runs until the condition holds, at most for so long. Says whether it holds.
+    pub fn run_until(&self, limit: Duration, condition: impl Fn() -> bool) -> bool {
+        let end = self.inner.now.get() + u64::try_from(limit.as_millis()).unwrap();
+        loop {
+            self.settle();
+            if condition() {
+                return true;
+            }
+            if !self.step_to_next_timer(end) {
+                return false;
+            }
+        }
+    }
+
+    /// Runs a future to its end, and all else beside it.
+    pub fn block_on<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> T {
+        let result = Rc::new(RefCell::new(None));
+        let slot = result.clone();
+        self.inner.spawner.spawn_local(async move { *slot.borrow_mut() = Some(future.await) }).unwrap();
+        let done = self.run_until(Duration::from_secs(365 * 86_400), || result.borrow().is_some());
+        assert!(done, "it did not end within a year");
+        result.take().unwrap()
+    }
+
+    fn step_to_next_timer(&self, end: u64) -> bool {
+        let next = self.inner.timers.borrow().keys().next().copied();
+        let Some(key) = next.filter(|(moment, _)| *moment <= end) else { return false };
+        let timer = self.inner.timers.borrow_mut().remove(&key).unwrap();
+        self.inner.now.set(key.0.max(self.inner.now.get()));
+        // One that is no longer awaited was dropped with its future.
+        let _: Result<(), ()> = timer.send(());
+        true
+    }
+
+    /// Now, by the monotonic clock, in milliseconds.
+    pub fn now(&self) -> u64 {
+        self.inner.now.get()
+    }
+
+    /// Moves the wall clock, and no other.
+    pub fn jump_wall_clock(&self, milliseconds: i64) {
+        self.inner.wall_offset.set(self.inner.wall_offset.get() + milliseconds);
+    }
+
+    /// What the network does from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.inner.faults.set(faults);
+    }
+
+    /// What the browser says of the network from now on; whether requests get through is up to the faults.
+    pub fn set_online(&self, online: bool) {
+        self.inner.online.set(online);
+        let change = if online { ConnectivityChange::Online } else { ConnectivityChange::Offline };
+        let listeners: Vec<_> = self.inner.connectivity.borrow().values().cloned().collect();
+        listeners.iter().for_each(|listener| listener(change));
+    }
+
+    /// Looks at the server, or changes it.
+    pub fn server<T>(&self, visit: impl FnOnce(&mut ModelServer) -> T) -> T {
+        visit(&mut self.inner.server.borrow_mut())
+    }
+
+    /// A random number below `limit`.
+    pub fn below(&self, limit: u64) -> u64 {
+        self.inner.below(limit)
+    }
+}
+
+impl Inner {
+    pub(super) fn now(&self) -> u64 {
+        self.now.get()
+    }
+
+    pub(super) fn wall(&self) -> WallTime {
+        WallTime(self.wall_offset.get() + i64::try_from(self.now.get()).unwrap())
+    }
+
+    pub(super) fn below(&self, limit: u64) -> u64 {
+        self.rng.borrow_mut().u64(..limit)
+    }
+
+    pub(super) fn fill(&self, buffer: &mut [u8]) {
+        self.rng.borrow_mut().fill(buffer);
+    }
+
+    pub(super) fn happens(&self, per_mille: u16) -> bool {
+        per_mille > 0 && self.below(1000) < u64::from(per_mille)
+    }
+
+    pub(super) async fn sleep(&self, duration: Duration) {
+        let (sender, receiver) = oneshot::channel();
+        let id = self.next_timer.replace(self.next_timer.get() + 1);
+        let moment = self.now.get().saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+        self.timers.borrow_mut().insert((moment, id), sender);
+        // It ends only by the timer, or with the world.
+        let _: Result<(), oneshot::Canceled> = receiver.await;
+    }
+
+    /// A short wait, so that others may come in between.
+    pub(super) async fn yield_for_a_while(&self) {
+        self.sleep(Duration::from_millis(self.below(3))).await;
+    }
+
+    pub(super) fn subscription_id(&self) -> u64 {
+        self.next_subscription.replace(self.next_subscription.get() + 1)
+    }
+}

@@ -1,0 +1,270 @@
+//! One thing at a time.
+
+use crate::draft;
+use std::time::Duration;
+use steadfast::client::QueueError;
+use steadfast::sim::{Faults, Reply, Tab, World};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn ids(count: usize) -> Vec<String> {
+    (0..count).map(|index| format!("a{index}")).collect()
+}
+
+/// Enqueues actions of one key and waits until they are on disk.
+fn enqueue(world: &World, tab: &Tab, ids: &[String], key: Option<&'static str>) {
+    let (client, drafts) = (tab.client.clone(), ids.iter().map(|id| draft(id, key)).collect());
+    world.block_on(async move { client.enqueue(drafts).await }).unwrap();
+}
+
+fn applied(world: &World) -> Vec<String> {
+    world.server(|server| server.applied.iter().map(|action| action.id.clone()).collect())
+}
+
+fn drained(world: &World) -> bool {
+    world.run_until(HOUR, || world.stored("ada").is_empty())
+}
+
+#[test]
+fn what_was_enqueued_during_an_outage_arrives_once_and_in_order() {
+    let world = World::new(1);
+    world.set_faults(Faults::OUTAGE);
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(250), Some("draft"));
+    world.advance(Duration::from_secs(600));
+    assert_eq!(world.stored("ada").len(), 250);
+    world.set_faults(Faults::default());
+    assert!(drained(&world));
+    assert_eq!(applied(&world), ids(250));
+    let batches = world.server(|server| server.requests.len());
+    assert_eq!(batches, 3, "250 actions in batches of 100");
+}
+
+#[test]
+fn a_tab_killed_at_any_moment_loses_nothing_and_repeats_nothing() {
+    for moment in 0..400 {
+        let world = World::new(moment);
+        let tab = Tab::open(&world, "ada", r#","sync":{"maxActions":3}"#);
+        enqueue(&world, &tab, &ids(10), Some("draft"));
+        world.advance(Duration::from_millis(moment));
+        tab.crash();
+        let _again = Tab::open(&world, "ada", r#","sync":{"maxActions":3}"#);
+        assert!(drained(&world), "killed after {moment} ms");
+        assert_eq!(applied(&world), ids(10), "killed after {moment} ms");
+    }
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again_under_the_same_key_with_the_same_actions() {
+    let world = World::new(3);
+    world.set_faults(Faults { lost_responses: 1000, ..Faults::default() });
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(3), None);
+    assert!(world.run_until(HOUR, || world.server(|server| server.requests.len()) == 1));
+    enqueue(&world, &tab, &["late".to_string()], None);
+    assert!(world.run_until(HOUR, || world.server(|server| server.requests.len()) == 2));
+    let (keys, bodies): (Vec<_>, Vec<_>) = world.server(|server| {
+        let seen = server.requests.iter();
+        seen.map(|(_, request)| (request.header("Idempotency-Key").unwrap().to_string(), request.body.clone())).unzip()
+    });
+    assert_eq!(keys[0], keys[1]);
+    assert_eq!(bodies[0], bodies[1]);
+    world.set_faults(Faults::default());
+    assert!(drained(&world));
+    assert_eq!(applied(&world), ["a0", "a1", "a2", "late"]);
+}
+
+#[test]
+fn enqueue_says_that_the_disk_is_full_and_stores_nothing() {
+    let world = World::new(4);
+    let tab = Tab::open(&world, "ada", "");
+    world.settle();
+    world.fail_a_commit_after(0);
+    let client = tab.client.clone();
+    let failed = world.block_on(async move { client.enqueue(vec![draft("a", None)]).await });
+    assert!(matches!(failed, Err(QueueError::Store(_))), "{failed:?}");
+    assert!(world.stored("ada").is_empty());
+    enqueue(&world, &tab, &ids(1), None);
+    assert!(drained(&world));
+}
+
+#[test]
+fn a_disk_that_fails_in_the_middle_of_a_drain_costs_time_and_nothing_else() {
+    for commits in 0..8 {
+        let world = World::new(u64::from(commits));
+        let tab = Tab::open(&world, "ada", r#","sync":{"maxActions":2}"#);
+        enqueue(&world, &tab, &ids(6), Some("draft"));
+        world.fail_a_commit_after(commits);
+        assert!(drained(&world), "the commit after {commits} failed");
+        assert_eq!(applied(&world), ids(6));
+    }
+}
+
+#[test]
+fn an_id_that_is_in_the_queue_is_not_taken_twice() {
+    let world = World::new(5);
+    world.set_faults(Faults::OUTAGE);
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(1), None);
+    let client = tab.client.clone();
+    let again = world.block_on(async move { client.enqueue(vec![draft("b", None), draft("a0", None)]).await });
+    assert!(matches!(again, Err(QueueError::Invalid(_))), "{again:?}");
+    assert_eq!(world.stored("ada"), ["a0"], "all or none");
+}
+
+#[test]
+fn one_poisonous_action_is_found_by_halving_and_kept_as_a_dead_letter() {
+    let world = World::new(6);
+    world.server(|server| {
+        server.refuses_batches = true;
+        server.poison.insert("a7".into());
+    });
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(20), Some("draft"));
+    assert!(world.run_until(HOUR, || applied(&world).len() == 19));
+    world.advance(Duration::from_secs(1));
+    assert_eq!(world.stored("ada"), ["a7"]);
+    let client = tab.client.clone();
+    let listed = world.block_on(async move { client.list(0, 10).await }).unwrap();
+    assert!(listed[0].0.last_error.as_ref().unwrap().get().contains("VALIDATION_ERROR"));
+    world.server(|server| server.poison.clear());
+    let client = tab.client.clone();
+    assert!(world.block_on(async move { client.requeue("a7").await }).unwrap());
+    assert!(drained(&world));
+}
+
+#[test]
+fn a_conflict_parks_its_key_and_no_other_until_the_application_decides() {
+    let world = World::new(7);
+    world.server(|server| server.conflicting.insert("a0".into()));
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(3), Some("draft"));
+    enqueue(&world, &tab, &["other".to_string()], Some("elsewhere"));
+    world.advance(HOUR);
+    assert_eq!(applied(&world), ["other"]);
+    assert_eq!(world.stored("ada"), ids(3));
+    let client = tab.client.clone();
+    assert!(world.block_on(async move { client.discard("a0").await }).unwrap());
+    assert!(drained(&world));
+    assert_eq!(applied(&world), ["other", "a1", "a2"]);
+}
+
+#[test]
+fn a_captive_portal_settles_nothing() {
+    let world = World::new(8);
+    world.set_faults(Faults { portals: 1000, ..Faults::default() });
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(3), None);
+    world.advance(Duration::from_secs(300));
+    assert_eq!(world.stored("ada").len(), 3);
+    assert!(tab.events().iter().any(|event| event.contains("SYNC_ANSWER_UNREADABLE")));
+    world.set_faults(Faults::default());
+    assert!(drained(&world));
+}
+
+#[test]
+fn a_server_that_names_a_moment_is_not_asked_earlier_by_anything() {
+    let world = World::new(9);
+    world.server(|server| server.scripted.push_back(Reply::new(503, "").header("Retry-After", "600")));
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(1), None);
+    assert!(world.run_until(HOUR, || world.server(|server| server.requests.len()) == 1));
+    let asked = world.now();
+    world.advance(Duration::from_secs(10));
+    enqueue(&world, &tab, &["b".to_string()], None);
+    world.set_online(false);
+    world.set_online(true);
+    let client = tab.client.clone();
+    world.block_on(async move { client.sync().await }).unwrap();
+    tab.crash();
+    let _again = Tab::open(&world, "ada", "");
+    world.advance(Duration::from_secs(500));
+    assert_eq!(world.server(|server| server.requests.len()), 1);
+    assert!(drained(&world));
+    let second = world.server(|server| server.requests[1].0);
+    assert!(second >= asked + 600_000, "asked again after {} ms", second - asked);
+}
+
+#[test]
+fn credentials_that_are_refused_cost_no_attempt_and_hold_until_asked() {
+    let world = World::new(10);
+    world.server(|server| {
+        server
+            .scripted
+            .push_back(Reply::new(401, r#"{"success":false,"error":{"code":"AUTH_TOKEN_EXPIRED","message":"expired"}}"#))
+    });
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(1), None);
+    assert!(world.run_until(HOUR, || tab.events().iter().any(|event| event.contains(r#""waitingFor":"authentication""#))));
+    let client = tab.client.clone();
+    let listed = world.block_on(async move { client.list(0, 10).await }).unwrap();
+    assert_eq!(listed[0].0.attempts, 0);
+    let client = tab.client.clone();
+    world.block_on(async move { client.sync().await }).unwrap();
+    assert!(world.stored("ada").is_empty());
+}
+
+#[test]
+fn the_tab_that_asked_hears_what_another_has_settled() {
+    let world = World::new(11);
+    world.set_faults(Faults::OUTAGE);
+    let asking = Tab::open(&world, "ada", r#","retry":{"baseDelayMs":3600000,"maxDelayMs":3600000}"#);
+    enqueue(&world, &asking, &ids(1), None);
+    let outcome = asking.client.settled("a0").unwrap();
+    world.advance(Duration::from_secs(1));
+    world.set_faults(Faults::default());
+    // The one that asked waits for its backoff, up to an hour; the other drains at once, for it has just opened.
+    let draining = Tab::open(&world, "ada", "");
+    let heard = world.block_on(outcome).unwrap();
+    assert_eq!(heard.get(), r#"{"status":"applied"}"#);
+    assert!(draining.events().iter().any(|event| event.contains("settled")));
+}
+
+#[test]
+fn a_wall_clock_that_jumps_a_year_holds_nothing_back() {
+    for jump in [-365, 365] {
+        let world = World::new(12);
+        world.server(|server| server.scripted.push_back(Reply::new(503, "").header("Retry-After", "60")));
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, &ids(3), Some("draft"));
+        world.advance(Duration::from_secs(5));
+        world.jump_wall_clock(jump * 86_400_000);
+        tab.crash();
+        let _again = Tab::open(&world, "ada", "");
+        assert!(world.run_until(Duration::from_secs(120), || world.stored("ada").is_empty()), "jumped {jump} days");
+        assert_eq!(applied(&world), ids(3));
+    }
+}
+
+#[test]
+fn two_users_never_send_for_one_another() {
+    let world = World::new(13);
+    world.set_faults(Faults::OUTAGE);
+    let ada = Tab::open(&world, "ada", "");
+    enqueue(&world, &ada, &ids(2), None);
+    ada.crash();
+    world.set_faults(Faults::default());
+    let bob = Tab::open(&world, "bob", "");
+    let client = bob.client.clone();
+    world.block_on(async move { client.enqueue(vec![draft("b0", None)]).await }).unwrap();
+    world.advance(HOUR);
+    assert_eq!(applied(&world), ["b0"]);
+    assert_eq!(world.stored("ada").len(), 2);
+}
+
+#[test]
+fn a_closed_client_stops_and_keeps_the_queue() {
+    let world = World::new(14);
+    world.set_faults(Faults::OUTAGE);
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(2), None);
+    let outcome = tab.client.settled("a0").unwrap();
+    tab.client.close();
+    assert!(world.block_on(outcome).is_err(), "it ends without an outcome");
+    let client = tab.client.clone();
+    let late = world.block_on(async move { client.enqueue(vec![draft("late", None)]).await });
+    assert!(matches!(late, Err(QueueError::Closed)), "{late:?}");
+    world.set_faults(Faults::default());
+    world.advance(HOUR);
+    assert_eq!(world.stored("ada").len(), 2);
+}
