@@ -12,10 +12,11 @@
 //! | [`error`] | one error out of any wire format |
 //! | [`policy`] | whether to send again, and when |
 //! | [`queue`] | which actions to send, and what an answer does to them |
-//! | [`outbox`] | the store transactions that carry this out |
+//! | [`platform`] | what the floors above ask of the world |
+//! | [`outbox`] | the store transactions that carry the queue's decisions out |
+//! | [`call`] | the call path |
 //! | [`sync`] | the drain |
-//! | [`client`] | the call path, and the client that ties it all together |
-//! | [`platform`] | what all of this asks of the world |
+//! | [`client`] | the client that ties it all together |
 //! | [`wire`] | what travels between the SDK and a backend |
 
 #![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]
@@ -24,6 +25,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")
 )]
 
+pub mod call;
 pub mod client;
 pub mod error;
 pub mod event;

@@ -1,7 +1,7 @@
 //! `fetch`.
 
 use super::global::{self, describe};
-use crate::client::correlation::CORRELATION_HEADER;
+use crate::call::correlation::CORRELATION_HEADER;
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -54,6 +54,7 @@ fn failure(kind: NetworkFailureKind, thrown: &JsValue) -> NetworkFailure {
     NetworkFailure { kind, message: describe(thrown) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
 fn invalid(thrown: JsValue) -> NetworkFailure {
     failure(NetworkFailureKind::Invalid, &thrown)
 }

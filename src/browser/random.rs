@@ -13,8 +13,11 @@ impl Random for BrowserRandom {
         let filled = crypto.is_some_and(|crypto| crypto.get_random_values_with_u8_array(buffer).is_ok());
         if !filled {
             // A scope without WebCrypto still needs ids that differ; none of them guards a secret.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 256")]
-            buffer.iter_mut().for_each(|byte| *byte = (js_sys::Math::random() * 256.0) as u8);
+            for byte in buffer {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 256")]
+                let random = (js_sys::Math::random() * 256.0) as u8;
+                *byte = random;
+            }
         }
     }
 }

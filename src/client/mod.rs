@@ -1,12 +1,10 @@
 //! The client: one per user and page, over any platform.
 
-pub mod attempt;
-pub mod call;
-pub mod correlation;
 mod options;
 
 pub use options::Options;
 
+use crate::call::{self, CallOptions, correlation};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::input::{InvalidInput, Subject};
@@ -19,7 +17,6 @@ use crate::queue::record::{Counts, Outcome};
 use crate::sync::schedule::{self, Requests};
 use crate::sync::{DrainReport, Drainer, Waiters};
 use crate::time::WallTime;
-use call::CallOptions;
 use futures_channel::{mpsc, oneshot};
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde::Serialize;

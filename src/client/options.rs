@@ -1,6 +1,6 @@
 //! The options of the SDK and of a call, checked.
 
-use super::call::{CallOptions, CallPolicy, IdempotencyKey};
+use crate::call::{CallOptions, CallPolicy, IdempotencyKey};
 use crate::input::{InvalidInput, Subject};
 use crate::policy::{backoff::Backoff, retry::RetryPolicy};
 use crate::queue::draft::{LONGEST_NAME, shown};
@@ -26,22 +26,22 @@ pub struct Options {
 /// An object of options that is read member by member, so that what nobody asked for is found at the end.
 struct Members<'a> {
     path: &'static str,
-    members: Map<String, Value>,
+    left: Map<String, Value>,
     known: Vec<&'a str>,
 }
 
 impl<'a> Members<'a> {
     fn new(path: &'static str, value: Value, allowed: &str) -> Result<Self, InvalidInput> {
         match value {
-            Value::Object(members) => Ok(Self { path, members, known: Vec::new() }),
-            Value::Null => Ok(Self { path, members: Map::new(), known: Vec::new() }),
+            Value::Object(members) => Ok(Self { path, left: members, known: Vec::new() }),
+            Value::Null => Ok(Self { path, left: Map::new(), known: Vec::new() }),
             other => Err(InvalidInput::new(Subject::Options, path, &shown(&other), allowed)),
         }
     }
 
     fn take(&mut self, name: &'a str) -> Option<Value> {
         self.known.push(name);
-        self.members.remove(name).filter(|value| !value.is_null())
+        self.left.remove(name).filter(|value| !value.is_null())
     }
 
     fn invalid(&self, name: &str, received: &Value, allowed: &str) -> InvalidInput {
@@ -91,7 +91,7 @@ impl<'a> Members<'a> {
     }
 
     fn finish(self) -> Result<(), InvalidInput> {
-        let Some((name, value)) = self.members.iter().next() else { return Ok(()) };
+        let Some((name, value)) = self.left.iter().next() else { return Ok(()) };
         let allowed = format!("no such option; there are {}", self.known.join(", "));
         Err(self.invalid(name, value, &allowed))
     }
@@ -101,7 +101,7 @@ impl<'a> Members<'a> {
 const LONGEST_CALL_WAIT: u32 = 60 * 60 * 1000;
 
 /// Reads the members of `retry`, or what stands at the top of a call's options.
-fn read_retry<'a>(members: &mut Members<'a>, defaults: RetryPolicy) -> Result<RetryPolicy, InvalidInput> {
+fn read_retry(members: &mut Members<'_>, defaults: RetryPolicy) -> Result<RetryPolicy, InvalidInput> {
     Ok(RetryPolicy {
         max_attempts: members.whole("maxAttempts", 1, 20)?.unwrap_or(defaults.max_attempts),
         backoff: Backoff {

@@ -69,7 +69,7 @@ impl From<Failure> for JsValue {
 
 fn to_text<T: Serialize>(value: &T) -> JsValue {
     // Our own types all serialise; if one did not, the facade would meet `null` where it expects an object, and say so.
-    serde_json::to_string(value).map_or(JsValue::NULL, |text| text.into())
+    serde_json::to_string(value).map_or(JsValue::NULL, Into::into)
 }
 
 /// A promise of the JSON of what the work gives.
@@ -203,11 +203,12 @@ impl Core {
 
 /// Reads an error response. `headers` is alternating names and values.
 #[wasm_bindgen(js_name = parseError)]
+#[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen passes lists of strings by value")]
 pub fn parse_error(status: u16, headers: Vec<String>, body: Vec<u8>, truncated: bool) -> JsValue {
     let headers = headers.chunks_exact(2).filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone()))).collect();
     #[expect(clippy::cast_possible_truncation, reason = "a Date is within 2^53")]
     let received_at = WallTime(js_sys::Date::now() as i64);
-    to_text(&parse(ResponseParts { status, headers, body, truncated, received_at }))
+    to_text(&parse(&ResponseParts { status, headers, body, truncated, received_at }))
 }
 
 /// Resolves when the signal is aborted.

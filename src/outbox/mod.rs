@@ -149,7 +149,9 @@ pub async fn claim<S: Store>(
             let Some(last) = page.last() else { break };
             from = last.seq + 1;
             let is_last_page = page.len() < PAGE as usize;
-            page.into_iter().for_each(|action| planner.offer(action));
+            for action in page {
+                planner.offer(action);
+            }
             if is_last_page {
                 break;
             }

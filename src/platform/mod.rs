@@ -1,5 +1,5 @@
 //! What the SDK asks of the world it runs in. Everything above is written against these traits and runs unchanged in a
-//! browser ([`crate::browser`]) and in the deterministic simulation that proves its promises (feature `simulation`).
+//! browser (`browser`) and in the deterministic simulation that proves its promises (feature `simulation`).
 //!
 //! All is single-threaded, as the web is: no future here needs to be `Send`.
 

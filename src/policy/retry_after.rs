@@ -61,3 +61,27 @@ pub fn from_seconds(seconds: f64) -> Option<Duration> {
     }
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(u64::MAX)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::milliseconds;
+    use serde_json::Value;
+
+    #[test]
+    fn every_vector_is_read_as_it_should_be() {
+        let vectors: Value = serde_json::from_str(include_str!("../../tests/vectors/retry_after.json")).unwrap();
+        for case in vectors["cases"].as_array().unwrap() {
+            let read = read(case["value"].as_str().unwrap(), WallTime(1_780_315_200_000));
+            match &case["afterMs"] {
+                Value::Null => assert_eq!(read, None, "{case}"),
+                Value::String(_) => assert_eq!(read.map(|read| milliseconds(read.after)), Some(u64::MAX), "{case}"),
+                expected => {
+                    let read = read.unwrap_or_else(|| panic!("{case}"));
+                    assert_eq!(Some(milliseconds(read.after)), expected.as_u64(), "{case}");
+                    assert_eq!(Some(read.lenient), case["lenient"].as_bool(), "{case}");
+                }
+            }
+        }
+    }
+}

@@ -73,7 +73,7 @@ fn conflict(entry: &Value) -> Conflict {
 fn item_error(error: Option<&Value>, now: WallTime) -> ApiError {
     let body = json!({ "success": false, "error": error.cloned().unwrap_or_else(|| json!({ "message": "The server rejected the action and gave no reason." })) });
     // 422 is what such an action would have been answered with on its own (RFC 9110 §15.5.21).
-    parse(ResponseParts {
+    parse(&ResponseParts {
         status: 422,
         headers: Vec::new(),
         body: body.to_string().into_bytes(),

@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn names_are_bounded() {
-        for fields in [r#"{"type":""}"#, r#"{}"#, r#"{"type":7}"#, r#"[]"#, r#"{"type":"t","key":""}"#, "nonsense"] {
+        for fields in [r#"{"type":""}"#, r"{}", r#"{"type":7}"#, r"[]", r#"{"type":"t","key":""}"#, "nonsense"] {
             assert!(Draft::read(fields, "{}".into()).is_err(), "{fields}");
         }
         let long = format!(r#"{{"type":"{}"}}"#, "é".repeat(LONGEST_NAME + 1));

@@ -55,7 +55,7 @@ pub struct BatchRecord {
 #[derive(Debug, Clone)]
 pub enum RowChange {
     /// It is written.
-    Write(Action),
+    Write(Box<Action>),
     /// It is deleted.
     Delete {
         /// Whose it is.
@@ -180,7 +180,7 @@ impl UserRecord {
             let id = action.id.clone();
             if !matches!(outcome, Some(Outcome::Applied | Outcome::Duplicate)) {
                 self.counts.add(&action);
-                settlement.changes.push(RowChange::Write(action));
+                settlement.changes.push(RowChange::Write(Box::new(action)));
             }
             match outcome {
                 Some(outcome) => settlement.settled.push((id, outcome)),

@@ -20,6 +20,7 @@ use std::time::Duration;
 const BEGINNING: i64 = 1_780_315_200_000;
 
 pub(super) type Listener<T> = Rc<dyn Fn(T)>;
+pub(super) type Ear = Rc<dyn Fn(&str)>;
 
 /// One world. Cheap to clone; all clones are the same world.
 #[derive(Clone)]
@@ -37,7 +38,7 @@ pub(super) struct Inner {
     pub(super) spawner: LocalSpawner,
     pub(super) disk: Rc<Disk>,
     pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
-    pub(super) ears: RefCell<BTreeMap<u64, Rc<dyn Fn(&str)>>>,
+    pub(super) ears: RefCell<BTreeMap<u64, Ear>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
     pub(super) online: Cell<bool>,
     pub(super) next_subscription: Cell<u64>,
@@ -139,7 +140,9 @@ impl World {
         self.inner.online.set(online);
         let change = if online { ConnectivityChange::Online } else { ConnectivityChange::Offline };
         let listeners: Vec<_> = self.inner.connectivity.borrow().values().cloned().collect();
-        listeners.iter().for_each(|listener| listener(change));
+        for listener in listeners {
+            listener(change);
+        }
     }
 
     /// Looks at the server, or changes it.

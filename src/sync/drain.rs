@@ -1,8 +1,8 @@
 //! One drain: lock, claim, send, settle, until nothing is due.
 
 use super::waiters::{Announcement, Waiters};
-use crate::client::attempt::{self, AttemptError};
-use crate::client::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER, correlation_id, unique_id};
+use crate::call::attempt::{self, AttemptError};
+use crate::call::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER, correlation_id, unique_id};
 use crate::error::ApiError;
 use crate::error::parse::{ResponseParts, parse};
 use crate::event::Event;
@@ -161,7 +161,7 @@ impl<P: Platform> Drainer<P> {
         ];
         let exchange = attempt::exchange(self.platform.as_ref(), &request, &headers, self.policy.timeout, LARGEST_ANSWER);
         match exchange.await {
-            Ok(response) => self.understand(response, actions),
+            Ok(response) => self.understand(&response, actions),
             Err(error) => {
                 let because = match &error {
                     AttemptError::Failed(failure) if failure.kind != NetworkFailureKind::Unreachable => GateReason::ServerError,
@@ -172,7 +172,7 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
-    fn understand(&self, response: ResponseParts, actions: &[Action]) -> Sent {
+    fn understand(&self, response: &ResponseParts, actions: &[Action]) -> Sent {
         let status = response.status;
         if (200..300).contains(&status) {
             let text = String::from_utf8_lossy(&response.body).into_owned();

@@ -1,4 +1,4 @@
-//! Brings the queue to the server: [`drain`] sends what is due, [`schedule`] decides when.
+//! Brings the queue to the server: [`Drainer`] sends what is due, [`schedule`] decides when.
 
 mod drain;
 pub mod schedule;

@@ -30,7 +30,7 @@ fn enqueue(world: &World, tab: &Tab, name: u64, keys: &Rc<RefCell<BTreeMap<Strin
 
 fn faults(world: &World) -> Faults {
     // Swarm testing: which faults are on varies from seed to seed.
-    let mut some = |most: u64| if world.below(2) == 0 { 0 } else { u16::try_from(world.below(most)).unwrap() };
+    let some = |most: u64| if world.below(2) == 0 { 0 } else { u16::try_from(world.below(most)).unwrap() };
     Faults {
         lost_requests: some(500),
         lost_responses: some(500),

@@ -191,7 +191,7 @@ fn credentials_that_are_refused_cost_no_attempt_and_hold_until_asked() {
     world.server(|server| {
         server
             .scripted
-            .push_back(Reply::new(401, r#"{"success":false,"error":{"code":"AUTH_TOKEN_EXPIRED","message":"expired"}}"#))
+            .push_back(Reply::new(401, r#"{"success":false,"error":{"code":"AUTH_TOKEN_EXPIRED","message":"expired"}}"#));
     });
     let tab = Tab::open(&world, "ada", "");
     enqueue(&world, &tab, &ids(1), None);

@@ -56,14 +56,12 @@ impl Store for IndexedDb {
 
     async fn transaction(&self, access: Access) -> Result<IndexedDbTransaction, StoreError> {
         let database = self.connect().await?;
-        match IndexedDbTransaction::begin(&database, access) {
-            Ok(transaction) => Ok(transaction),
-            // The browser closed the connection behind our back. A fresh one is tried once.
-            Err(_) => {
-                self.connection.borrow_mut().take();
-                IndexedDbTransaction::begin(&self.connect().await?, access)
-            }
+        if let Ok(transaction) = IndexedDbTransaction::begin(&database, access) {
+            return Ok(transaction);
         }
+        // The browser closed the connection behind our back. A fresh one is tried once.
+        self.connection.borrow_mut().take();
+        IndexedDbTransaction::begin(&self.connect().await?, access)
     }
 }
 

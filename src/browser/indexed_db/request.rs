@@ -45,13 +45,11 @@ impl<T> Future for Once<T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let mut state = self.state.borrow_mut();
-        match state.0.take() {
-            Some(value) => Poll::Ready(value),
-            None => {
-                state.1 = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if let Some(value) = state.0.take() {
+            return Poll::Ready(value);
         }
+        state.1 = Some(context.waker().clone());
+        Poll::Pending
     }
 }
 

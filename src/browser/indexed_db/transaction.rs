@@ -91,7 +91,7 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
 
 fn to_text<T: serde::Serialize>(value: &T) -> Result<JsValue, StoreError> {
     let text = serde_json::to_string(value);
-    text.map(|text| text.into()).map_err(|error| StoreError::new(StoreErrorKind::Failed, WRITING, error.to_string()))
+    text.map(Into::into).map_err(|error| StoreError::new(StoreErrorKind::Failed, WRITING, error.to_string()))
 }
 
 impl Transaction for IndexedDbTransaction {

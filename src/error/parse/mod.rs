@@ -1,10 +1,10 @@
 //! Reads an error response of any backend into one [`ApiError`].
 //!
-//! First a fingerprint: the formats in [`FORMATS`] are asked in order, most specific first, whether they know the body
+//! First a fingerprint: the formats in `FORMATS` are asked in order, most specific first, whether they know the body
 //! by a mark of their own; never by the URL. The first that does reads it. What it found is then completed from the
 //! headers, the table of known codes and the status. Parsing never fails and never loses the body.
 //!
-//! A format is one file: how to recognise it and how to read it. Adding one touches that file and [`FORMATS`].
+//! A format is one file: how to recognise it and how to read it. Adding one touches that file and `FORMATS`.
 
 mod cosnap;
 mod fallback;
@@ -118,7 +118,7 @@ struct Reading {
 /// use steadfast::error::parse::{ResponseParts, parse};
 /// use steadfast::time::WallTime;
 ///
-/// let error = parse(ResponseParts {
+/// let error = parse(&ResponseParts {
 ///     status: 503,
 ///     headers: vec![("Retry-After".into(), "120".into())],
 ///     body: br#"{"error":{"code":"RENDER_BUSY","message":"All renderers are busy","recoverable":true}}"#.to_vec(),
@@ -130,7 +130,7 @@ struct Reading {
 /// assert!(error.retryable);
 /// assert_eq!(error.retry_hint.unwrap().after_ms, 120_000);
 /// ```
-pub fn parse(response: ResponseParts) -> ApiError {
+pub fn parse(response: &ResponseParts) -> ApiError {
     let content_type = response.header("content-type").map(ToString::to_string);
     let media_type = media_type(content_type.as_deref());
     let text = decode(&response.body);
@@ -149,7 +149,7 @@ pub fn parse(response: ResponseParts) -> ApiError {
     };
     drop(evidence);
     let raw = RawBody { text: text.into_owned(), truncated: response.truncated, content_type };
-    conclude(&response, reading, format, raw)
+    conclude(response, reading, format, raw)
 }
 
 /// Completes what the body says from the headers, the table of known codes and the status.

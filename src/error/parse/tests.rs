@@ -1,1 +1,256 @@
+use super::*;
+use crate::error::{Confidence, Severity};
+use proptest::prelude::*;
+use serde_json::json;
 
+/// Mon, 01 Jun 2026 12:00:00 GMT.
+const NOW: WallTime = WallTime(1_780_315_200_000);
+
+fn read(status: u16, headers: &[(&str, &str)], body: &str) -> ApiError {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect();
+    parse(&ResponseParts { status, headers, body: body.as_bytes().to_vec(), truncated: false, received_at: NOW })
+}
+
+fn read_json_body(status: u16, body: &Value) -> ApiError {
+    read(status, &[("Content-Type", "application/json")], &body.to_string())
+}
+
+#[test]
+fn cosnap_with_all_its_contexts() {
+    let body = json!({
+        "success": false,
+        "error": {
+            "code": "AI_PROCESSING_TIMEOUT", "message": "Upstream took 61 s", "details": { "seconds": 61 },
+            "correlationId": "req_1_abc", "timestamp": "2025-08-21T10:30:00Z", "userMessage": "Die KI braucht länger",
+            "retryable": true, "retryAfter": 30, "helpLink": "https://help.example/ai", "severity": "medium"
+        },
+        "context": { "endpoint": "/api/effects", "method": "POST", "statusCode": 504, "requestId": "r-9", "service": "runninghub_api" },
+        "businessContext": { "impactType": "conversion", "estimatedImpact": 25.99, "userTier": "pro", "feature": "ai_portrait_effect" }
+    });
+    let error = read_json_body(504, &body);
+    assert_eq!((error.format.name.as_str(), error.format.confidence), ("cosnap", Confidence::Certain));
+    assert_eq!(error.code.as_deref(), Some("AI_PROCESSING_TIMEOUT"));
+    assert_eq!(error.user_message, "Die KI braucht länger", "the server's words win");
+    assert_eq!((error.category, error.severity), (Category::Timeout, Severity::Medium));
+    assert_eq!((error.retryable, error.retry_reason), (true, RetryReason::Body));
+    let hint = error.retry_hint.unwrap();
+    assert_eq!((hint.after_ms, hint.source, hint.at), (30_000, HintSource::Body, WallTime(NOW.0 + 30_000)));
+    assert_eq!(error.correlation_id.as_deref(), Some("req_1_abc"));
+    assert_eq!((error.request_id.as_deref(), error.service.as_deref()), (Some("r-9"), Some("runninghub_api")));
+    assert_eq!(error.help_link.as_deref(), Some("https://help.example/ai"));
+    assert_eq!(error.business_context, Some(body["businessContext"].clone()));
+    assert_eq!(error.details, Some(json!({ "seconds": 61 })));
+    assert_eq!(error.raw.text, body.to_string());
+}
+
+#[test]
+fn stellar_flow_puts_recovery_inside_or_outside() {
+    for inside in [true, false] {
+        let recovery = json!({ "suggestedAction": "Upgrade", "retryAfter": 3600, "alternativeEndpoint": "/api/v2/alternative" });
+        let mut body = json!({ "success": false, "error": { "code": "RATE_LIMIT_EXCEEDED", "message": "API rate limit exceeded",
+            "details": { "limit": 10000, "window": "1h", "remaining": 0, "resetAt": "2025-07-23T13:00:00Z" } } });
+        if inside {
+            body["error"]["recovery"] = recovery;
+        } else {
+            body["recovery"] = recovery;
+        }
+        // The reset is a year before the body's own: it must lose against Retry-After.
+        let error = read(
+            429,
+            &[("X-RateLimit-Reset", "1721748000"), ("X-RateLimit-Remaining", "0"), ("Retry-After", "3600")],
+            &body.to_string(),
+        );
+        assert_eq!(error.format.name, "stellarFlow");
+        assert_eq!((error.category, error.retryable), (Category::RateLimit, true));
+        assert_eq!(error.retry_hint.unwrap().after_ms, 3_600_000);
+        let recovery = error.recovery.unwrap();
+        assert_eq!(recovery.suggested_action.as_deref(), Some("Upgrade"));
+        assert_eq!(
+            (recovery.links[0].rel.as_str(), recovery.links[0].href.as_str()),
+            ("alternativeEndpoint", "/api/v2/alternative")
+        );
+        let limit = error.rate_limit.unwrap();
+        assert_eq!((limit.limit, limit.remaining), (Some(10_000), Some(0)));
+    }
+}
+
+#[test]
+fn stellar_flow_lists_what_is_wrong_with_which_field() {
+    let body = json!({ "success": false, "error": { "code": "VALIDATION_ERROR", "message": "Request validation failed", "details": [
+        { "field": "data.attributes.maxAgents", "constraint": "max", "message": "Must not exceed 100", "value": 150, "path": "/data/attributes/maxAgents" },
+        { "field": "data.attributes.topology", "constraint": "enum", "message": "Must be one of: mesh, ring", "value": "invalid", "allowed": ["mesh", "ring"] } ] } });
+    let error = read_json_body(422, &body);
+    assert_eq!((error.format.name.as_str(), error.format.confidence), ("stellarFlow", Confidence::Likely));
+    assert_eq!((error.category, error.retryable), (Category::Validation, false));
+    assert_eq!(error.field_errors[0].path, "data.attributes.maxAgents");
+    assert_eq!(error.field_errors[0].value, Some(json!(150)));
+    assert_eq!(error.field_errors[1].constraint.as_deref(), Some("enum"));
+    assert_eq!(error.field_errors[1].allowed, Some(json!(["mesh", "ring"])));
+}
+
+#[test]
+fn stellar_flow_names_the_service_that_failed() {
+    let body = json!({ "success": false, "error": { "code": "INTEGRATION_SERVICE_ERROR", "message": "External service returned an error",
+        "details": { "service": "github", "statusCode": 503, "message": "GitHub API is temporarily unavailable" } } });
+    let error = read_json_body(502, &body);
+    let upstream = error.upstream.unwrap();
+    assert_eq!((upstream.provider.as_deref(), upstream.status), (Some("github"), Some(503)));
+    assert_eq!((error.service.as_deref(), error.category), (Some("github"), Category::Integration));
+}
+
+#[test]
+fn news_filter_has_a_numeric_code_and_metadata() {
+    let validation = read_json_body(
+        400,
+        &json!({ "success": false, "error": { "code": 400, "message": "Validation failed",
+        "metadata": { "validation_errors": [{ "field": "title", "error": "Title cannot be empty" }] } } }),
+    );
+    assert_eq!((validation.format.name.as_str(), validation.code.as_deref()), ("newsFilter", Some("400")));
+    assert_eq!(validation.field_errors[0].message.as_deref(), Some("Title cannot be empty"));
+    let provider = read_json_body(
+        502,
+        &json!({ "success": false, "error": { "code": 502, "message": "Error communicating with LLM provider",
+        "metadata": { "provider_name": "openai", "raw": { "error": { "message": "Rate limit exceeded", "type": "rate_limit_error", "code": "rate_limit_exceeded" } } } } }),
+    );
+    let upstream = provider.upstream.unwrap();
+    assert_eq!((upstream.provider.as_deref(), upstream.code.as_deref()), (Some("openai"), Some("rate_limit_exceeded")));
+    assert!(provider.retryable);
+    let plain = read_json_body(404, &json!({ "success": false, "error": { "code": 404, "message": "No such article" } }));
+    assert_eq!((plain.format.name.as_str(), plain.category), ("newsFilter", Category::NotFound));
+}
+
+#[test]
+fn news_filter_gives_resets_in_milliseconds_and_a_stale_one_says_nothing() {
+    let body = |reset: &str| {
+        json!({ "success": false, "error": { "code": 429, "message": "Rate limit exceeded",
+        "metadata": { "headers": { "X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset } } } })
+    };
+    let stale = read_json_body(429, &body("1619284800000"));
+    assert_eq!((stale.rate_limit.unwrap().limit, stale.rate_limit.unwrap().reset_at), (Some(100), None));
+    assert_eq!(stale.retry_hint, None);
+    let fresh = read_json_body(429, &body("1780315260000"));
+    let hint = fresh.retry_hint.unwrap();
+    assert_eq!((hint.after_ms, hint.source), (60_000, HintSource::RateLimitReset));
+}
+
+#[test]
+fn oriel_says_whether_it_can_be_recovered_from() {
+    let error = read_json_body(
+        402,
+        &json!({ "error": { "code": "PAYMENT_DECLINED", "message": "Payment declined",
+        "details": { "reason": "insufficient_funds" }, "timestamp": "2024-01-01T00:00:00Z", "recoverable": true } }),
+    );
+    assert_eq!((error.format.name.as_str(), error.code.as_deref()), ("oriel", Some("PAYMENT_DECLINED")));
+    assert_eq!((error.category, error.retryable, error.retry_reason), (Category::Payment, true, RetryReason::Body));
+    assert_eq!(error.timestamp.as_deref(), Some("2024-01-01T00:00:00Z"));
+    let field = read_json_body(
+        422,
+        &json!({ "error": { "code": "VALIDATION_ERROR", "message": "Email is required",
+        "details": { "field": "email" }, "recoverable": false } }),
+    );
+    assert_eq!(
+        (field.field_errors[0].path.as_str(), field.field_errors[0].message.as_deref()),
+        ("email", Some("Email is required"))
+    );
+}
+
+#[test]
+fn qwen_proxy_gives_an_error_id_also_in_a_stream() {
+    let body = json!({ "error": { "type": "api_error", "message": "Internal server error", "error_id": "0f8c" } });
+    let error = read_json_body(500, &body);
+    assert_eq!((error.format.name.as_str(), error.error_id.as_deref()), ("qwenProxy", Some("0f8c")));
+    assert_eq!(error.code.as_deref(), Some("api_error"), "the type stands in for a missing code");
+    let stream = "data: {\"choices\":[]}\n\ndata: {\"error\":{\"message\":\"Stream error occurred\",\"type\":\"stream_error\",\"code\":\"ECONNRESET\",\"error_id\":\"77\"}}\n\ndata: [DONE]\n\n";
+    let error = read(200, &[("Content-Type", "text/event-stream")], stream);
+    assert_eq!((error.format.name.as_str(), error.code.as_deref()), ("qwenProxy", Some("ECONNRESET")));
+}
+
+#[test]
+fn the_legacy_shapes() {
+    for (body, message) in [
+        (r#"{"error":"File too large"}"#, "File too large"),
+        (r#"{"success":false,"message":"Upload failed"}"#, "Upload failed"),
+        (r#"{"status":500,"error":{"message":"Internal server error"}}"#, "Internal server error"),
+    ] {
+        let error = read(500, &[("Content-Type", "application/json")], body);
+        assert_eq!((error.format.name.as_str(), error.message.as_str()), ("legacy", message));
+        assert_eq!(error.code, None);
+    }
+}
+
+#[test]
+fn what_is_no_format_is_said_and_kept() {
+    for (body, content_type, name, message) in [
+        ("<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head></html>", "text/html", "html", "502 Bad Gateway"),
+        ("<HTML><body>no title</body>", "", "html", "HTTP 502"),
+        ("", "", "empty", "HTTP 502"),
+        ("  \n", "text/plain", "empty", "HTTP 502"),
+        ("upstream connect error", "text/plain", "text", "upstream connect error"),
+        (r#"{"error":{"code":"A_B","mess"#, "application/json", "malformedJson", "HTTP 502"),
+        ("certainly not JSON", "application/json", "malformedJson", "HTTP 502"),
+        (r#"{"title":"Not a format we know","code":7}"#, "", "unknownJson", "Not a format we know"),
+        ("[]", "", "unknownJson", "HTTP 502"),
+    ] {
+        let error = read(502, &[("content-type", content_type)], body);
+        assert_eq!((error.format.name.as_str(), error.message.as_str()), (name, message), "{body}");
+        assert_eq!(error.raw.text, body);
+        assert_eq!((error.format.confidence, error.retryable), (Confidence::Guess, true));
+    }
+}
+
+#[test]
+fn a_mislabelled_body_and_a_byte_order_mark_are_read_all_the_same() {
+    let error = read(400, &[("Content-Type", "text/html")], "\u{feff}{\"error\":\"bad\"}");
+    assert_eq!(error.message, "bad");
+}
+
+#[test]
+fn a_body_that_is_longer_than_what_is_read_says_so() {
+    let body = format!("[\"{}", "x".repeat(100_000)).into_bytes();
+    let parts = ResponseParts { status: 500, headers: vec![], body, truncated: true, received_at: NOW };
+    let error = parse(&parts);
+    assert!(error.raw.truncated && error.format.mark.contains("longer"), "{:?}", error.format);
+}
+
+#[test]
+fn members_of_the_wrong_type_are_left_out_and_not_fatal() {
+    let error = read_json_body(
+        500,
+        &json!({ "success": "no", "error": { "code": "X", "message": 7, "retryable": "yes",
+        "severity": ["high"], "retryAfter": {}, "correlationId": null, "userMessage": "" } }),
+    );
+    assert_eq!((error.format.name.as_str(), error.message.as_str()), ("cosnap", "HTTP 500"));
+    assert_eq!((error.retryable, error.retry_reason), (true, RetryReason::Status));
+    assert_eq!(error.user_message, Category::Server.user_message());
+}
+
+#[test]
+fn a_body_of_a_hundred_thousand_brackets_is_refused_and_not_followed() {
+    let body = "[".repeat(100_000);
+    let error = read(500, &[("Content-Type", "application/json")], &body);
+    assert_eq!(error.format.name, "malformedJson");
+    assert_eq!(error.raw.text.len(), 100_000);
+}
+
+proptest! {
+    #[test]
+    fn anything_is_parsed_and_its_text_is_kept(
+        status in 0_u16..=999,
+        body in prop_oneof![".{0,200}", r#"\{"(error|success|message)":(\{"(code|message|recoverable|metadata)":.{0,30}\}|.{0,30})\}"#],
+        name in "(?i)(retry-after|content-type|x-request-id|x-correlation-id)",
+        value in ".{0,60}",
+    ) {
+        let error = read(status, &[(&name, &value)], &body);
+        prop_assert_eq!(error.raw.text, body.strip_prefix('\u{feff}').unwrap_or(&body));
+        prop_assert_eq!(error.status, Some(status));
+    }
+
+    #[test]
+    fn any_bytes_are_parsed(body in prop::collection::vec(any::<u8>(), 0..300), status in any::<u16>()) {
+        let parts = ResponseParts { status, headers: vec![], body: body.clone(), truncated: false, received_at: NOW };
+        let error = parse(&parts);
+        if let Ok(text) = String::from_utf8(body) {
+            prop_assert_eq!(error.raw.text, text.strip_prefix('\u{feff}').unwrap_or(&text));
+        }
+    }
+}

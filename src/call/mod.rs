@@ -1,13 +1,15 @@
 //! The call path: correlate, attempt, parse, decide, wait, again.
 
-use super::attempt;
-use super::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER, correlation_id, unique_id};
+pub mod attempt;
+pub mod correlation;
+
 use crate::error::parse::parse;
 use crate::error::{ApiError, RequestFacts};
 use crate::event::Event;
 use crate::platform::{Clock, Headers, Http, Platform, Random, RequestSummary, Response};
 use crate::policy::retry::{Decision, FailedAttempt, RetryPolicy, decide, method_is_idempotent};
 use crate::time::milliseconds;
+use correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER, correlation_id, unique_id};
 use std::time::Duration;
 
 /// The most that is read of an error's body.
@@ -67,7 +69,7 @@ pub async fn call<P: Platform>(
         let mut error = match sent {
             Ok(response) if response.status() < 400 => return Ok(response),
             Ok(response) => {
-                parse(attempt::read_error(platform, response, options.retry.attempt_timeout, LARGEST_ERROR_BODY).await)
+                parse(&attempt::read_error(platform, response, options.retry.attempt_timeout, LARGEST_ERROR_BODY).await)
             }
             Err(failure) => failure.into_api_error(),
         };
