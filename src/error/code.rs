@@ -82,7 +82,7 @@ pub fn known_code(code: &str) -> Option<&'static KnownCode> {
     CODES.binary_search_by(|known| known.code.cmp(code)).ok().and_then(|index| CODES.get(index))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
 

@@ -82,7 +82,7 @@ fn item_error(error: Option<&Value>, now: WallTime) -> ApiError {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use crate::queue::plan::tests::action;

@@ -70,7 +70,7 @@ pub(crate) fn shown(value: &Value) -> String {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
 

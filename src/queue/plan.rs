@@ -88,7 +88,7 @@ impl Planner {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 pub(crate) mod tests {
     use super::*;
     use crate::queue::action::SCHEMA_VERSION;

@@ -29,6 +29,16 @@ export class ServerDocuments {
     return this.problem !== null;
   }
 
+  /** Whether no answer at all arrived the last time. */
+  get isUnreachable(): boolean {
+    return this.problem instanceof ApiError && this.problem.status === null;
+  }
+
+  /** The network may be another one now. */
+  forgetProblem(): void {
+    if (this.problem) this.problem = undefined;
+  }
+
   /** The server has applied the action: between its leaving the queue and the next answer, nothing must jump back. */
   fold(action: QueuedAction): void {
     this.#folds += 1;

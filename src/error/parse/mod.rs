@@ -239,5 +239,5 @@ fn read_json(text: &str, media_type: &str) -> Option<Value> {
     if trimmed.starts_with(['{', '[']) { serde_json::from_str(trimmed).ok() } else { None }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;

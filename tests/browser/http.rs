@@ -1,0 +1,106 @@
+//! `fetch` as a network.
+
+use crate::network;
+use steadfast::browser::{Fetch, FetchRequest};
+use steadfast::platform::{Headers, Http, NetworkFailureKind, Response};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+fn request(fetch: &Fetch) -> FetchRequest {
+    fetch.json_request("POST", "https://api.example/a", r#"{"n":1}"#.into()).unwrap()
+}
+
+async fn text(fetch: &Fetch, headers: Headers) -> String {
+    let response = fetch.send(&request(fetch), &headers).await.unwrap();
+    String::from_utf8(response.body(1 << 20).await.bytes).unwrap()
+}
+
+#[wasm_bindgen_test]
+async fn a_request_carries_its_body_and_headers_each_time_it_is_sent() {
+    let echo = network(
+        "return request.text().then((body) => new Response([request.method, request.url, request.headers.get('x-test'), request.headers.get('content-type'), body].join(' ')))",
+    );
+    let request = request(&echo);
+    for attempt in ["first", "second"] {
+        let response = echo.send(&request, &vec![("x-test".into(), attempt.into())]).await.unwrap();
+        let body = response.body(1 << 20).await;
+        let text = String::from_utf8(body.bytes).unwrap();
+        assert_eq!(text, format!(r#"POST https://api.example/a {attempt} application/json {{"n":1}}"#));
+    }
+}
+
+#[wasm_bindgen_test]
+async fn whatever_is_thrown_is_a_failure_in_words() {
+    for (thrown, said) in [
+        ("new TypeError('Failed to fetch')", "TypeError: Failed to fetch"),
+        ("'a string'", "a string"),
+        ("undefined", "undefined"),
+        ("{ reason: 1 }", "Object"),
+    ] {
+        for body in [format!("throw {thrown}"), format!("return Promise.reject({thrown})")] {
+            let broken = network(&body);
+            let failure = broken.send(&request(&broken), &vec![]).await.unwrap_err();
+            assert_eq!(failure.kind, NetworkFailureKind::Unreachable);
+            assert!(failure.message.contains(said), "{}", failure.message);
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_stand_in_that_returns_no_response_is_told_so() {
+    let confused = network("return Promise.resolve({ ok: true })");
+    let failure = confused.send(&request(&confused), &vec![]).await.unwrap_err();
+    assert_eq!(failure.kind, NetworkFailureKind::Application);
+}
+
+#[wasm_bindgen_test]
+async fn a_body_is_read_up_to_the_limit_and_no_further() {
+    let endless = network(
+        "return Promise.resolve(new Response(new ReadableStream({ pull(controller) { controller.enqueue(new Uint8Array(1000)); } }), { status: 500 }))",
+    );
+    let response = endless.send(&request(&endless), &vec![]).await.unwrap();
+    let body = response.body(2500).await;
+    assert_eq!((body.bytes.len(), body.truncated, body.broken), (2500, true, None));
+}
+
+#[wasm_bindgen_test]
+async fn a_body_that_breaks_off_keeps_what_came() {
+    let breaking = network(
+        "let sent = false; return Promise.resolve(new Response(new ReadableStream({ pull(controller) { if (sent) controller.error(new TypeError('network error')); else { sent = true; controller.enqueue(new TextEncoder().encode('{\"a')); } } })))",
+    );
+    let response = breaking.send(&request(&breaking), &vec![]).await.unwrap();
+    let body = response.body(2500).await;
+    assert_eq!(body.bytes, b"{\"a");
+    assert!(body.broken.unwrap().message.contains("network error"));
+}
+
+#[wasm_bindgen_test]
+async fn an_attempt_that_is_dropped_is_aborted() {
+    let hanging = network(
+        "globalThis.steadfastAborted = false; return new Promise(() => request.signal.addEventListener('abort', () => globalThis.steadfastAborted = true))",
+    );
+    let request = request(&hanging);
+    let headers = vec![];
+    let mut attempt = Box::pin(hanging.send(&request, &headers));
+    assert!(futures_util::FutureExt::now_or_never(&mut attempt).is_none());
+    drop(attempt);
+    let aborted = js_sys::Reflect::get(&js_sys::global(), &"steadfastAborted".into()).unwrap();
+    assert!(aborted.is_truthy());
+}
+
+#[wasm_bindgen_test]
+async fn the_applications_headers_go_to_trusted_origins_only_and_never_over_the_callers_own() {
+    let mut echo = network("return Promise.resolve(new Response(JSON.stringify([...request.headers])))");
+    echo.headers = Some(js_sys::Function::new_with_args(
+        "request",
+        "return Promise.resolve({ authorization: 'Bearer for ' + request.url, accept: 'text/plain' })",
+    ));
+    assert!(!text(&echo, vec![]).await.contains("Bearer"), "the origin is not trusted");
+    echo.trusted_origins.push("https://api.example".into());
+    let sent = text(&echo, vec![]).await;
+    assert!(sent.contains("Bearer for https://api.example/a"), "{sent}");
+    assert!(sent.contains(r#"["accept","application/json"]"#), "{sent}");
+    echo.headers = Some(js_sys::Function::new_no_args("throw new Error('no session')"));
+    let failure = echo.send(&request(&echo), &vec![]).await.unwrap_err();
+    assert_eq!(failure.kind, NetworkFailureKind::Application);
+    assert!(failure.message.contains("no session"), "{}", failure.message);
+}

@@ -1,0 +1,61 @@
+//! Web Locks and the channel between tabs.
+
+use crate::fresh_database;
+use futures_channel::oneshot;
+use futures_util::FutureExt as _;
+use std::cell::RefCell;
+use std::time::Duration;
+use steadfast::browser::{BroadcastChannels, BrowserClock, WebLocks};
+use steadfast::platform::{Channel, Clock, Locks};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+#[wasm_bindgen_test]
+async fn a_lock_is_held_by_one_until_it_is_dropped() {
+    let name = fresh_database();
+    let first = WebLocks.acquire(&name).await;
+    let mut second = Box::pin(WebLocks.acquire(&name));
+    assert!((&mut second).now_or_never().is_none());
+    // Two rounds through the lock manager: it has had every chance.
+    for round in 0..2 {
+        drop(WebLocks.acquire(&format!("{name}-{round}")).await);
+    }
+    assert!((&mut second).now_or_never().is_none());
+    drop(first);
+    drop(second.await);
+}
+
+#[wasm_bindgen_test]
+async fn a_lock_that_nobody_waits_for_any_longer_is_not_granted() {
+    let name = fresh_database();
+    let first = WebLocks.acquire(&name).await;
+    let mut waiting = Box::pin(WebLocks.acquire(&name));
+    assert!((&mut waiting).now_or_never().is_none());
+    drop(waiting);
+    drop(first);
+    // Had the request not been withdrawn, this one would wait for ever.
+    drop(WebLocks.acquire(&name).await);
+}
+
+#[wasm_bindgen_test]
+async fn the_other_tabs_hear_a_message_and_the_tab_itself_does_not() {
+    let name = fresh_database();
+    let (here, there) = (BroadcastChannels::new(&name), BroadcastChannels::new(&name));
+    let (sender, heard) = oneshot::channel();
+    let sender = RefCell::new(Some(sender));
+    let _ear = there.subscribe(Box::new(move |message| {
+        if let Some(sender) = sender.take() {
+            sender.send(message.to_string()).unwrap();
+        }
+    }));
+    let _own = here.subscribe(Box::new(|_| panic!("a tab must not hear itself")));
+    here.post("hello");
+    assert_eq!(heard.await.unwrap(), "hello");
+}
+
+#[wasm_bindgen_test]
+async fn a_sleep_lasts_as_long_as_it_should() {
+    let before = BrowserClock.monotonic();
+    BrowserClock.sleep(Duration::from_millis(30)).await;
+    // Timers may fire up to a millisecond early by the other clock.
+    assert!(BrowserClock.monotonic().0 >= before.0 + 28);
+}

@@ -1,0 +1,27 @@
+//! The browser's side of the platform, in a real browser: `wasm-pack test --headless`.
+#![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod client;
+mod http;
+mod locks;
+mod parse;
+mod store;
+
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
+
+use js_sys::Function;
+use steadfast::browser::{BrowserRandom, Fetch};
+use steadfast::platform::Random as _;
+
+/// A database name that no other test, and no earlier run, has used.
+fn fresh_database() -> String {
+    let mut random = [0; 8];
+    BrowserRandom.fill(&mut random);
+    format!("test-{:016x}", u64::from_le_bytes(random))
+}
+
+/// A network that answers as the body of this JavaScript function says, which gets a `request`.
+fn network(body: &str) -> Fetch {
+    Fetch { fetch: Function::new_with_args("request", body), headers: None, trusted_origins: vec![] }
+}

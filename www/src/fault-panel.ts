@@ -1,0 +1,120 @@
+import { ApiError, type Steadfast } from "steadfast";
+import { byId, write } from "./element.js";
+
+const FAULTS = "/api/faults";
+
+/** As the reference backend's fault switch takes it. */
+interface Fault {
+  readonly kind: string;
+  readonly latencyMs?: number;
+  readonly status?: number;
+  readonly retryAfter?: string;
+  readonly count?: number;
+}
+
+interface Choice {
+  readonly label: string;
+  readonly about: string;
+  readonly fault: Fault;
+}
+
+const CHOICES: readonly Choice[] = [
+  { label: "Slow answers, 2 s", about: "The server takes two seconds for each batch. Keep writing: nothing blocks.", fault: { kind: "latency", latencyMs: 2000 } },
+  { label: "Unavailable, 503", about: "The server is down for maintenance. Steadfast backs off, and comes back by itself.", fault: { kind: "status", status: 503 } },
+  {
+    label: "Too many requests, 429",
+    about: "The server asks to be left alone for ten seconds. No tab asks earlier, not even after a reload.",
+    fault: { kind: "status", status: 429, retryAfter: "10" },
+  },
+  { label: "A hotel’s sign-in page", about: "The network answers 200 with a page of its own. That is no success, and nothing is lost to it.", fault: { kind: "html" } },
+  {
+    label: "Lost answers",
+    about: "The server saves, and its answer is lost on the way. Steadfast asks again, and everything is saved once.",
+    fault: { kind: "commit_then_drop" },
+  },
+  { label: "Half of it refused", about: "The server refuses every second change. Those wait below Connection for your decision.", fault: { kind: "reject_half" } },
+];
+
+/** The server's fault switch, if it has one. */
+export class FaultPanel {
+  readonly #panel = byId("faults", HTMLElement);
+  readonly #kind = byId("fault-kind", HTMLSelectElement);
+  readonly #count = byId("fault-count", HTMLInputElement);
+  readonly #about = byId("fault-about", HTMLParagraphElement);
+  readonly #now = byId("fault-now", HTMLParagraphElement);
+  readonly #elsewhere = byId("edit-elsewhere", HTMLButtonElement);
+  readonly #sdk: Steadfast;
+
+  constructor(sdk: Steadfast, editElsewhere: () => Promise<string>) {
+    this.#sdk = sdk;
+    this.#kind.append(...CHOICES.map(({ label }, index) => new Option(label, String(index))));
+    this.#kind.addEventListener("change", () => this.#explain());
+    this.#explain();
+    byId("fault-form", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      const { fault } = this.#choice();
+      const count = this.#count.valueAsNumber;
+      const body = JSON.stringify(Number.isInteger(count) && count > 0 ? { ...fault, count } : fault);
+      void this.#ask({ method: "PUT", headers: { "Content-Type": "application/json" }, body });
+    });
+    byId("fault-clear", HTMLButtonElement).addEventListener("click", () => void this.#ask({ method: "DELETE" }));
+    this.#elsewhere.addEventListener("click", () => {
+      editElsewhere().then(
+        (done) => write(this.#now, done),
+        (error: unknown) => write(this.#now, explanation(error)),
+      );
+    });
+  }
+
+  /** Whether the server has such a switch, as far as is known. */
+  get isShown(): boolean {
+    return !this.#panel.hidden;
+  }
+
+  /** Looks for the switch, and at how it is set. */
+  async refresh(): Promise<void> {
+    try {
+      await this.#show(await this.#sdk.fetch(FAULTS, {}, { maxAttempts: 1 }));
+    } catch {
+      // Without an answer, what is shown stays: a server without the switch never had it shown.
+    }
+  }
+
+  canEditElsewhere(can: boolean): void {
+    this.#elsewhere.disabled = !can;
+  }
+
+  async #ask(init: RequestInit): Promise<void> {
+    try {
+      await this.#show(await this.#sdk.fetch(FAULTS, init, { maxAttempts: 1 }));
+    } catch (error) {
+      write(this.#now, explanation(error));
+    }
+  }
+
+  async #show(response: Response): Promise<void> {
+    const { fault } = (await response.json()) as { fault: Fault | null };
+    this.#panel.hidden = false;
+    this.#panel.dataset["fault"] = fault?.kind ?? "none";
+    write(this.#now, fault ? nowText(fault) : "The server behaves.");
+  }
+
+  #choice(): Choice {
+    return CHOICES[this.#kind.selectedIndex] ?? (CHOICES[0] as Choice);
+  }
+
+  #explain(): void {
+    write(this.#about, this.#choice().about);
+  }
+}
+
+function nowText({ kind, status, count }: Fault): string {
+  const choice = CHOICES.find(({ fault }) => fault.kind === kind && fault.status === status);
+  const times = count === undefined ? "until you stop it" : count === 1 ? "once more" : `${count} more times`;
+  return `Now: ${choice?.label ?? kind}, ${times}.`;
+}
+
+function explanation(error: unknown): string {
+  return error instanceof ApiError ? error.userMessage : "The server gave no answer that could be read.";
+}
+
