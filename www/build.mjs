@@ -45,6 +45,7 @@ await build({
   ...shared,
   entryPoints: ["src/service-worker.ts"],
   outdir: "dist",
+  format: "iife",
   define: {
     SHELL_VERSION: JSON.stringify(content.digest("hex").slice(0, 16)),
     SHELL_PATHS: JSON.stringify(files.map((file) => (file === "index.html" ? "/" : `/${file}`))),

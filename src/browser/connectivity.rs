@@ -19,6 +19,10 @@ impl Connectivity for PageConnectivity {
     }
 
     fn subscribe(&self, listener: Box<dyn Fn(ConnectivityChange)>) -> Self::Subscription {
+        // Not every global object is an event target: Node's is none.
+        if global::member::<JsValue>("addEventListener").is_none() {
+            return vec![];
+        }
         let listener: Rc<dyn Fn(ConnectivityChange)> = listener.into();
         let scope: EventTarget = js_sys::global().unchecked_into();
         let tell = |change| {

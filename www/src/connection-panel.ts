@@ -40,7 +40,7 @@ export class ConnectionPanel {
     this.#switch.setAttribute("aria-checked", String(connection.isUnplugged));
     const { durability } = connection.snapshot;
     write(this.#durability, DURABILITY_TEXTS[durability] ?? durability);
-    write(this.#saved, saved.at === null ? "nothing since the page opened" : `${momentText(saved.at)}, ${saved.count} since the page opened`);
+    write(this.#saved, saved.at === null ? "nothing yet" : `${momentText(saved.at)}, ${saved.count} in this visit`);
     const title = connection.snapshot.pending > 0 ? `(${connection.snapshot.pending}) Marginalia` : "Marginalia";
     if (document.title !== title) document.title = title;
     this.tick(connection);

@@ -59,9 +59,11 @@ function waitingHeadline(waitingFor: Snapshot["waitingFor"], nextAttemptAt: numb
 }
 
 /** When the server is asked next. */
-export function nextAttemptText({ isUnplugged, isSyncing, snapshot: { pending, nextAttemptAt } }: Connection, now: number): string {
+export function nextAttemptText({ isUnplugged, isSyncing, snapshot }: Connection, now: number): string {
+  const { pending, conflicts, dead, inFlight, nextAttemptAt } = snapshot;
   if (pending === 0) return "nothing to send";
   if (isUnplugged) return "when you are back online";
+  if (!isSyncing && inFlight === 0 && nextAttemptAt === null && conflicts + dead > 0) return "after your decision";
   if (isSyncing || nextAttemptAt === null || nextAttemptAt <= now) return "now";
   return `in ${durationText(nextAttemptAt - now)}`;
 }

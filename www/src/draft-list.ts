@@ -26,6 +26,7 @@ export class DraftList {
   readonly #empty = byId("drafts-empty", HTMLParagraphElement);
   readonly #rows = new Map<string, Row>();
   readonly #open: (draftId: string) => void;
+  #shown = "";
 
   constructor(open: (draftId: string) => void) {
     this.#open = open;
@@ -47,6 +48,21 @@ export class DraftList {
       return row.item;
     });
     arrange(this.#list, items);
+    this.#reveal(openId, entries);
+  }
+
+  /** Keeps the open draft in view when it is another one, or has moved. */
+  #reveal(openId: string | null, entries: readonly Entry[]): void {
+    const shown = `${openId} ${entries.findIndex((entry) => entry.draftId === openId)}`;
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    const item = this.#rows.get(openId ?? "")?.item;
+    if (!item) return;
+    const list = this.#list.getBoundingClientRect();
+    const { top, bottom } = item.getBoundingClientRect();
+    // The list alone is scrolled: the page stays where the reader is.
+    if (top < list.top) this.#list.scrollTop -= list.top - top;
+    else if (bottom > list.bottom) this.#list.scrollTop += bottom - list.bottom;
   }
 
   #add(draftId: string): Row {

@@ -14,7 +14,7 @@ import { keepShell } from "./offline-shell.js";
 import { overlay } from "./overlay.js";
 import { QueueWatch } from "./queue-watch.js";
 import { ServerDocuments } from "./server-documents.js";
-import { hideTrouble, showTrouble } from "./trouble.js";
+import { giveUp, hideTrouble, showStoreTrouble, showTrouble } from "./trouble.js";
 import { UnsavedWords } from "./unsaved-words.js";
 import { WaitingList } from "./waiting-list.js";
 import { writerId } from "./writer.js";
@@ -22,6 +22,9 @@ import { writerId } from "./writer.js";
 const TICK_MS = 1000;
 /** How often a server that could not be asked for the documents is asked again. */
 const STALE_RETRY_MS = 10_000;
+
+/** An id that sorts by when it was made: drafts that are saved at the same moment keep their order. */
+const newDraftId = () => `draft_${Date.now().toString(36)}_${crypto.randomUUID().slice(0, 8)}`;
 
 const cable = new NetworkCable();
 const writer = writerId();
@@ -37,7 +40,7 @@ try {
     }),
   );
 } catch (error) {
-  showTrouble(error);
+  giveUp(error);
   throw error;
 }
 
@@ -63,13 +66,14 @@ async function start(sdk: Steadfast): Promise<void> {
     applied: (action) => documents.fold(action),
     drained: () => void askServer(),
     failed: showTrouble,
+    storeFailed: showStoreTrouble,
+    read: hideTrouble,
   });
   let shelf = overlay(documents.current, []);
 
   /** Resolves when the change is on disk, and shown. */
   const enqueue = async (change: Change): Promise<void> => {
     await sdk.queue.enqueue(toAction(change));
-    hideTrouble();
     await watch.refresh();
   };
   const decide = (decision: Promise<unknown>) => {
@@ -97,7 +101,7 @@ async function start(sdk: Steadfast): Promise<void> {
     changed();
   };
   byId("new-draft", HTMLButtonElement).addEventListener("click", () => {
-    open(`draft_${crypto.randomUUID()}`);
+    open(newDraftId());
     editor.focusTitle();
   });
 
@@ -115,7 +119,7 @@ async function start(sdk: Steadfast): Promise<void> {
     keepAsCopy: (action) => {
       const change = toChange(action);
       if (change?.type !== "save_draft") return;
-      const copy = { ...change, draftId: `draft_${crypto.randomUUID()}`, title: `${draftLabel(change)} (my copy)` };
+      const copy = { ...change, draftId: newDraftId(), title: `${draftLabel(change)} (my copy)` };
       // The copy is on disk before the original is given up.
       decide(enqueue(copy).then(() => sdk.queue.discard(action.id)));
       open(copy.draftId);
@@ -157,7 +161,7 @@ async function start(sdk: Steadfast): Promise<void> {
     watch.forgetFailures();
     documents.forgetProblem();
     changed();
-    void sdk.queue.sync();
+    sdk.queue.sync().catch(showTrouble);
     void askServer();
   }
 

@@ -3,7 +3,7 @@ export async function keepShell(onReady: () => void): Promise<void> {
   // Only secure pages have one.
   if (!("serviceWorker" in navigator)) return;
   try {
-    await navigator.serviceWorker.register("/service-worker.js", { type: "module" });
+    await navigator.serviceWorker.register("/service-worker.js");
     await navigator.serviceWorker.ready;
     onReady();
   } catch {

@@ -48,7 +48,7 @@ export function overlay(documents: Documents, queued: readonly QueuedAction[]): 
   return {
     drafts: [...drafts.values()]
       .map((draft) => ({ ...draft, standing: standings.get(draft.draftId) ?? "saved", touchedAt: Date.parse(draft.updatedAt) || 0 }))
-      .sort((one, other) => other.touchedAt - one.touchedAt || one.draftId.localeCompare(other.draftId)),
+      .sort((one, other) => other.touchedAt - one.touchedAt || (one.draftId < other.draftId ? 1 : -1)),
     bookmarked: new Set(bookmarks.keys()),
     bookmarkStandings: standings,
   };

@@ -25,6 +25,10 @@ export interface QueueWatchListener {
   drained(): void;
   /** The queue could not be read. */
   failed(error: unknown): void;
+  /** The disk failed in the background. */
+  storeFailed(kind: string, message: string): void;
+  /** The queue was read. */
+  read(): void;
 }
 
 /** Follows the queue: what is in it, what is being sent, what has just left. */
@@ -70,7 +74,7 @@ export class QueueWatch {
     });
     sdk.on("storeFailed", ({ error }) => {
       this.isSyncing = false;
-      listener.failed(new Error(error.message));
+      listener.storeFailed(error.kind, error.message);
     });
     sdk.on("connectivityChanged", ({ online }) => {
       if (online) this.isUnreachable = false;
@@ -113,6 +117,7 @@ export class QueueWatch {
     } while (last);
     this.snapshot = await queue.snapshot();
     this.actions = actions;
+    this.#listener.read();
     this.#listener.changed();
   }
 

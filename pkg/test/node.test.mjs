@@ -1,0 +1,240 @@
+// The package in Node: it imports without side effects, and where something is missing it says so.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import {
+  ApiError,
+  ClosedError,
+  InvalidInputError,
+  readError,
+  Steadfast,
+  SteadfastError,
+  StoreError,
+  init,
+} from "steadfast";
+
+const baseUrl = "https://api.example";
+
+/** @param {(request: Request) => Promise<Response>} fetch @param {object} [options] */
+const open = (fetch, options) => Steadfast.open({ baseUrl, fetch, ...options });
+
+/** @template T @param {Promise<T>} promise @returns {Promise<any>} */
+const failure = (promise) =>
+  promise.then(
+    () => assert.fail("it should have failed"),
+    (error) => error,
+  );
+
+test("a response below 400 comes back as it is", async () => {
+  const answer = new Response("hello", { status: 201 });
+  const sdk = await open(async () => answer);
+  const response = await sdk.fetch("/a");
+  assert.equal(response, answer);
+  assert.equal(await response.text(), "hello");
+  sdk.close();
+});
+
+test("a relative URL is resolved against baseUrl, and the request is as it was asked for", async () => {
+  /** @type {Request[]} */
+  const seen = [];
+  const sdk = await open(async (request) => (seen.push(request), new Response()));
+  await sdk.fetch("drafts?x=1", { method: "POST", body: "b", headers: { "x-own": "1" } });
+  const [request] = seen;
+  assert.equal(request?.url, "https://api.example/drafts?x=1");
+  assert.equal(request?.method, "POST");
+  assert.equal(request?.headers.get("x-own"), "1");
+  assert.match(request?.headers.get("x-correlation-id") ?? "", /^req_\d{13}_[0-9a-z]{9}$/);
+  assert.equal(await request?.text(), "b");
+  sdk.close();
+});
+
+test("an error response becomes an ApiError that can be told from others", async () => {
+  const body = { success: false, error: { code: "FILE_TOO_LARGE", message: "12 MB", correlationId: "c-1", userMessage: "Zu groß", retryable: false, severity: "low" } };
+  const sdk = await open(async () => Response.json(body, { status: 413 }));
+  const error = await failure(sdk.fetch("/upload"));
+  assert.ok(error instanceof ApiError && error instanceof SteadfastError && error instanceof Error);
+  assert.ok(ApiError.isApiError(error));
+  assert.equal(error.name, "ApiError");
+  assert.equal(error.message, "12 MB");
+  assert.equal(error.userMessage, "Zu groß");
+  assert.equal(error.category, "validation");
+  assert.equal(error.correlationId, "c-1");
+  assert.equal(error.retryAt, null);
+  assert.deepEqual(error.request, { method: "GET", url: "https://api.example/upload", attempts: 1 });
+  const plain = JSON.parse(JSON.stringify(error));
+  assert.equal(plain.raw.text, JSON.stringify(body));
+  assert.equal(plain.message, "12 MB");
+  sdk.close();
+});
+
+test("a body that is no JSON is an error all the same, and kept to the letter", async () => {
+  const page = "<html><head><title>502 Bad Gateway</title></head></html>";
+  const sdk = await open(async () => new Response(page, { status: 502, headers: { "content-type": "text/html" } }));
+  const error = await failure(sdk.fetch("/a", {}, { maxAttempts: 1 }));
+  assert.equal(error.format.name, "html");
+  assert.equal(error.message, "502 Bad Gateway");
+  assert.equal(error.raw.text, page);
+  sdk.close();
+});
+
+test("a Retry-After of two billion seconds ends the call and says when", async () => {
+  const sdk = await open(async () => new Response("", { status: 503, headers: { "retry-after": "2000000000" } }));
+  const error = await failure(sdk.fetch("/a"));
+  assert.equal(error.retryAt.toISOString(), "2033-05-18T03:33:20.000Z");
+  assert.equal(error.request.attempts, 1);
+  sdk.close();
+});
+
+test("an abort rejects at once with the signal's own reason", async () => {
+  const sdk = await open(() => new Promise(() => {}));
+  const controller = new AbortController();
+  const pending = failure(sdk.fetch("/a", { signal: controller.signal }));
+  const reason = { any: "thing" };
+  controller.abort(reason);
+  assert.equal(await pending, reason);
+  assert.equal((await failure(sdk.fetch("/a", { signal: AbortSignal.abort() }))).name, "AbortError");
+  sdk.close();
+});
+
+test("an abort while waiting for the next attempt ends the wait", async () => {
+  let calls = 0;
+  const sdk = await open(async () => (calls++, new Response("", { status: 503, headers: { "retry-after": "20" } })));
+  const controller = new AbortController();
+  sdk.on("retryScheduled", () => controller.abort());
+  assert.equal((await failure(sdk.fetch("/a", { signal: controller.signal }))).name, "AbortError");
+  assert.equal(calls, 1);
+  sdk.close();
+});
+
+test("a failed request is sent again, with one key for all attempts, if it may be", async () => {
+  /** @type {(string | null)[]} */
+  const keys = [];
+  const sdk = await open(
+    async (request) => {
+      keys.push(request.headers.get("idempotency-key"));
+      if (keys.length < 3) throw new TypeError("Failed to fetch");
+      return new Response();
+    },
+    { retry: { baseDelayMs: 1 } },
+  );
+  await sdk.fetch("/order", { method: "POST", body: "{}" }, { idempotencyKey: "order-7" });
+  assert.deepEqual(keys, ['"order-7"', '"order-7"', '"order-7"']);
+  sdk.close();
+});
+
+test("a POST without a key is sent once, whatever becomes of it", async () => {
+  const sdk = await open(async () => {
+    throw new TypeError("Failed to fetch");
+  });
+  const error = await failure(sdk.fetch("/order", { method: "POST", body: "{}" }));
+  assert.equal(error.code, "NETWORK_ERROR");
+  assert.equal(error.request.attempts, 1);
+  sdk.close();
+});
+
+test("a wrong option says what, where and what is allowed", async () => {
+  for (const [options, path] of /** @type {[any, string][]} */ ([
+    [{ baseUrl: "not a url" }, "baseUrl"],
+    [{ baseUrl, retry: { maxAttempts: 1.5 } }, "retry.maxAttempts"],
+    [{ baseUrl, retries: 3 }, "retries"],
+    [{ baseUrl, userId: 7 }, "userId"],
+    [{ baseUrl, fetch: "fetch" }, "fetch"],
+    [{ baseUrl, sync: { path: "no-slash" } }, "sync.path"],
+  ])) {
+    const error = await failure(Steadfast.open(options));
+    assert.ok(error instanceof InvalidInputError, String(error));
+    assert.equal(error.path, path);
+    assert.equal(error.subject, "options");
+    assert.ok(error.allowed.length > 0 && error.message.includes(error.received));
+  }
+  const sdk = await open(async () => new Response());
+  const error = await failure(sdk.fetch("/a", {}, /** @type {any} */ ({ maxAttempts: "3" })));
+  assert.equal(error.path, "maxAttempts");
+  sdk.close();
+});
+
+test("without a user nothing can be queued, and without IndexedDB neither", async () => {
+  const action = { type: "save_draft", data: {} };
+  const anonymous = await open(async () => new Response());
+  assert.equal((await failure(anonymous.queue.enqueue(action))).path, "userId");
+  anonymous.close();
+  const sdk = await open(async () => new Response(), { userId: "ada" });
+  const error = await failure(sdk.queue.enqueue(action));
+  assert.ok(error instanceof StoreError);
+  assert.equal(error.kind, "unavailable");
+  sdk.close();
+  assert.ok((await failure(sdk.queue.enqueue(action))) instanceof ClosedError);
+});
+
+test("data that JSON would change or lose is refused with its place, before anything is stored", async () => {
+  const sdk = await open(async () => new Response(), { userId: "ada" });
+  /** @type {any} */
+  const cyclic = { a: [] };
+  cyclic.a.push(cyclic);
+  for (const [data, path] of /** @type {[unknown, string][]} */ ([
+    [undefined, "data"],
+    [{ n: 1n }, "data.n"],
+    [{ list: [0, Number.NaN] }, "data.list[1]"],
+    [{ "odd name": () => {} }, 'data["odd name"]'],
+    [cyclic, "data.a[0]"],
+    [{ map: new Map([[1, 2]]) }, "data.map"],
+    [{ file: new Blob(["x"]) }, "data.file"],
+    [{ bytes: new Uint8Array(3) }, "data.bytes"],
+    [{ s: Symbol("s") }, "data.s"],
+    [{ deep: { of: { value: Infinity } } }, "data.deep.of.value"],
+  ])) {
+    const error = await failure(sdk.queue.enqueue({ type: "t", data }));
+    assert.ok(error instanceof InvalidInputError, String(error));
+    assert.equal(error.path, path);
+  }
+  for (const action of /** @type {any[]} */ ([null, {}, { type: "", data: 1 }, { type: "t", data: 1, priority: "urgent" }, { type: "t", data: 1, kye: "k" }])) {
+    assert.ok((await failure(sdk.queue.enqueue(action))) instanceof InvalidInputError);
+  }
+  // What is allowed gets as far as the disk, which Node does not have.
+  for (const data of [null, "text", 0, [], { at: new Date(0), left: undefined, made: Object.create(null) }]) {
+    assert.ok((await failure(sdk.queue.enqueue({ type: "t", data }))) instanceof StoreError);
+  }
+  sdk.close();
+});
+
+test("events reach those who listen until they stop", async () => {
+  const sdk = await open(async () => new Response("", { status: 404 }));
+  /** @type {string[]} */
+  const heard = [];
+  const stop = sdk.on("callFailed", ({ because }) => heard.push(because));
+  const all = (async () => {
+    const types = [];
+    for await (const event of sdk.events()) types.push(event.type);
+    return types;
+  })();
+  await failure(sdk.fetch("/a"));
+  await new Promise(setImmediate);
+  stop();
+  await failure(sdk.fetch("/a"));
+  await new Promise(setImmediate);
+  sdk.close();
+  assert.deepEqual(heard, ["notRetryable"]);
+  assert.deepEqual(await all, ["callFailed", "callFailed"]);
+});
+
+test("readError reads a response that came another way", async () => {
+  await init();
+  const error = await readError(Response.json({ error: { code: "X_FAILED", message: "no", recoverable: true } }, { status: 500 }));
+  assert.equal(error.format.name, "oriel");
+  assert.equal(error.retryable, true);
+});
+
+test("the package can be required, and slim says that it brings no WebAssembly", async () => {
+  const required = createRequire(import.meta.url)("steadfast");
+  assert.equal(typeof required.Steadfast.open, "function");
+  const { Steadfast: Slim } = await import("steadfast/slim");
+  assert.equal(typeof Slim.open, "function");
+});
+
+test("using closes it at the end of the block, where the runtime knows that", async () => {
+  const sdk = await open(async () => new Response(), { userId: "ada" });
+  const dispose = /** @type {any} */ (Symbol).dispose;
+  if (dispose) /** @type {any} */ (sdk)[dispose]();
+  else sdk.close();
+  assert.ok((await failure(sdk.queue.snapshot())) instanceof ClosedError);
+});
