@@ -43,11 +43,6 @@ export class ConnectionPanel {
     write(this.#saved, saved.at === null ? "nothing yet" : `${momentText(saved.at)}, ${saved.count} in this visit`);
     const title = connection.snapshot.pending > 0 ? `(${connection.snapshot.pending}) Marginalia` : "Marginalia";
     if (document.title !== title) document.title = title;
-    this.tick(connection);
-  }
-
-  /** The countdown. */
-  tick(connection: Connection): void {
     write(this.#next, nextAttemptText(connection, Date.now()));
   }
 

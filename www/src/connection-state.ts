@@ -7,6 +7,8 @@ export interface Connection {
   readonly isUnplugged: boolean;
   readonly isUnreachable: boolean;
   readonly isSyncing: boolean;
+  /** Whether it is syncing, or about to. */
+  readonly isBusy: boolean;
   readonly snapshot: Snapshot;
   readonly lastFailure: EventOf<"batchFailed"> | null;
 }
@@ -18,8 +20,8 @@ export interface Report {
   readonly detail: string;
 }
 
-export function reportOn({ isUnplugged, isUnreachable, isSyncing, snapshot, lastFailure }: Connection): Report {
-  const { pending, conflicts, dead, inFlight, waitingFor, nextAttemptAt, online } = snapshot;
+export function reportOn({ isUnplugged, isUnreachable, isSyncing, isBusy, snapshot, lastFailure }: Connection): Report {
+  const { pending, conflicts, dead, waitingFor, nextAttemptAt, online } = snapshot;
   const undecided = conflicts + dead;
   const waiting = pending === 0 ? "nothing waiting" : `${pending} waiting`;
   const decisions = undecided === 0 ? "" : ` ${undecided === 1 ? "One needs" : `${undecided} need`} a decision.`;
@@ -31,13 +33,16 @@ export function reportOn({ isUnplugged, isUnreachable, isSyncing, snapshot, last
     const why = online ? "The server cannot be reached." : "This device has no network.";
     return { state: "offline", headline: `Offline — ${waiting}`, detail: `${why} Everything is kept on this device.${decisions}` };
   }
-  const isSending = isSyncing || (inFlight > 0 && waitingFor === null);
-  if (pending > 0 && !isSending && waitingFor !== null) {
+  if (pending > 0 && !isSyncing && waitingFor !== null) {
     const why = lastFailure?.error.userMessage ?? "The server could not take it yet.";
     return { state: "waiting", headline: waitingHeadline(waitingFor, nextAttemptAt, pending), detail: `${why}${decisions}` };
   }
-  if (pending > 0 && (isSending || undecided === 0)) {
+  if (pending > 0 && (isSyncing || (isBusy && undecided === 0))) {
     return { state: "saving", headline: "Saving…", detail: `${pending} on the way to the server.${decisions}` };
+  }
+  if (pending > 0 && undecided === 0) {
+    // Another tab has put it into the queue, and this one knows nothing of its being sent.
+    return { state: "waiting", headline: `${pending} waiting to be sent`, detail: "Everything is kept on this device." };
   }
   if (undecided > 0) {
     const headline = undecided === 1 ? "One change needs a decision" : `${undecided} changes need a decision`;
@@ -59,11 +64,11 @@ function waitingHeadline(waitingFor: Snapshot["waitingFor"], nextAttemptAt: numb
 }
 
 /** When the server is asked next. */
-export function nextAttemptText({ isUnplugged, isSyncing, snapshot }: Connection, now: number): string {
-  const { pending, conflicts, dead, inFlight, nextAttemptAt } = snapshot;
+export function nextAttemptText({ isUnplugged, isSyncing, isBusy, snapshot }: Connection, now: number): string {
+  const { pending, conflicts, dead, nextAttemptAt } = snapshot;
   if (pending === 0) return "nothing to send";
   if (isUnplugged) return "when you are back online";
-  if (!isSyncing && inFlight === 0 && nextAttemptAt === null && conflicts + dead > 0) return "after your decision";
-  if (isSyncing || nextAttemptAt === null || nextAttemptAt <= now) return "now";
-  return `in ${durationText(nextAttemptAt - now)}`;
+  if (!isSyncing && nextAttemptAt === null && conflicts + dead > 0) return "after your decision";
+  if (!isSyncing && nextAttemptAt !== null && nextAttemptAt > now) return `in ${durationText(nextAttemptAt - now)}`;
+  return isBusy ? "now" : "soon";
 }

@@ -48,10 +48,6 @@ export class Editor {
     return this.#openId;
   }
 
-  get hasFocus(): boolean {
-    return this.#form.contains(document.activeElement);
-  }
-
   open(draftId: string, shelf: Shelf): void {
     this.#openId = draftId;
     const draft = shelf.drafts.find((listed) => listed.draftId === draftId);

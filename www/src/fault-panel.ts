@@ -66,11 +66,6 @@ export class FaultPanel {
     });
   }
 
-  /** Whether the server has such a switch, as far as is known. */
-  get isShown(): boolean {
-    return !this.#panel.hidden;
-  }
-
   /** Looks for the switch, and at how it is set. */
   async refresh(): Promise<void> {
     try {

@@ -182,10 +182,10 @@ async function start(sdk: Steadfast): Promise<void> {
   }
 
   function connection(): Connection | null {
-    const { snapshot, isSyncing, lastFailure } = watch;
+    const { snapshot, isSyncing, isBusy, lastFailure } = watch;
     if (!snapshot) return null;
     const isUnreachable = watch.isUnreachable || documents.isUnreachable;
-    return { isUnplugged: cable.isUnplugged, isUnreachable, isSyncing, snapshot, lastFailure };
+    return { isUnplugged: cable.isUnplugged, isUnreachable, isSyncing, isBusy, snapshot, lastFailure };
   }
 
   function render(): void {
@@ -206,8 +206,7 @@ async function start(sdk: Steadfast): Promise<void> {
 
   const tick = () => {
     if (document.hidden) return;
-    const state = connection();
-    if (state) panel.tick(state);
+    changed();
     watch.glance().catch(showTrouble);
   };
 

@@ -2,6 +2,8 @@ import type { EventOf, QueuedAction, Snapshot, Steadfast } from "steadfast";
 import { oneAtATime } from "./one-at-a-time.js";
 
 const PAGE = 500;
+/** What was just put in is sent at once: for so long, that nothing is being sent is no news. */
+const GRACE_MS = 1000;
 /** How long a saved action stays in view, and how far apart those of one batch leave. */
 const LINGER_MS = 1400;
 const STAGGER_MS = 110;
@@ -47,6 +49,7 @@ export class QueueWatch {
   readonly refresh: () => Promise<void>;
   readonly #sdk: Steadfast;
   readonly #listener: QueueWatchListener;
+  #stirredAt = 0;
   #inARow = 0;
   #lastLeft = 0;
 
@@ -54,8 +57,8 @@ export class QueueWatch {
     this.#sdk = sdk;
     this.#listener = listener;
     this.refresh = oneAtATime(() => this.#read());
-    sdk.on("enqueued", () => this.#look());
-    sdk.on("queueChanged", () => this.#look());
+    sdk.on("enqueued", () => this.#stir());
+    sdk.on("queueChanged", () => this.#stir());
     sdk.on("syncStarted", () => {
       this.isSyncing = true;
       this.#look();
@@ -69,7 +72,7 @@ export class QueueWatch {
     });
     sdk.on("syncFinished", () => {
       this.isSyncing = false;
-      this.#look();
+      this.#stir();
       listener.drained();
     });
     sdk.on("storeFailed", ({ error }) => {
@@ -82,9 +85,17 @@ export class QueueWatch {
     });
   }
 
-  /** Whether the action is on its way to the server at this moment. */
+  /**
+   * Whether the action is on its way to the server at this moment. That it was once sent is not enough: the tab that sent it
+   * may be gone.
+   */
   isSending(action: QueuedAction): boolean {
-    return action.inFlight && (this.isSyncing || (this.snapshot?.waitingFor === null && !this.isUnreachable));
+    return action.inFlight && this.isSyncing;
+  }
+
+  /** Whether this tab is sending, or about to. */
+  get isBusy(): boolean {
+    return this.isSyncing || Date.now() - this.#stirredAt < GRACE_MS;
   }
 
   /** The network may be another one now. */
@@ -99,6 +110,11 @@ export class QueueWatch {
     const now = await this.#sdk.queue.snapshot();
     const members = ["pending", "conflicts", "dead", "bytes", "inFlight", "waitingFor", "online"] as const;
     if (members.some((member) => before?.[member] !== now[member])) await this.refresh();
+  }
+
+  #stir(): void {
+    this.#stirredAt = Date.now();
+    this.#look();
   }
 
   #look(): void {
