@@ -76,6 +76,11 @@ impl Gate {
         self.closed.map_or(Duration::ZERO, |closed| closed.until.since(now).min(closed.until.since(closed.since)))
     }
 
+    /// Whether it was closed at a moment that, by this clock, has not come yet: the wall clock has been set back since.
+    pub fn was_closed_after(&self, now: WallTime) -> bool {
+        self.closed.is_some_and(|closed| now < closed.since)
+    }
+
     /// Starts the wait anew if the wall clock has been set back behind its beginning: what is left of it cannot be known, and
     /// by that clock it would not end. Says whether anything changed.
     pub fn notice_clock_set_back(&mut self, now: WallTime) -> bool {

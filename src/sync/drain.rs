@@ -75,9 +75,14 @@ impl<P: Platform> Drainer<P> {
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
     pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
         let store = self.platform.store();
+        // A look that costs no write and no lock: most triggers find nothing to do, or the gate closed.
         let record = outbox::record(store, &self.user_id).await?;
         if record.counts.pending == 0 {
             return Ok(DrainReport { counts: record.counts, next: None });
+        }
+        let wait = record.gate.wait(trigger, self.now());
+        if !wait.is_zero() && !record.gate.was_closed_after(self.now()) {
+            return Ok(DrainReport { counts: record.counts, next: Some(wait) });
         }
         let _one_drain_at_a_time = self.platform.locks().acquire(&format!("steadfast:drain:{}", self.user_id)).await;
         let (epoch, counts) = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
