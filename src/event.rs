@@ -80,7 +80,7 @@ pub enum Event {
         /// When the next one starts by itself, by the wall clock.
         next_attempt_at: Option<WallTime>,
     },
-    /// The queue changed by the application's decision.
+    /// The queue changed: by the application's decision here, or in any way in another tab.
     QueueChanged {
         /// What is in the queue now.
         counts: Counts,

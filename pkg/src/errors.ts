@@ -115,7 +115,7 @@ export interface Format {
 export interface ApiErrorData {
   /**
    * The machine-readable code that the server gave, or one of Steadfast's own for failures that never reached a server:
-   * `NETWORK_ERROR`, `NETWORK_TIMEOUT`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`. `null` if the server gave none.
+   * `NETWORK_ERROR`, `NETWORK_TIMEOUT`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`. `null` if the server gave none.
    */
   readonly code: string | null;
   /** For developers: the server's words, or a description of what happened. */

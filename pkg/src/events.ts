@@ -1,4 +1,4 @@
-import type { ApiErrorData } from "./errors.js";
+import type { ApiErrorData, StoreError } from "./errors.js";
 import type { Counts, Outcome, WaitingFor } from "./queue.js";
 
 /** What asked for a sync. */
@@ -40,12 +40,12 @@ export type SteadfastEvent =
     }
   /** A drain ended. */
   | { readonly type: "syncFinished"; readonly counts: Counts; readonly nextAttemptAt: number | null }
-  /** The queue changed by the application's decision. */
+  /** The queue changed: by the application's decision here, or in any way in another tab. */
   | { readonly type: "queueChanged"; readonly counts: Counts }
   /** What the browser believes of the network changed. */
   | { readonly type: "connectivityChanged"; readonly online: boolean }
   /** The disk failed while Steadfast worked in the background. It is tried again. */
-  | { readonly type: "storeFailed"; readonly error: { readonly kind: string; readonly operation: string; readonly message: string } };
+  | { readonly type: "storeFailed"; readonly error: { readonly kind: StoreError["kind"]; readonly operation: string; readonly message: string } };
 
 /** The event of that type. */
 export type EventOf<Type extends SteadfastEvent["type"]> = Extract<SteadfastEvent, { type: Type }>;

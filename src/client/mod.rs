@@ -153,6 +153,7 @@ impl<P: Platform> Client<P> {
             .into_iter()
             .map(|action| Receipt { id: action.id, seq: action.seq, durability: store.durability() })
             .collect();
+        queue.drainer.announce(counts, vec![]);
         self.inner.platform.emit(&Event::Enqueued { ids: receipts.iter().map(|receipt| receipt.id.clone()).collect(), counts });
         schedule::request(&queue.requests, Trigger::Enqueued);
         Ok(receipts)
@@ -206,7 +207,7 @@ impl<P: Platform> Client<P> {
         let queue = self.queue()?;
         let counts = outbox::discard(self.inner.platform.store(), &queue.drainer.user_id, id).await?;
         if let Some(counts) = counts {
-            queue.drainer.announce(vec![(id.to_string(), Outcome::Discarded)]);
+            queue.drainer.announce(counts, vec![(id.to_string(), Outcome::Discarded)]);
             self.inner.platform.emit(&Event::QueueChanged { counts });
             // What stood behind it may go now.
             schedule::request(&queue.requests, Trigger::Enqueued);
@@ -219,6 +220,7 @@ impl<P: Platform> Client<P> {
         let queue = self.queue()?;
         let counts = outbox::requeue(self.inner.platform.store(), &queue.drainer.user_id, id).await?;
         if let Some(counts) = counts {
+            queue.drainer.announce(counts, vec![]);
             self.inner.platform.emit(&Event::QueueChanged { counts });
             schedule::request(&queue.requests, Trigger::Enqueued);
         }
@@ -267,8 +269,12 @@ impl<P: Platform> Queue<P> {
             // It ends when it is aborted, and then there is nothing left to say.
             let _: Result<(), Aborted> = run.await;
         });
-        let ears = drainer.clone();
-        let channel = platform.channel().subscribe(Box::new(move |message| ears.hear(message)));
+        let (ears, asks) = (drainer.clone(), requests.clone());
+        let channel = platform.channel().subscribe(Box::new(move |message| {
+            if ears.hear(message) {
+                schedule::request(&asks, Trigger::Enqueued);
+            }
+        }));
         let (speaker, asks) = (platform.clone(), requests.clone());
         let connectivity = platform.connectivity().subscribe(Box::new(move |change| match change {
             ConnectivityChange::Online => {

@@ -33,14 +33,15 @@ const NO: Option<bool> = Some(false);
 /// All known codes, sorted.
 pub const CODES: &[KnownCode] = {
     use Category::{
-        Aborted, Auth, Business, Conflict, Integration, Network, NotFound, Payment, Permission, RateLimit, Server, Timeout,
-        Unavailable, Validation,
+        Aborted, Auth, Business, Client, Conflict, Integration, Network, NotFound, Payment, Permission, RateLimit, Server,
+        Timeout, Unavailable, Validation,
     };
     use Severity::{Critical, High, Low, Medium};
     &[
         known("AI_PROCESSING_TIMEOUT", Timeout, Medium, YES, "The AI is taking longer than usual. Please try again."),
         known("AI_QUOTA_EXCEEDED", RateLimit, Medium, NO, "You have used up your AI allowance."),
         known("AI_SERVICE_UNAVAILABLE", Unavailable, High, YES, "The AI service is unavailable. Please try again later."),
+        known("APPLICATION_HOOK_FAILED", Client, Medium, NO, "That didn't work. If it happens again, please contact support."),
         known("AUTH_INSUFFICIENT_PERMISSIONS", Permission, Medium, NO, "You don't have permission to do this."),
         known("AUTH_INVALID_CREDENTIALS", Auth, Medium, NO, "The user name or password isn't right."),
         known("AUTH_TOKEN_EXPIRED", Auth, Low, NO, "Your session has expired. Please sign in again."),
@@ -60,10 +61,18 @@ pub const CODES: &[KnownCode] = {
         known("PAYMENT_INSUFFICIENT_FUNDS", Payment, Medium, NO, "The payment was declined. Please use another way to pay."),
         known("RATE_LIMIT_EXCEEDED", RateLimit, Low, YES, "That was a little too fast. Please wait a moment and try again."),
         known("REQUEST_ABORTED", Aborted, Low, NO, "This was cancelled."),
+        known("REQUEST_INVALID", Client, Medium, NO, "That didn't work. If it happens again, please contact support."),
         known("RESOURCE_ALREADY_EXISTS", Conflict, Low, NO, "This already exists. Please use another name."),
         known("RESOURCE_GONE", NotFound, Low, NO, "This has been deleted."),
         known("RESOURCE_NOT_FOUND", NotFound, Low, NO, "We couldn't find what you were looking for."),
         known("SERVICE_UNAVAILABLE", Unavailable, High, YES, "The service is unavailable at the moment. Please try again later."),
+        known(
+            "SYNC_ANSWER_UNREADABLE",
+            Network,
+            Medium,
+            YES,
+            "Something between here and the server is in the way. We'll keep trying.",
+        ),
         known("SYSTEM_INTERNAL_ERROR", Server, High, None, "Something went wrong on our side. Please try again later."),
         known("SYSTEM_MAINTENANCE", Unavailable, Medium, YES, "We are doing maintenance. Please come back later."),
         known("VALIDATION_ERROR", Validation, Low, NO, "Something in your input isn't right. Please check it and try again."),

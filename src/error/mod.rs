@@ -72,6 +72,22 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// The same response, of which more is known than its body says: it is the error of that code.
+    #[must_use]
+    pub fn overruled(self, code: &str, message: &str) -> Self {
+        let known = Self::without_response(code, message.into(), true);
+        Self {
+            code: known.code,
+            message: known.message,
+            user_message: known.user_message,
+            category: known.category,
+            severity: known.severity,
+            retryable: known.retryable,
+            retry_reason: RetryReason::Code,
+            ..self
+        }
+    }
+
     /// An error about a call that got no response.
     pub fn without_response(code: &str, message: String, retryable: bool) -> Self {
         let known = known_code(code);

@@ -103,14 +103,17 @@ pub struct TabPlatform {
 }
 
 /// A tab's clock, randomness, locks, channel and connectivity: all of them are the world's.
-pub struct Shared(Rc<Inner>);
+pub struct Shared {
+    world: Rc<Inner>,
+    tab: u64,
+}
 
 impl TabPlatform {
     fn new(world: Rc<Inner>, process: Rc<Process>) -> Self {
         Self {
             http: SimHttp { world: world.clone() },
             store: SimStore { world: world.clone() },
-            shared: Shared(world.clone()),
+            shared: Shared { tab: world.subscription_id(), world: world.clone() },
             world,
             process,
         }
@@ -159,21 +162,21 @@ impl Platform for TabPlatform {
 
 impl Clock for Shared {
     fn monotonic(&self) -> MonotonicTime {
-        MonotonicTime(self.0.now())
+        MonotonicTime(self.world.now())
     }
 
     fn wall(&self) -> WallTime {
-        self.0.wall()
+        self.world.wall()
     }
 
     async fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration).await;
+        self.world.sleep(duration).await;
     }
 }
 
 impl Random for Shared {
     fn fill(&self, buffer: &mut [u8]) {
-        self.0.fill(buffer);
+        self.world.fill(buffer);
     }
 }
 
@@ -181,7 +184,7 @@ impl Locks for Shared {
     type Guard = OwnedMutexGuard<()>;
 
     async fn acquire(&self, name: &str) -> Self::Guard {
-        let lock = self.0.locks.borrow_mut().entry(name.into()).or_default().clone();
+        let lock = self.world.locks.borrow_mut().entry(name.into()).or_default().clone();
         lock.lock_owned().await
     }
 }
@@ -203,25 +206,25 @@ impl Channel for Shared {
     type Subscription = Subscription;
 
     fn post(&self, message: &str) {
-        // All hear it, the tab itself too, some time later: what it says is true for everyone.
-        let listeners: Vec<u64> = self.0.ears.borrow().keys().copied().collect();
+        let listeners: Vec<u64> =
+            self.world.ears.borrow().iter().filter(|(_, (tab, _))| *tab != self.tab).map(|(id, _)| *id).collect();
         for id in listeners {
-            let (world, message) = (self.0.clone(), message.to_string());
+            let (world, message) = (self.world.clone(), message.to_string());
             let delivery = async move {
                 world.yield_for_a_while().await;
                 let listener = world.ears.borrow().get(&id).cloned();
-                if let Some(listener) = listener {
+                if let Some((_, listener)) = listener {
                     listener(&message);
                 }
             };
-            self.0.spawner.spawn_local(delivery).unwrap();
+            self.world.spawner.spawn_local(delivery).unwrap();
         }
     }
 
     fn subscribe(&self, listener: Box<dyn Fn(&str)>) -> Subscription {
-        let id = self.0.subscription_id();
-        self.0.ears.borrow_mut().insert(id, listener.into());
-        Subscription { world: self.0.clone(), id }
+        let id = self.world.subscription_id();
+        self.world.ears.borrow_mut().insert(id, (self.tab, listener.into()));
+        Subscription { world: self.world.clone(), id }
     }
 }
 
@@ -229,12 +232,12 @@ impl Connectivity for Shared {
     type Subscription = Subscription;
 
     fn online(&self) -> bool {
-        self.0.online.get()
+        self.world.online.get()
     }
 
     fn subscribe(&self, listener: Box<dyn Fn(ConnectivityChange)>) -> Subscription {
-        let id = self.0.subscription_id();
-        self.0.connectivity.borrow_mut().insert(id, listener.into());
-        Subscription { world: self.0.clone(), id }
+        let id = self.world.subscription_id();
+        self.world.connectivity.borrow_mut().insert(id, listener.into());
+        Subscription { world: self.world.clone(), id }
     }
 }

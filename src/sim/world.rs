@@ -38,7 +38,7 @@ pub(super) struct Inner {
     pub(super) spawner: LocalSpawner,
     pub(super) disk: Rc<Disk>,
     pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
-    pub(super) ears: RefCell<BTreeMap<u64, Ear>>,
+    pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
     pub(super) online: Cell<bool>,
     pub(super) next_subscription: Cell<u64>,

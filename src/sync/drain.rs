@@ -184,14 +184,11 @@ impl<P: Platform> Drainer<P> {
             return match answer::read(&text, actions, self.now()) {
                 Ok(verdicts) => Sent::Answered(verdicts),
                 Err(no_answer) => {
-                    let mut error = parse(response);
-                    error.code = Some("SYNC_ANSWER_UNREADABLE".into());
-                    error.message = match no_answer {
+                    let message = match no_answer {
                         NoAnswer::NotJson => "The answer to the batch is no JSON, or cut off; it may not be the backend's.",
                         NoAnswer::NoResults => "The answer to the batch has no list of results; see the sync contract.",
-                    }
-                    .into();
-                    error.retryable = true;
+                    };
+                    let error = parse(response).overruled("SYNC_ANSWER_UNREADABLE", message);
                     Sent::Failed { error: Box::new(error), because: GateReason::ServerError }
                 }
             };
@@ -238,31 +235,30 @@ impl<P: Platform> Drainer<P> {
     /// Enters the verdicts into the books and tells everyone. Says whether this drain may go on.
     async fn settle(&self, epoch: u64, verdicts: &BTreeMap<u64, Verdict>) -> Result<bool, StoreError> {
         let settled = outbox::settle(self.platform.store(), &self.user_id, epoch, verdicts, self.moment()).await?;
-        self.announce(settled.settlement.settled);
+        self.announce(settled.counts, settled.settlement.settled);
         Ok(settled.current)
     }
 
-    /// Tells those who wait, the application, and the other tabs.
-    pub fn announce(&self, settled: Vec<(String, Outcome)>) {
+    /// Tells the other tabs what is in the queue now and, like those who wait and the application here, what was settled.
+    pub fn announce(&self, counts: Counts, settled: Vec<(String, Outcome)>) {
         let settled: Vec<(String, Box<RawValue>)> =
             settled.into_iter().filter_map(|(id, outcome)| Some((id, to_raw_value(&outcome).ok()?))).collect();
-        if settled.is_empty() {
-            return;
-        }
-        let announcement = Announcement { user_id: self.user_id.clone(), settled };
+        let announcement = Announcement { user_id: self.user_id.clone(), counts, settled };
         if let Ok(message) = serde_json::to_string(&announcement) {
             self.platform.channel().post(&message);
         }
         self.tell(announcement.settled);
     }
 
-    /// Hears what another tab has settled.
-    pub fn hear(&self, message: &str) {
-        let Ok(announcement) = serde_json::from_str::<Announcement>(message) else { return };
+    /// Hears what another tab has done. Says whether something waits now: that tab may be gone before it has sent it.
+    pub fn hear(&self, message: &str) -> bool {
+        let Ok(announcement) = serde_json::from_str::<Announcement>(message) else { return false };
         if announcement.user_id != self.user_id {
-            return;
+            return false;
         }
         self.tell(announcement.settled);
+        self.platform.emit(&Event::QueueChanged { counts: announcement.counts });
+        announcement.counts.pending > 0
     }
 
     fn tell(&self, settled: Vec<(String, Box<RawValue>)>) {

@@ -1,18 +1,21 @@
 //! Who waits for an action to be settled, in this tab.
 
+use crate::queue::record::Counts;
 use futures_channel::oneshot;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// What a tab tells the others when a drain of its has settled actions.
+/// What a tab tells the others when it has changed a queue.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Announcement {
-    /// Whose actions they are.
+    /// Whose queue it is.
     pub user_id: String,
-    /// What became of which: ids, and the JSON of an [`Outcome`](crate::queue::record::Outcome) each.
+    /// What is in it now.
+    pub counts: Counts,
+    /// What was settled: ids, and the JSON of an [`Outcome`](crate::queue::record::Outcome) each.
     pub settled: Vec<(String, Box<RawValue>)>,
 }
 

@@ -221,6 +221,21 @@ fn the_tab_that_asked_hears_what_another_has_settled() {
 }
 
 #[test]
+fn what_a_tab_leaves_behind_is_sent_by_one_that_is_still_open() {
+    let world = World::new(15);
+    let staying = Tab::open(&world, "ada", "");
+    world.settle();
+    world.set_faults(Faults::OUTAGE);
+    let leaving = Tab::open(&world, "ada", "");
+    enqueue(&world, &leaving, &ids(3), None);
+    world.advance(Duration::from_secs(1));
+    leaving.crash();
+    world.set_faults(Faults::default());
+    assert!(world.run_until(Duration::from_secs(120), || world.stored("ada").is_empty()));
+    assert!(staying.events().iter().any(|event| event.contains("queueChanged")), "it is told of what others do");
+}
+
+#[test]
 fn a_wall_clock_that_jumps_a_year_holds_nothing_back() {
     for jump in [-365, 365] {
         let world = World::new(12);
