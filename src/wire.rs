@@ -10,6 +10,15 @@ use serde_json::{Value, value::RawValue};
 /// The path that takes a batch of queued actions.
 pub const QUEUE_ACTIONS_PATH: &str = "/api/sync/queue-actions";
 
+/// The longest id, type and key of an action, in characters.
+pub const LONGEST_NAME: usize = 256;
+/// The largest data of an action, in bytes of JSON text.
+pub const LARGEST_DATA: usize = 1 << 20;
+/// The most actions that a client may be told to put into a batch.
+pub const MOST_ACTIONS: u32 = 500;
+/// The largest body that a backend must be ready to take, in bytes: the largest action, alone, with all that goes around it.
+pub const LARGEST_BATCH: usize = 2 << 20;
+
 /// The body of `POST /api/sync/queue-actions`: actions in the order in which they are to be applied.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,13 +3,12 @@ use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use steadfast::wire::LARGEST_BATCH;
+
 use crate::error::RequestError;
 
-/// The largest body that is taken.
-const LIMIT: usize = 1024 * 1024;
-
 /// What is read beyond the limit and thrown away, before the client is told.
-const PATIENCE: usize = 16 * LIMIT;
+const PATIENCE: usize = 8 * LARGEST_BATCH;
 
 /// [`read`], then [`parse`].
 pub(crate) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, RequestError> {
@@ -40,11 +39,11 @@ pub(crate) async fn read(request: Request) -> Result<Vec<u8>, RequestError> {
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| RequestError::BodyInterrupted)?;
         length += chunk.len();
-        if length <= LIMIT {
+        if length <= LARGEST_BATCH {
             body.extend_from_slice(&chunk);
         } else if length > PATIENCE {
             break;
         }
     }
-    if length > LIMIT { Err(RequestError::BodyTooLarge { limit: LIMIT }) } else { Ok(body) }
+    if length > LARGEST_BATCH { Err(RequestError::BodyTooLarge { limit: LARGEST_BATCH }) } else { Ok(body) }
 }

@@ -109,7 +109,7 @@ export class Steadfast {
     const network = (request: Request) => (send ? send(request) : globalThis.fetch(request));
     let core: Core;
     try {
-      core = new Core(JSON.stringify({ ...plain, baseUrl: base.href }), base.origin, network, headers, publish);
+      core = new Core(optionsText({ ...plain, baseUrl: base.href }), base.origin, network, headers, publish);
     } catch (thrown) {
       throw toError(thrown);
     }
@@ -127,7 +127,7 @@ export class Steadfast {
   async fetch(input: RequestInfo | URL, init?: RequestInit, options: CallOptions = {}): Promise<Response> {
     const request = new Request(input instanceof Request ? input : new URL(String(input), this.#baseUrl), init);
     try {
-      return (await this.#core.fetch(request, JSON.stringify(options))) as Response;
+      return (await this.#core.fetch(request, optionsText(options))) as Response;
     } catch (thrown) {
       throw toError(thrown, request.signal);
     }
@@ -190,6 +190,14 @@ export async function readError(response: Response): Promise<ApiError> {
   }
   const text = parseError(response.status, [...response.headers].flat(), body, truncated) as string;
   return new ApiError(JSON.parse(text) as ApiErrorData);
+}
+
+/** The JSON text of options. What JSON has no word for is shown as it is, so that it is refused instead of ignored. */
+function optionsText(options: object): string {
+  return JSON.stringify(options, (_, value: unknown) => {
+    const isForeign = (typeof value === "number" && !Number.isFinite(value)) || typeof value === "bigint" || typeof value === "function";
+    return isForeign ? String(value) : value;
+  });
 }
 
 function invalid(path: string, received: unknown, allowed: string): InvalidInputError {

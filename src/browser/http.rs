@@ -97,6 +97,11 @@ impl Http for Fetch {
         let init = RequestInit::new();
         init.set_headers(&combined);
         init.set_signal(Some(&either_signal(&request.signal(), &controller.signal())));
+        // A request made from another one falls back to the default referrer, unless it is told not to.
+        for member in ["referrer", "referrerPolicy"] {
+            let name = JsValue::from_str(member);
+            Reflect::set(&init, &name, &Reflect::get(request, &name).map_err(invalid)?).map_err(invalid)?;
+        }
         let copy = request.clone().map_err(invalid)?;
         let attempt = Request::new_with_request_and_init(&copy, &init).map_err(invalid)?;
         let transfer = Transfer(Some(controller));

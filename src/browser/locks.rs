@@ -4,10 +4,12 @@
 use super::global;
 use crate::platform::Locks;
 use futures_channel::oneshot;
+use futures_util::future::select;
 use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
 #[wasm_bindgen]
@@ -66,13 +68,17 @@ impl Locks for WebLocks {
         });
         let mut withdrawal = Withdrawal(Some(controller));
         let request = manager.request(name, &options, callback.unchecked_ref());
-        // The promise rejects when the request is withdrawn; what it says then is of no interest to anyone.
+        let (refuse, refused) = oneshot::channel();
+        // The promise rejects when locks are not to be had here, as in a sandboxed frame, or when the request is withdrawn.
         wasm_bindgen_futures::spawn_local(async move {
-            let _: Result<JsValue, JsValue> = wasm_bindgen_futures::JsFuture::from(request).await;
+            if JsFuture::from(request).await.is_err() {
+                // Nobody listens if it was withdrawn.
+                let _: Result<(), ()> = refuse.send(());
+            }
         });
         let guard = WebLock { release };
-        // An error means that locks are not to be had here, as in a sandboxed frame: the epoch has to do.
-        let _: Result<(), oneshot::Canceled> = granted.await;
+        // Refused or not, the drain goes on: without the lock the epoch has to do.
+        drop(select(granted, refused).await);
         withdrawal.0 = None;
         guard
     }

@@ -3,10 +3,10 @@
 use crate::call::{CallOptions, CallPolicy, IdempotencyKey};
 use crate::input::{InvalidInput, Subject};
 use crate::policy::{backoff::Backoff, retry::RetryPolicy};
-use crate::queue::draft::{LONGEST_NAME, shown};
+use crate::queue::draft::shown;
 use crate::queue::plan::BatchLimits;
 use crate::sync::SyncPolicy;
-use crate::wire::QUEUE_ACTIONS_PATH;
+use crate::wire::{LONGEST_NAME, MOST_ACTIONS, QUEUE_ACTIONS_PATH};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -144,7 +144,7 @@ impl Options {
             return Err(sync.invalid("path", &Value::String(path), "a path that begins with /"));
         }
         let limits = BatchLimits {
-            actions: sync.whole("maxActions", 1, 500)?.unwrap_or(100) as usize,
+            actions: sync.whole("maxActions", 1, MOST_ACTIONS)?.unwrap_or(100) as usize,
             bytes: sync.whole("maxBytes", 1024, 1 << 20)?.unwrap_or(256 << 10).into(),
         };
         let timeout = sync.milliseconds("timeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(Duration::from_secs(30));

@@ -220,20 +220,31 @@ pub async fn settle<S: Store>(
     Ok(Settled { settlement, counts: record.counts, current })
 }
 
-/// Closes the gate after a batch got no answer; the batch stays claimed, as it was. Says for how long.
+/// A gate that was closed.
+#[derive(Debug, Clone, Copy)]
+pub struct Closed {
+    /// For so long.
+    pub wait: Duration,
+    /// Why.
+    pub because: GateReason,
+    /// What is in the queue.
+    pub counts: Counts,
+}
+
+/// Closes the gate after a batch got no answer; the batch stays claimed, as it was.
 pub async fn close_gate<S: Store>(
     store: &S,
     user_id: &str,
     because: GateReason,
     hint: Option<Duration>,
     moment: Moment<'_>,
-) -> Result<Duration, StoreError> {
+) -> Result<Closed, StoreError> {
     let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
     let wait = record.gate.close(moment.backoff, because, hint, moment.now, moment.unit);
     transaction.write_record(user_id, &record)?;
     transaction.commit().await?;
-    Ok(wait)
+    Ok(Closed { wait, because: record.gate.reason(moment.now).unwrap_or(because), counts: record.counts })
 }
 
 /// Takes an action out of the queue because the application says so. `None` if there is none of that id.

@@ -1,13 +1,8 @@
 //! What an application hands to `enqueue`, checked.
 
 use crate::input::{InvalidInput, Subject};
-use crate::wire::Priority;
+use crate::wire::{LARGEST_DATA, LONGEST_NAME, Priority};
 use serde_json::{Value, value::RawValue};
-
-/// The longest id, type and key, in characters.
-pub const LONGEST_NAME: usize = 256;
-/// The largest data, in bytes of JSON text.
-pub const LARGEST_DATA: usize = 1 << 20;
 
 /// An action that is not yet in the queue.
 #[derive(Debug, Clone)]
@@ -63,7 +58,7 @@ impl Draft {
 
 /// A value as it is shown in an error: its JSON, cut short.
 pub(crate) fn shown(value: &Value) -> String {
-    let text = value.to_string();
+    let text = serde_json::to_string(value).unwrap_or_default();
     match text.char_indices().nth(60) {
         Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or_default()),
         None => text,

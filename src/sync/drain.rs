@@ -6,7 +6,7 @@ use crate::call::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER, correl
 use crate::error::ApiError;
 use crate::error::parse::{ResponseParts, parse};
 use crate::event::Event;
-use crate::outbox::{self, Begin, Claim, Moment};
+use crate::outbox::{self, Begin, Claim, Closed, Moment};
 use crate::platform::{Channel, Clock, Headers, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, Trigger};
@@ -130,7 +130,7 @@ impl<P: Platform> Drainer<P> {
                     limits = self.policy.limits;
                     vec![Verdict::Rejected(error)]
                 }
-                Sent::Failed { error, because } => return self.close_gate(correlation_id, error, because).await,
+                Sent::Failed { error, because } => return Ok(self.close_gate(correlation_id, error, because).await),
             };
             let verdicts = actions.iter().map(|action| action.seq).zip(verdicts).collect();
             if !self.settle(epoch, &verdicts).await? {
@@ -201,29 +201,23 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
-    async fn close_gate(
-        &self,
-        correlation_id: String,
-        error: Box<ApiError>,
-        because: GateReason,
-    ) -> Result<DrainReport, StoreError> {
+    async fn close_gate(&self, correlation_id: String, error: Box<ApiError>, because: GateReason) -> DrainReport {
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let wait = self.write_gate(because, hint).await;
-        let record = outbox::record(self.platform.store(), &self.user_id).await?;
-        let waiting_for = record.gate.reason(self.now()).unwrap_or(because);
-        let next_attempt_at = self.now().after(wait);
-        self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at, waiting_for });
-        Ok(DrainReport { counts: record.counts, next: Some(wait) })
+        let closed = self.write_gate(because, hint).await;
+        let next_attempt_at = self.now().after(closed.wait);
+        self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at, waiting_for: closed.because });
+        DrainReport { counts: closed.counts, next: Some(closed.wait) }
     }
 
-    /// Closes the gate on disk and says for how long. While the disk fails, the lock is not let go: another tab, or this one
+    /// Closes the gate on disk. While the disk fails, the lock is not let go: another tab, or this one
     /// after a reload, would ask the server again without knowing that it must not yet.
-    async fn write_gate(&self, because: GateReason, hint: Option<Duration>) -> Duration {
+    async fn write_gate(&self, because: GateReason, hint: Option<Duration>) -> Closed {
         let moment = self.moment();
         let mut failures = 0;
         loop {
             match outbox::close_gate(self.platform.store(), &self.user_id, because, hint, moment).await {
-                Ok(wait) => return wait.saturating_sub(self.now().since(moment.now)),
+                // The disk may have taken its time.
+                Ok(closed) => return Closed { wait: closed.wait.saturating_sub(self.now().since(moment.now)), ..closed },
                 Err(error) => self.platform.emit(&Event::StoreFailed { error }),
             }
             failures += 1;

@@ -29,6 +29,21 @@ async fn a_request_carries_its_body_and_headers_each_time_it_is_sent() {
 }
 
 #[wasm_bindgen_test]
+async fn what_the_caller_asked_of_the_browser_reaches_it() {
+    let echo = network(
+        "return Promise.resolve(new Response([request.referrerPolicy, request.referrer, request.credentials, request.cache, request.redirect, request.keepalive].join(' ')))",
+    );
+    let request = js_sys::Function::new_no_args(
+        "return new Request('https://api.example/a', { referrerPolicy: 'no-referrer', referrer: '', credentials: 'omit', cache: 'no-store', redirect: 'manual', keepalive: true })",
+    );
+    let request = FetchRequest(request.call0(&wasm_bindgen::JsValue::NULL).unwrap().into());
+    let response = echo.send(&request, &vec![("x-test".into(), "1".into())]).await.unwrap();
+    let text = String::from_utf8(response.body(1 << 20).await.bytes).unwrap();
+    // Firefox and WebKit have not always had keepalive; what they do not know is undefined.
+    assert!(text.starts_with("no-referrer  omit no-store manual"), "{text}");
+}
+
+#[wasm_bindgen_test]
 async fn whatever_is_thrown_is_a_failure_in_words() {
     for (thrown, said) in [
         ("new TypeError('Failed to fetch')", "TypeError: Failed to fetch"),

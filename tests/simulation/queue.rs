@@ -186,7 +186,7 @@ fn a_server_that_names_a_moment_is_not_asked_earlier_by_anything() {
 }
 
 #[test]
-fn credentials_that_are_refused_cost_no_attempt_and_hold_until_asked() {
+fn credentials_that_are_refused_cost_no_attempt_and_the_wait_ends_when_asked() {
     let world = World::new(10);
     world.server(|server| {
         server

@@ -9,16 +9,11 @@ use axum::{
     Extension, Json,
     extract::{Path, Request, State, rejection::PathRejection},
 };
-use steadfast::wire::{QueueActionsRequest, QueueActionsResponse, SyncStatus, WireAction};
+use steadfast::wire::{LONGEST_NAME, MOST_ACTIONS, QueueActionsRequest, QueueActionsResponse, SyncStatus, WireAction};
 
 use crate::{
     authentication::User, correlation::Exchange, database::Database, error::RequestError, faults::RejectHalf, request_body,
 };
-
-/// The most actions that a batch may have.
-const BATCH_LIMIT: usize = 500;
-/// The longest id of an action, in bytes.
-const ID_LIMIT: usize = 200;
 
 /// `POST /api/sync/queue-actions`.
 pub(crate) async fn queue_actions(
@@ -33,8 +28,8 @@ pub(crate) async fn queue_actions(
     let batch: QueueActionsRequest = request_body::parse(&body?)?;
     user.must_be(&batch.user_id, "body")?;
     let received = batch.actions.len();
-    if received > BATCH_LIMIT {
-        return Err(RequestError::BatchTooLarge { limit: BATCH_LIMIT, received });
+    if received > MOST_ACTIONS as usize {
+        return Err(RequestError::BatchTooLarge { limit: MOST_ACTIONS as usize, received });
     }
     batch.actions.iter().enumerate().try_for_each(|(index, action)| check_id(index, action))?;
     let results = if batch.actions.is_empty() {
@@ -47,10 +42,10 @@ pub(crate) async fn queue_actions(
 
 /// Without a usable id an action cannot be answered, so the batch as a whole is refused.
 fn check_id(index: usize, action: &WireAction) -> Result<(), RequestError> {
-    if (1..=ID_LIMIT).contains(&action.id.len()) {
+    if (1..=LONGEST_NAME).contains(&action.id.chars().count()) {
         return Ok(());
     }
-    let message = format!("must have 1 to {ID_LIMIT} bytes");
+    let message = format!("must have 1 to {LONGEST_NAME} characters");
     Err(RequestError::Invalid { field: format!("actions[{index}].id"), message })
 }
 

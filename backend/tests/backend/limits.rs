@@ -4,7 +4,7 @@ use steadfast::wire::ActionStatus;
 
 use crate::support::{Backend, Send, action, refused, save};
 
-const MEBIBYTE: usize = 1024 * 1024;
+const LIMIT: usize = steadfast::wire::LARGEST_BATCH;
 
 async fn post(backend: &Backend, body: impl Into<reqwest::Body>) -> crate::support::Answer {
     let request = backend.request(Method::POST, "/api/sync/queue-actions").bearer_auth("demo.alice");
@@ -18,23 +18,23 @@ fn batch_of(bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_body_of_one_mebibyte_is_taken_and_a_larger_one_is_not() {
+async fn a_body_of_two_mebibytes_is_taken_and_a_larger_one_is_not() {
     let backend = Backend::start().await;
-    assert_eq!(post(&backend, batch_of(MEBIBYTE)).await.status, 200);
-    for size in [MEBIBYTE + 1, 8 * MEBIBYTE] {
+    assert_eq!(post(&backend, batch_of(LIMIT)).await.status, 200);
+    for size in [LIMIT + 1, 4 * LIMIT] {
         let answer = post(&backend, batch_of(size)).await;
         assert_eq!(answer.refusal(), refused(413, "PAYLOAD_TOO_LARGE"));
-        assert_eq!(answer.json()["error"]["details"]["limit"], MEBIBYTE);
+        assert_eq!(answer.json()["error"]["details"]["limit"], LIMIT);
     }
 }
 
 #[tokio::test]
 async fn a_large_body_that_is_refused_before_it_is_read_still_gets_its_answer() {
     let backend = Backend::with_faults().await;
-    let request = backend.request(Method::POST, "/api/sync/queue-actions").body(batch_of(8 * MEBIBYTE));
+    let request = backend.request(Method::POST, "/api/sync/queue-actions").body(batch_of(4 * LIMIT));
     assert_eq!(request.answer().await.refusal(), refused(401, "AUTH_TOKEN_MISSING"));
     backend.set_fault(json!({ "kind": "status", "status": 503 })).await;
-    assert_eq!(post(&backend, batch_of(8 * MEBIBYTE)).await.refusal(), refused(503, "SERVICE_UNAVAILABLE"));
+    assert_eq!(post(&backend, batch_of(4 * LIMIT)).await.refusal(), refused(503, "SERVICE_UNAVAILABLE"));
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn a_batch_that_is_not_understood_says_what_and_where() {
         (json!({ "userId": "alice", "actions": [save("a", "d", "", None), without_type] }), "actions[1]"),
         (json!({ "userId": "alice", "actions": [urgent] }), "actions[0].priority"),
         (json!({ "userId": "alice", "actions": [save("", "d", "", None)] }), "actions[0].id"),
-        (json!({ "userId": "alice", "actions": [save(&"x".repeat(201), "d", "", None)] }), "actions[0].id"),
+        (json!({ "userId": "alice", "actions": [save(&"x".repeat(257), "d", "", None)] }), "actions[0].id"),
     ] {
         let answer = post(&backend, body.to_string()).await;
         assert_eq!(answer.refusal(), refused(400, "VALIDATION_ERROR"), "{body}");
