@@ -192,12 +192,19 @@ export async function readError(response: Response): Promise<ApiError> {
   return new ApiError(JSON.parse(text) as ApiErrorData);
 }
 
-/** The JSON text of options. What JSON has no word for is shown as it is, so that it is refused instead of ignored. */
+/** The JSON text of options. What JSON has no word for would silently count as not given: it is refused. */
 function optionsText(options: object): string {
-  return JSON.stringify(options, (_, value: unknown) => {
-    const isForeign = (typeof value === "number" && !Number.isFinite(value)) || typeof value === "bigint" || typeof value === "function";
-    return isForeign ? String(value) : value;
-  });
+  refuseForeign(options, "");
+  return JSON.stringify(options);
+}
+
+function refuseForeign(options: object, path: string): void {
+  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
+    const here = path ? `${path}.${name}` : name;
+    const isForeign = typeof value === "number" ? !Number.isFinite(value) : ["bigint", "function", "symbol"].includes(typeof value);
+    if (isForeign) throw invalid(here, value, "a finite number, a string, a boolean, or an object or list of these");
+    if (typeof value === "object" && value !== null) refuseForeign(value, here);
+  }
 }
 
 function invalid(path: string, received: unknown, allowed: string): InvalidInputError {
