@@ -24,12 +24,18 @@ const unreachable = () => Promise.reject(new TypeError("offline"));
 
 /** @param {(request: Request) => Promise<Response>} fetch */
 const open = (fetch) =>
-  Steadfast.open({ userId: "ada", database: `sdk-${performance.now()}-${databases++}`, fetch, retry: { baseDelayMs: 3_600_000, maxDelayMs: 3_600_000 } });
+  Steadfast.open({
+    userId: "ada",
+    database: `sdk-${performance.now()}-${databases++}`,
+    fetch,
+    retry: { baseDelayMs: 3_600_000, maxDelayMs: 3_600_000 },
+  });
 
 /** @param {IDBDatabase} database @param {number} from @param {number} count */
 function put(database, from, count) {
   const transaction = database.transaction("actions", "readwrite", { durability: "strict" });
-  for (let seq = from; seq < from + count; seq++) transaction.objectStore("actions").put({ seq, id: crypto.randomUUID(), row: JSON.stringify(data) });
+  for (let seq = from; seq < from + count; seq++)
+    transaction.objectStore("actions").put({ seq, id: crypto.randomUUID(), row: JSON.stringify(data) });
   transaction.commit();
   return done(transaction);
 }
@@ -58,7 +64,8 @@ async function withRaw(work) {
   return elapsed;
 }
 
-const each = (/** @type {(index: number) => Promise<unknown>} */ work) => Promise.all(Array.from({ length: COUNT }, (_, index) => work(index)));
+const each = (/** @type {(index: number) => Promise<unknown>} */ work) =>
+  Promise.all(Array.from({ length: COUNT }, (_, index) => work(index)));
 const action = { type: "save_draft", key: "draft_456", data };
 
 /** @param {IDBDatabase} database */
@@ -80,11 +87,48 @@ async function drainByHand(database) {
 }
 
 const bodies = [
-  { success: false, error: { code: "AI_PROCESSING_TIMEOUT", message: "Upstream took 61 s", details: { seconds: 61 }, correlationId: "req_1_abc", timestamp: "2025-08-21T10:30:00Z", userMessage: "The AI is slow", retryable: true, retryAfter: 30, severity: "medium" }, context: { endpoint: "/api/effects", method: "POST", statusCode: 504, requestId: "r-9" } },
-  { success: false, error: { code: "VALIDATION_ERROR", message: "Request validation failed", details: [{ field: "name", constraint: "required", message: "Name is required", path: "/name" }], requestId: "req-abc123" } },
-  { error: { code: "PAYMENT_DECLINED", message: "Payment declined", details: { reason: "insufficient_funds" }, timestamp: "2024-01-01T00:00:00Z", recoverable: true } },
+  {
+    success: false,
+    error: {
+      code: "AI_PROCESSING_TIMEOUT",
+      message: "Upstream took 61 s",
+      details: { seconds: 61 },
+      correlationId: "req_1_abc",
+      timestamp: "2025-08-21T10:30:00Z",
+      userMessage: "The AI is slow",
+      retryable: true,
+      retryAfter: 30,
+      severity: "medium",
+    },
+    context: { endpoint: "/api/effects", method: "POST", statusCode: 504, requestId: "r-9" },
+  },
+  {
+    success: false,
+    error: {
+      code: "VALIDATION_ERROR",
+      message: "Request validation failed",
+      details: [{ field: "name", constraint: "required", message: "Name is required", path: "/name" }],
+      requestId: "req-abc123",
+    },
+  },
+  {
+    error: {
+      code: "PAYMENT_DECLINED",
+      message: "Payment declined",
+      details: { reason: "insufficient_funds" },
+      timestamp: "2024-01-01T00:00:00Z",
+      recoverable: true,
+    },
+  },
   { error: { type: "api_error", message: "Internal server error", code: "internal", error_id: "0f8c" } },
-  { success: false, error: { code: 429, message: "Rate limit exceeded", metadata: { headers: { "X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0" } } } },
+  {
+    success: false,
+    error: {
+      code: 429,
+      message: "Rate limit exceeded",
+      metadata: { headers: { "X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0" } },
+    },
+  },
 ].map((body) => JSON.stringify(body));
 
 const CALLS = 2000;
@@ -102,12 +146,14 @@ const groups = {
   "durable enqueue of 1,000, one by one": {
     unit: "milliseconds",
     rows: {
-      "by hand, a transaction each": () => withRaw(async (database) => {
-        for (let index = 0; index < COUNT; index++) await put(database, index, 1);
-      }),
-      "steadfast, enqueue": () => withQueue(async ({ queue }) => {
-        for (let index = 0; index < COUNT; index++) await queue.enqueue(action);
-      }),
+      "by hand, a transaction each": () =>
+        withRaw(async (database) => {
+          for (let index = 0; index < COUNT; index++) await put(database, index, 1);
+        }),
+      "steadfast, enqueue": () =>
+        withQueue(async ({ queue }) => {
+          for (let index = 0; index < COUNT; index++) await queue.enqueue(action);
+        }),
     },
   },
   "durable enqueue of 1,000 at once": {
@@ -146,7 +192,8 @@ const groups = {
   "a successful call over a fetch that answers at once": {
     unit: "microseconds",
     rows: {
-      "new Request, new Response": () => perCall(async () => new Response("{}", { status: new Request("/a").signal.aborted ? 500 : 200 })),
+      "new Request, new Response": () =>
+        perCall(async () => new Response("{}", { status: new Request("/a").signal.aborted ? 500 : 200 })),
       "steadfast, fetch": async () => {
         const sdk = await Steadfast.open({ fetch: async () => new Response("{}") });
         const elapsed = await perCall(() => sdk.fetch("/a"));
@@ -158,7 +205,8 @@ const groups = {
   "reading an error of one of five formats": {
     unit: "microseconds",
     rows: {
-      "JSON.parse of the body's text": () => perCall(async (index) => JSON.parse(await new Response(bodies[index % 5], { status: 500 }).text())),
+      "JSON.parse of the body's text": () =>
+        perCall(async (index) => JSON.parse(await new Response(bodies[index % 5], { status: 500 }).text())),
       "steadfast, readError": () => perCall((index) => readError(new Response(bodies[index % 5], { status: 500 }))),
     },
   },

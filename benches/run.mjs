@@ -41,7 +41,9 @@ try {
   await page.goto(`http://127.0.0.1:${port}/`);
   await page.waitForFunction("globalThis.benchmarks !== undefined");
   const version = JSON.parse(readFileSync(join(root, "pkg/package.json"), "utf8")).version;
-  console.log(`steadfast ${version}, ${await page.evaluate("navigator.userAgent.match(/Chrome\\/\\S+/)[0]")}, medians of ${rounds} rounds\n`);
+  console.log(
+    `steadfast ${version}, ${await page.evaluate("navigator.userAgent.match(/Chrome\\/\\S+/)[0]")}, medians of ${rounds} rounds\n`,
+  );
   /** @type {{ group: string, unit: string, rows: string[] }[]} */
   const groups = await page.evaluate("globalThis.benchmarks.groups");
   for (const { group, unit, rows } of groups) {
@@ -49,15 +51,20 @@ try {
     const samples = new Map(rows.map((row) => [row, []]));
     for (let round = 0; round < rounds; round++) {
       for (const row of rows) {
-        samples.get(row)?.push(await page.evaluate(([group, row]) => /** @type {any} */ (globalThis).benchmarks.run(group, row), [group, row]));
+        samples
+          .get(row)
+          ?.push(await page.evaluate(([group, row]) => /** @type {any} */ (globalThis).benchmarks.run(group, row), [group, row]));
       }
     }
     console.log(`${group}, ${unit}`);
-    const median = (/** @type {number[]} */ values) => values.toSorted((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
+    const median = (/** @type {number[]} */ values) =>
+      values.toSorted((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
     const [limit] = rows.map((row) => median(samples.get(row) ?? []));
     for (const row of rows) {
       const value = median(samples.get(row) ?? []);
-      console.log(`  ${row.padEnd(52)}${value.toFixed(value < 100 ? 2 : 0).padStart(12)}${(value / (limit ?? 1)).toFixed(2).padStart(9)}×`);
+      console.log(
+        `  ${row.padEnd(52)}${value.toFixed(value < 100 ? 2 : 0).padStart(12)}${(value / (limit ?? 1)).toFixed(2).padStart(9)}×`,
+      );
     }
     console.log();
   }

@@ -37,9 +37,15 @@ insert("{{drawings}}", readFileSync(at("src", "drawings.svg"), "utf8"));
 writeFileSync(at("dist", "index.html"), page);
 for (const file of readdirSync(at("static"))) copyFileSync(at("static", file), at("dist", file));
 
-const files = readdirSync(at("dist")).filter((file) => !file.endsWith(".map")).sort();
+const files = readdirSync(at("dist"))
+  .filter((file) => !file.endsWith(".map"))
+  .sort();
 const content = createHash("sha256");
-for (const file of files) content.update(file).update("\0").update(readFileSync(at("dist", file)));
+for (const file of files)
+  content
+    .update(file)
+    .update("\0")
+    .update(readFileSync(at("dist", file)));
 
 await build({
   ...shared,

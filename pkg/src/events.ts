@@ -45,7 +45,10 @@ export type SteadfastEvent =
   /** What the browser believes of the network changed. */
   | { readonly type: "connectivityChanged"; readonly online: boolean }
   /** The disk failed while Steadfast worked in the background. It is tried again. */
-  | { readonly type: "storeFailed"; readonly error: { readonly kind: StoreError["kind"]; readonly operation: string; readonly message: string } };
+  | {
+      readonly type: "storeFailed";
+      readonly error: { readonly kind: StoreError["kind"]; readonly operation: string; readonly message: string };
+    };
 
 /** The event of that type. */
 export type EventOf<Type extends SteadfastEvent["type"]> = Extract<SteadfastEvent, { type: Type }>;

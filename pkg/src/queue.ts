@@ -184,7 +184,9 @@ export class Queue {
 
   /** The actions in the queue, in order: the first `limit` of them (100) from the sequence number `from` (0) on. */
   async list({ from = 0, limit = 100 }: { from?: number; limit?: number } = {}): Promise<QueuedAction[]> {
-    const listed = await this.#ask<{ action: Omit<QueuedAction, "inFlight">; inFlight: boolean }[]>(() => this.#core.list(from, limit));
+    const listed = await this.#ask<{ action: Omit<QueuedAction, "inFlight">; inFlight: boolean }[]>(() =>
+      this.#core.list(from, limit),
+    );
     return listed.map(({ action, inFlight }) => ({ ...action, inFlight }));
   }
 

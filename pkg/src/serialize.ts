@@ -10,7 +10,8 @@ export function serialize(data: unknown): string {
   return JSON.stringify(data);
 }
 
-const ALLOWED = "what JSON can hold: null, booleans, finite numbers, strings, arrays and plain objects of these, and objects with toJSON";
+const ALLOWED =
+  "what JSON can hold: null, booleans, finite numbers, strings, arrays and plain objects of these, and objects with toJSON";
 
 function check(value: unknown, path: string, ancestors: readonly unknown[]): void {
   const refuse = (received: string): never => {
@@ -45,13 +46,17 @@ function check(value: unknown, path: string, ancestors: readonly unknown[]): voi
     if (plain !== value) return check(plain, path, within);
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null || Object.prototype.toString.call(value) === "[object Object]";
+  const isPlain =
+    prototype === null ||
+    Object.getPrototypeOf(prototype) === null ||
+    Object.prototype.toString.call(value) === "[object Object]";
   // A Map, a Set, a Blob or a typed array would become {} or lose its kind.
   if (!isPlain || ArrayBuffer.isView(value)) {
     const name = (value as object).constructor?.name;
     refuse(name ? `a ${name}` : "an object that is not plain");
   }
   for (const [name, member] of Object.entries(value as object)) {
-    if (member !== undefined) check(member, /^[A-Za-z_$][\w$]*$/.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name)}]`, within);
+    if (member !== undefined)
+      check(member, /^[A-Za-z_$][\w$]*$/.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name)}]`, within);
   }
 }

@@ -23,7 +23,8 @@ export class Steadfast extends Base {
    */
   static open({ wasm, ...options }: SteadfastOptions & { readonly wasm?: WasmSource } = {}): Promise<Steadfast> {
     return this.openFrom(() => {
-      if (wasm === undefined) throw new TypeError("steadfast/slim brings no WebAssembly: await init(source), or give open a wasm option.");
+      if (wasm === undefined)
+        throw new TypeError("steadfast/slim brings no WebAssembly: await init(source), or give open a wasm option.");
       return wasm;
     }, options);
   }

@@ -41,7 +41,10 @@ export interface SteadfastOptions {
    * Headers for requests to trusted origins, asked for at the moment of each sending: where credentials belong. Queued actions
    * keep none. A header that the caller of `fetch` sets wins.
    */
-  readonly headers?: (request: { readonly url: string; readonly method: string }) => Record<string, string> | Promise<Record<string, string>>;
+  readonly headers?: (request: {
+    readonly url: string;
+    readonly method: string;
+  }) => Record<string, string> | Promise<Record<string, string>>;
   /** Origins, beside that of `baseUrl`, that get correlation ids and your `headers`. */
   readonly trustedOrigins?: readonly string[];
   /** What the header `x-source-service` says. Default `steadfast`. */
@@ -201,7 +204,8 @@ function optionsText(options: object): string {
 function refuseForeign(options: object, path: string): void {
   for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     const here = path ? `${path}.${name}` : name;
-    const isForeign = typeof value === "number" ? !Number.isFinite(value) : ["bigint", "function", "symbol"].includes(typeof value);
+    const isForeign =
+      typeof value === "number" ? !Number.isFinite(value) : ["bigint", "function", "symbol"].includes(typeof value);
     if (isForeign) throw invalid(here, value, "a finite number, a string, a boolean, or an object or list of these");
     if (typeof value === "object" && value !== null) refuseForeign(value, here);
   }

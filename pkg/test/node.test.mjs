@@ -2,16 +2,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { test } from "node:test";
-import {
-  ApiError,
-  ClosedError,
-  InvalidInputError,
-  readError,
-  Steadfast,
-  SteadfastError,
-  StoreError,
-  init,
-} from "steadfast";
+import { ApiError, ClosedError, InvalidInputError, readError, Steadfast, SteadfastError, StoreError, init } from "steadfast";
 
 const baseUrl = "https://api.example";
 
@@ -49,7 +40,17 @@ test("a relative URL is resolved against baseUrl, and the request is as it was a
 });
 
 test("an error response becomes an ApiError that can be told from others", async () => {
-  const body = { success: false, error: { code: "FILE_TOO_LARGE", message: "12 MB", correlationId: "c-1", userMessage: "Zu groß", retryable: false, severity: "low" } };
+  const body = {
+    success: false,
+    error: {
+      code: "FILE_TOO_LARGE",
+      message: "12 MB",
+      correlationId: "c-1",
+      userMessage: "Zu groß",
+      retryable: false,
+      severity: "low",
+    },
+  };
   const sdk = await open(async () => Response.json(body, { status: 413 }));
   const error = await failure(sdk.fetch("/upload"));
   assert.ok(error instanceof ApiError && error instanceof SteadfastError && error instanceof Error);
@@ -190,7 +191,13 @@ test("data that JSON would change or lose is refused with its place, before anyt
     assert.ok(error instanceof InvalidInputError, String(error));
     assert.equal(error.path, path);
   }
-  for (const action of /** @type {any[]} */ ([null, {}, { type: "", data: 1 }, { type: "t", data: 1, priority: "urgent" }, { type: "t", data: 1, kye: "k" }])) {
+  for (const action of /** @type {any[]} */ ([
+    null,
+    {},
+    { type: "", data: 1 },
+    { type: "t", data: 1, priority: "urgent" },
+    { type: "t", data: 1, kye: "k" },
+  ])) {
     assert.ok((await failure(sdk.queue.enqueue(action))) instanceof InvalidInputError);
   }
   // What is allowed gets as far as the disk, which Node does not have.
@@ -222,7 +229,9 @@ test("events reach those who listen until they stop", async () => {
 
 test("readError reads a response that came another way", async () => {
   await init();
-  const error = await readError(Response.json({ error: { code: "X_FAILED", message: "no", recoverable: true } }, { status: 500 }));
+  const error = await readError(
+    Response.json({ error: { code: "X_FAILED", message: "no", recoverable: true } }, { status: 500 }),
+  );
   assert.equal(error.format.name, "oriel");
   assert.equal(error.retryable, true);
 });

@@ -53,7 +53,9 @@ export class Backend {
 
   /** @param {string} user */
   async appliedActions(user) {
-    const response = await fetch(`${this.origin}/api/applied-actions?limit=1000`, { headers: { authorization: `Bearer demo.${user}` } });
+    const response = await fetch(`${this.origin}/api/applied-actions?limit=1000`, {
+      headers: { authorization: `Bearer demo.${user}` },
+    });
     if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
     /** @type {{ actions: { position: number, id: string, type: string, key: string | null }[] }} */
     const { actions } = JSON.parse(await response.text());

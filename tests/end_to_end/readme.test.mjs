@@ -15,7 +15,10 @@ test("the README's example runs as it stands there", async () => {
   assert.ok(example, "the README has an example");
   assert.ok(example.trim().split("\n").length <= 20, "it is short");
   const site = mkdtempSync(join(tmpdir(), "steadfast-site-"));
-  writeFileSync(join(site, "index.html"), '<!doctype html><title>example</title><script type="module" src="example.js"></script>');
+  writeFileSync(
+    join(site, "index.html"),
+    '<!doctype html><title>example</title><script type="module" src="example.js"></script>',
+  );
   await build({
     stdin: { contents: example, loader: "ts", resolveDir: root },
     outfile: join(site, "example.js"),

@@ -3,7 +3,13 @@ import { effectName } from "./effect-catalogue.js";
 
 /** What can be changed here. */
 export type Change =
-  | { readonly type: "save_draft"; readonly draftId: string; readonly title: string; readonly content: string; readonly baseVersion?: number }
+  | {
+      readonly type: "save_draft";
+      readonly draftId: string;
+      readonly title: string;
+      readonly content: string;
+      readonly baseVersion?: number;
+    }
   | { readonly type: "delete_draft"; readonly draftId: string }
   | { readonly type: "bookmark_effect"; readonly effectId: string; readonly tags: readonly string[] }
   | { readonly type: "remove_bookmark"; readonly effectId: string };

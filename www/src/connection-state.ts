@@ -27,11 +27,19 @@ export function reportOn({ isUnplugged, isUnreachable, isSyncing, isBusy, snapsh
   const decisions = undecided === 0 ? "" : ` ${undecided === 1 ? "One needs" : `${undecided} need`} a decision.`;
 
   if (isUnplugged) {
-    return { state: "offline", headline: `Offline — ${waiting}`, detail: `You asked to work offline. Everything is kept on this device.${decisions}` };
+    return {
+      state: "offline",
+      headline: `Offline — ${waiting}`,
+      detail: `You asked to work offline. Everything is kept on this device.${decisions}`,
+    };
   }
   if (!online || isUnreachable || waitingFor === "network") {
     const why = online ? "The server cannot be reached." : "This device has no network.";
-    return { state: "offline", headline: `Offline — ${waiting}`, detail: `${why} Everything is kept on this device.${decisions}` };
+    return {
+      state: "offline",
+      headline: `Offline — ${waiting}`,
+      detail: `${why} Everything is kept on this device.${decisions}`,
+    };
   }
   if (pending > 0 && !isSyncing && waitingFor !== null) {
     const why = lastFailure?.error.userMessage ?? "The server could not take it yet.";

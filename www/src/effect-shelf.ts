@@ -33,7 +33,10 @@ export class EffectShelf {
       const standing = bookmarkStandings.get(effect.id) ?? "saved";
       button.setAttribute("aria-pressed", String(isBookmarked));
       button.dataset["standing"] = standing;
-      write(note, standing === "waiting" ? "waiting" : standing === "attention" ? "needs a decision" : isBookmarked ? "bookmarked" : "");
+      write(
+        note,
+        standing === "waiting" ? "waiting" : standing === "attention" ? "needs a decision" : isBookmarked ? "bookmarked" : "",
+      );
     }
   }
 }

@@ -8,7 +8,14 @@ export function errorCard(error: ApiError): HTMLElement {
   card.dataset["severity"] = error.severity;
   card.append(
     make("p", "card-lead", error.userMessage),
-    make("p", "card-tags", tag(error.code ?? "no code", "tag-code"), tag(error.category), tag(`${error.severity} severity`), tag(statusText(error.status))),
+    make(
+      "p",
+      "card-tags",
+      tag(error.code ?? "no code", "tag-code"),
+      tag(error.category),
+      tag(`${error.severity} severity`),
+      tag(statusText(error.status)),
+    ),
     facts([
       ["Message", error.message],
       ["Retryable", `${error.retryable ? "yes" : "no"}, ${RETRY_REASONS[error.retryReason]}`],
@@ -20,7 +27,10 @@ export function errorCard(error: ApiError): HTMLElement {
       ["Happened", error.timestamp],
       ["Service", error.service],
       ["Limit", error.rateLimit && limitText(error.rateLimit)],
-      ["Provider", error.upstream && [error.upstream.provider, error.upstream.code, error.upstream.message].filter(Boolean).join(": ")],
+      [
+        "Provider",
+        error.upstream && [error.upstream.provider, error.upstream.code, error.upstream.message].filter(Boolean).join(": "),
+      ],
       ["Help", error.helpLink],
     ]),
   );
@@ -41,7 +51,9 @@ export function errorCard(error: ApiError): HTMLElement {
   if (present(error.businessContext)) card.append(disclosure("Business context", JSON.stringify(error.businessContext, null, 2)));
   if (present(error.details)) card.append(disclosure("Details", JSON.stringify(error.details, null, 2)));
   const { text, truncated, contentType } = error.raw;
-  card.append(disclosure(`As received${contentType ? `, ${contentType}` : ""}${truncated ? ", cut off" : ""}`, text || "(empty)"));
+  card.append(
+    disclosure(`As received${contentType ? `, ${contentType}` : ""}${truncated ? ", cut off" : ""}`, text || "(empty)"),
+  );
   return card;
 }
 
@@ -54,7 +66,10 @@ export function successCard(status: number, contentType: string | null, text: st
     make("p", "card-tags", tag("success"), tag(statusText(status)), ...(troubles.length > 0 ? [tag("degraded")] : [])),
   );
   if (troubles.length > 0) {
-    card.append(make("h3", "card-heading", "Warnings"), make("ul", "card-list", ...troubles.map((trouble) => make("li", "", trouble))));
+    card.append(
+      make("h3", "card-heading", "Warnings"),
+      make("ul", "card-list", ...troubles.map((trouble) => make("li", "", trouble))),
+    );
   }
   card.append(disclosure(`As received${contentType ? `, ${contentType}` : ""}`, text || "(empty)"));
   return card;
@@ -92,7 +107,9 @@ function recoveryParts({ suggestedAction, links }: Recovery): HTMLElement[] {
   if (suggestedAction) parts.push(make("p", "", suggestedAction));
   if (links.length > 0) {
     // As text: where they lead is the server's word, and a page should not make it a click away.
-    const items = links.map(({ rel, href, method }) => make("li", "", `${rel}: `, make("code", "", method ? `${method} ${href}` : href)));
+    const items = links.map(({ rel, href, method }) =>
+      make("li", "", `${rel}: `, make("code", "", method ? `${method} ${href}` : href)),
+    );
     parts.push(make("ul", "card-list", ...items));
   }
   return parts;

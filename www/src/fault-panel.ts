@@ -19,20 +19,36 @@ interface Choice {
 }
 
 const CHOICES: readonly Choice[] = [
-  { label: "Slow answers, 2 s", about: "The server takes two seconds for each batch. Keep writing: nothing blocks.", fault: { kind: "latency", latencyMs: 2000 } },
-  { label: "Unavailable, 503", about: "The server is down for maintenance. Steadfast backs off, and comes back by itself.", fault: { kind: "status", status: 503 } },
+  {
+    label: "Slow answers, 2 s",
+    about: "The server takes two seconds for each batch. Keep writing: nothing blocks.",
+    fault: { kind: "latency", latencyMs: 2000 },
+  },
+  {
+    label: "Unavailable, 503",
+    about: "The server is down for maintenance. Steadfast backs off, and comes back by itself.",
+    fault: { kind: "status", status: 503 },
+  },
   {
     label: "Too many requests, 429",
     about: "The server asks to be left alone for ten seconds. No tab asks earlier, not even after a reload.",
     fault: { kind: "status", status: 429, retryAfter: "10" },
   },
-  { label: "A hotel’s sign-in page", about: "The network answers 200 with a page of its own. That is no success, and nothing is lost to it.", fault: { kind: "html" } },
+  {
+    label: "A hotel’s sign-in page",
+    about: "The network answers 200 with a page of its own. That is no success, and nothing is lost to it.",
+    fault: { kind: "html" },
+  },
   {
     label: "Lost answers",
     about: "The server saves, and its answer is lost on the way. Steadfast asks again, and everything is saved once.",
     fault: { kind: "commit_then_drop" },
   },
-  { label: "Half of it refused", about: "The server refuses every second change. Those wait below Connection for your decision.", fault: { kind: "reject_half" } },
+  {
+    label: "Half of it refused",
+    about: "The server refuses every second change. Those wait below Connection for your decision.",
+    fault: { kind: "reject_half" },
+  },
 ];
 
 /** The server's fault switch, if it has one. */
@@ -112,4 +128,3 @@ function nowText({ kind, status, count }: Fault): string {
 function explanation(error: unknown): string {
   return error instanceof ApiError ? error.userMessage : "The server gave no answer that could be read.";
 }
-

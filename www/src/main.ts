@@ -111,7 +111,9 @@ async function start(sdk: Steadfast): Promise<void> {
   });
   const effectShelf = new EffectShelf(({ id, tags }) => {
     const isBookmarked = shelf.bookmarked.has(id);
-    enqueue(isBookmarked ? { type: "remove_bookmark", effectId: id } : { type: "bookmark_effect", effectId: id, tags }).catch(showTrouble);
+    enqueue(isBookmarked ? { type: "remove_bookmark", effectId: id } : { type: "bookmark_effect", effectId: id, tags }).catch(
+      showTrouble,
+    );
   });
   const waitingList = new WaitingList({
     tryAgain: ({ id }) => decide(sdk.queue.requeue(id)),
@@ -174,7 +176,11 @@ async function start(sdk: Steadfast): Promise<void> {
     const action = { id: crypto.randomUUID(), type: "save_draft", key: draftId, timestamp: new Date().toISOString(), data };
     await sdk.fetch(
       "/api/sync/queue-actions",
-      { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ userId: writer, actions: [action] }) },
+      {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ userId: writer, actions: [action] }),
+      },
       { idempotencyKey: true },
     );
     editedElsewhere.add(draftId);
@@ -213,7 +219,8 @@ async function start(sdk: Steadfast): Promise<void> {
   await watch.refresh();
   render();
   const lastOpen = recall(`open.${writer}`);
-  const isKnown = lastOpen !== null && (shelf.drafts.some(({ draftId }) => draftId === lastOpen) || unsaved.of(lastOpen) !== undefined);
+  const isKnown =
+    lastOpen !== null && (shelf.drafts.some(({ draftId }) => draftId === lastOpen) || unsaved.of(lastOpen) !== undefined);
   const first = isKnown ? lastOpen : shelf.drafts[0]?.draftId;
   if (first) open(first);
   render();

@@ -47,14 +47,23 @@ export function overlay(documents: Documents, queued: readonly QueuedAction[]): 
   }
   return {
     drafts: [...drafts.values()]
-      .map((draft) => ({ ...draft, standing: standings.get(draft.draftId) ?? "saved", touchedAt: Date.parse(draft.updatedAt) || 0 }))
+      .map((draft) => ({
+        ...draft,
+        standing: standings.get(draft.draftId) ?? "saved",
+        touchedAt: Date.parse(draft.updatedAt) || 0,
+      }))
       .sort((one, other) => other.touchedAt - one.touchedAt || (one.draftId < other.draftId ? 1 : -1)),
     bookmarked: new Set(bookmarks.keys()),
     bookmarkStandings: standings,
   };
 }
 
-function apply({ type, data, timestamp }: Deed, drafts: Map<string, Draft>, bookmarks: Map<string, Bookmark>, versions: 0 | 1): void {
+function apply(
+  { type, data, timestamp }: Deed,
+  drafts: Map<string, Draft>,
+  bookmarks: Map<string, Bookmark>,
+  versions: 0 | 1,
+): void {
   const change = toChange({ type, data });
   switch (change?.type) {
     case "save_draft": {

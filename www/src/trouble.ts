@@ -7,7 +7,11 @@ export function showTrouble(error: unknown): void {
   if (error instanceof StoreError) {
     showStoreTrouble(error.kind, message);
   } else if (error instanceof WasmUnavailableError) {
-    show("WebAssembly cannot run here.", "Update the browser, or allow WebAssembly for this page in its settings, and reload.", message);
+    show(
+      "WebAssembly cannot run here.",
+      "Update the browser, or allow WebAssembly for this page in its settings, and reload.",
+      message,
+    );
   } else {
     show("Something went wrong.", "Reload the page. What you saved before is still on this device.", message);
   }
@@ -21,7 +25,11 @@ export function showStoreTrouble(kind: string, message: string): void {
     case "blocked":
       return show("Another tab holds an older version of the page.", "Close it, and reload this one.", message);
     default:
-      return show("This browser does not let the page store anything.", "Leave private browsing, or allow site data for this page, and reload.", message);
+      return show(
+        "This browser does not let the page store anything.",
+        "Leave private browsing, or allow site data for this page, and reload.",
+        message,
+      );
   }
 }
 

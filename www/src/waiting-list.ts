@@ -70,7 +70,10 @@ export class WaitingList {
     arrange(this.#list, items);
     const inQueue = actions.filter(({ id }) => !leaving.has(id)).length;
     this.#empty.hidden = items.length > 0;
-    write(this.#count, inQueue > items.length ? `${inQueue}, the first ${items.length} shown` : inQueue > 0 ? String(inQueue) : "");
+    write(
+      this.#count,
+      inQueue > items.length ? `${inQueue}, the first ${items.length} shown` : inQueue > 0 ? String(inQueue) : "",
+    );
     this.#revealNewest(shown);
   }
 
