@@ -73,6 +73,15 @@ pub enum Event {
         /// Why not earlier.
         waiting_for: GateReason,
     },
+    /// The server does not take a batch as a whole: it is halved, to find what it does not take.
+    BatchSplit {
+        /// The batch's id on the wire.
+        correlation_id: String,
+        /// What the server said.
+        error: Box<ApiError>,
+        /// How many actions the next batch has at most.
+        next_size: usize,
+    },
     /// A drain ended.
     SyncFinished {
         /// What is in the queue now.

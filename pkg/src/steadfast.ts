@@ -3,7 +3,10 @@ import { ApiError, type ApiErrorData, InvalidInputError, toError } from "./error
 import { type EventOf, Events, type SteadfastEvent } from "./events.js";
 import { Queue } from "./queue.js";
 
-/** How calls are retried. The defaults are those of Cosnap's configuration: 3 attempts, from 1 s, doubling. */
+/**
+ * How calls are retried. The defaults are those of Cosnap's configuration: 3 attempts, from 1 s, doubling. The delays, of at
+ * least 250 ms, also hold for the queue, which never stops trying.
+ */
 export interface RetryOptions {
   /** Attempts in all, the first included: 1 to 20. Default 3. */
   readonly maxAttempts?: number;

@@ -6,7 +6,7 @@ use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, Request
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, ReadableStreamDefaultReader, Request, RequestInit, Url};
+use web_sys::{AbortController, AbortSignal, ReadableStreamDefaultReader, Request, RequestInit, RequestMode, Url};
 
 /// Sends with the application's `fetch`, and adds what its `headers` function gives to requests to trusted origins.
 #[derive(Debug, Clone)]
@@ -81,7 +81,8 @@ impl Http for Fetch {
             method: request.method().to_ascii_uppercase(),
             url: request.url(),
             origin: origin(&request.url()),
-            idempotency_key: header("Idempotency-Key"),
+            carries_headers: request.mode() != RequestMode::NoCors,
+            idempotency_key: header("Idempotency-Key").filter(|key| !key.is_empty()),
             correlation_id: header(CORRELATION_HEADER),
         }
     }
@@ -168,13 +169,15 @@ impl Response for FetchResponse {
 
 async fn read_chunks(response: &web_sys::Response, limit: usize, read: &mut ResponseBody) -> Result<(), JsValue> {
     let Some(stream) = response.body() else { return Ok(()) };
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    // Called by name: a stream that is in use already, or a stand-in for one, throws, and nothing else would catch that.
+    let get_reader: Function = global::property(&stream, "getReader").ok_or("the body is not a stream")?;
+    let reader: ReadableStreamDefaultReader = get_reader.call0(&stream)?.unchecked_into();
     loop {
         let chunk = JsFuture::from(reader.read()).await?;
         if Reflect::get(&chunk, &JsValue::from_str("done"))?.is_truthy() {
             return Ok(());
         }
-        let bytes: Uint8Array = Reflect::get(&chunk, &JsValue::from_str("value"))?.dyn_into()?;
+        let bytes = Uint8Array::new(&Reflect::get(&chunk, &JsValue::from_str("value"))?);
         let left = limit - read.bytes.len();
         let taken = bytes.subarray(0, bytes.length().min(u32::try_from(left).unwrap_or(u32::MAX)));
         read.bytes.extend(taken.to_vec());

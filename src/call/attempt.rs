@@ -1,5 +1,6 @@
 //! One attempt: send, wait at most so long, and put what went wrong into words.
 
+use super::LARGEST_ERROR_BODY;
 use crate::error::ApiError;
 use crate::error::parse::ResponseParts;
 use crate::platform::{Clock, Headers, Http, NetworkFailure, NetworkFailureKind, Platform, Response};
@@ -45,7 +46,7 @@ pub async fn send<P: Platform>(
     within(platform, limit, platform.http().send(request, headers)).await?.map_err(AttemptError::Failed)
 }
 
-/// Sends a request once and reads the response to its end, all within the deadline.
+/// Sends a request once and reads the response to its end, all within the deadline; an error at most as far as any.
 pub async fn exchange<P: Platform>(
     platform: &P,
     request: &<P::Http as Http>::Request,
@@ -56,7 +57,8 @@ pub async fn exchange<P: Platform>(
     let exchange = async {
         let response = platform.http().send(request, headers).await?;
         let mut parts = head(platform, &response);
-        match read_body(&mut parts, response, largest_body).await {
+        let most = if parts.status < 400 { largest_body } else { LARGEST_ERROR_BODY };
+        match read_body(&mut parts, response, most).await {
             // An error whose body broke off is still that error; an answer is only whole or none.
             Some(failure) if parts.status < 400 => Err(failure),
             _ => Ok(parts),

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::platform::{Clock, Headers, Http, Platform, Random, RequestSummary, Response};
 use crate::policy::retry::{Decision, FailedAttempt, RetryPolicy, decide, method_is_idempotent};
 use crate::time::milliseconds;
-use correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER, correlation_id, unique_id};
+use correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
 use std::time::Duration;
 
 /// The most that is read of an error's body.
@@ -60,9 +60,10 @@ pub async fn call<P: Platform>(
         IdempotencyKey::Generated => Some(unique_id(platform)),
         IdempotencyKey::Given(key) => Some(key.clone()),
     };
-    let repeatable = method_is_idempotent(&summary.method) || key.is_some() || summary.idempotency_key.is_some();
+    let has_key = summary.carries_headers && (key.is_some() || summary.idempotency_key.is_some());
+    let repeatable = method_is_idempotent(&summary.method) || has_key;
     let correlation_id = summary.correlation_id.clone().unwrap_or_else(|| correlation_id(platform));
-    let headers = headers(policy, &summary, &correlation_id, key);
+    let headers = headers(policy, &summary, &correlation_id, key.as_deref());
     let mut attempt = 1;
     loop {
         let sent = attempt::send(platform, request, &headers, options.retry.attempt_timeout).await;
@@ -96,15 +97,13 @@ pub async fn call<P: Platform>(
 
 /// The SDK's headers for a call. A key that the caller asked for goes wherever the call goes; all else only to those who are
 /// trusted.
-fn headers(policy: &CallPolicy, summary: &RequestSummary, correlation_id: &str, key: Option<String>) -> Headers {
+fn headers(policy: &CallPolicy, summary: &RequestSummary, correlation_id: &str, key: Option<&str>) -> Headers {
     let mut headers = Headers::new();
     if let Some(key) = key {
-        // A quoted string (RFC 9651 §3.3.3), as draft-ietf-httpapi-idempotency-key-header asks.
-        headers.push(("Idempotency-Key".into(), format!("\"{key}\"")));
+        headers.push(idempotency_header(key));
     }
     if policy.trusted_origins.contains(&summary.origin) {
-        headers.push((CORRELATION_HEADER.into(), correlation_id.into()));
-        headers.push((SOURCE_SERVICE_HEADER.into(), policy.source_service.clone()));
+        headers.extend(correlation_headers(correlation_id, &policy.source_service));
     }
     headers
 }

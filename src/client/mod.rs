@@ -21,7 +21,7 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Between the application and its backend. Cheap to clone; all clones are the same client.
@@ -39,6 +39,41 @@ struct Inner<P: Platform> {
     platform: Rc<P>,
     options: Options,
     queue: Option<Queue<P>>,
+    calls: Calls,
+    closed: Cell<bool>,
+}
+
+/// The calls that are on their way.
+#[derive(Default)]
+struct Calls {
+    handles: RefCell<Vec<(u64, AbortHandle)>>,
+    next: Cell<u64>,
+}
+
+/// A call on its way, until it is dropped.
+struct Registration<'a> {
+    calls: &'a Calls,
+    id: u64,
+}
+
+impl Calls {
+    fn register(&self, abort: AbortHandle) -> Registration<'_> {
+        let id = self.next.replace(self.next.get() + 1);
+        self.handles.borrow_mut().push((id, abort));
+        Registration { calls: self, id }
+    }
+
+    fn abort_all(&self) {
+        for (_, abort) in self.handles.borrow().iter() {
+            abort.abort();
+        }
+    }
+}
+
+impl Drop for Registration<'_> {
+    fn drop(&mut self) {
+        self.calls.handles.borrow_mut().retain(|(id, _)| *id != self.id);
+    }
 }
 
 /// The parts of a client that has a user.
@@ -110,7 +145,7 @@ impl<P: Platform> Client<P> {
     pub fn open(platform: P, options: Options) -> Self {
         let platform = Rc::new(platform);
         let queue = options.user_id.clone().map(|user_id| Queue::open(&platform, user_id, &options));
-        Self { inner: Rc::new(Inner { platform, options, queue }) }
+        Self { inner: Rc::new(Inner { platform, options, queue, calls: Calls::default(), closed: Cell::new(false) }) }
     }
 
     /// Sends a request through the call path: see [`call::call`]. `options` is JSON, see [`CallOptions::read`].
@@ -119,9 +154,15 @@ impl<P: Platform> Client<P> {
         request: &<P::Http as Http>::Request,
         options: &str,
     ) -> Result<<P::Http as Http>::Response, CallError> {
-        let policy = &self.inner.options.call;
+        let inner = &self.inner;
+        let policy = &inner.options.call;
         let options = CallOptions::read(options, policy)?;
-        Ok(call::call(self.inner.platform.as_ref(), policy, &options, request).await?)
+        if inner.closed.get() {
+            return Err(CallError::Closed);
+        }
+        let (call, abort) = abortable(call::call(inner.platform.as_ref(), policy, &options, request));
+        let _registration = inner.calls.register(abort);
+        Ok(call.await.map_err(|Aborted| CallError::Closed)??)
     }
 
     /// Puts actions into the queue, all or none. Resolves when they are on disk.
@@ -164,12 +205,12 @@ impl<P: Platform> Client<P> {
         Ok(self.queue()?.drainer.waiters.wait(id))
     }
 
-    /// Syncs now, if the server lets us. `None` if the disk failed, which is then an event.
-    pub async fn sync(&self) -> Result<Option<DrainReport>, QueueError> {
+    /// Syncs now, if the server lets us, and says what it came to.
+    pub async fn sync(&self) -> Result<DrainReport, QueueError> {
         let (reply, report) = oneshot::channel();
         let request = schedule::Request { trigger: Trigger::Asked, reply: Some(reply) };
         self.queue()?.requests.unbounded_send(request).map_err(|_| QueueError::Closed)?;
-        Ok(report.await.ok())
+        Ok(report.await.map_err(|_| QueueError::Closed)??)
     }
 
     /// What is in the queue, and what it waits for.
@@ -229,6 +270,8 @@ impl<P: Platform> Client<P> {
 
     /// Stops everything: what is being sent is aborted, what waits for outcomes ends without one. The queue stays on disk.
     pub fn close(&self) {
+        self.inner.closed.set(true);
+        self.inner.calls.abort_all();
         if let Some(queue) = &self.inner.queue {
             queue.close();
         }
@@ -236,7 +279,7 @@ impl<P: Platform> Client<P> {
 
     fn queue(&self) -> Result<&Queue<P>, QueueError> {
         match &self.inner.queue {
-            Some(queue) if queue.schedule.is_aborted() => Err(QueueError::Closed),
+            _ if self.inner.closed.get() => Err(QueueError::Closed),
             Some(queue) => Ok(queue),
             None => Err(QueueError::Invalid(InvalidInput::new(
                 Subject::Options,
@@ -257,12 +300,16 @@ pub enum CallError {
     /// It got an error response, or none.
     #[error(transparent)]
     Api(#[from] Box<ApiError>),
+    /// The client was closed.
+    #[error("the client is closed; open another one")]
+    Closed,
 }
 
 impl<P: Platform> Queue<P> {
     fn open(platform: &Rc<P>, user_id: String, options: &Options) -> Self {
         let waiters = Rc::new(Waiters::default());
-        let drainer = Rc::new(Drainer { platform: platform.clone(), user_id, policy: options.sync.clone(), waiters });
+        let lock = format!("steadfast:{}:drain:{user_id}", options.database);
+        let drainer = Rc::new(Drainer { platform: platform.clone(), lock, user_id, policy: options.sync.clone(), waiters });
         let (requests, inbox) = mpsc::unbounded();
         let (run, schedule) = abortable(schedule::run(drainer.clone(), inbox));
         platform.spawn(async move {

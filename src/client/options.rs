@@ -156,13 +156,19 @@ impl Options {
             sync: SyncPolicy {
                 url: format!("{base_origin}{path}"),
                 limits,
-                backoff: retry_policy.backoff,
+                backoff: queue_backoff(retry_policy.backoff),
                 timeout,
                 source_service,
             },
             database,
         })
     }
+}
+
+/// The queue never gives up, so it never goes without a pause either.
+fn queue_backoff(backoff: Backoff) -> Backoff {
+    const FLOOR: Duration = Duration::from_millis(250);
+    Backoff { base: backoff.base.max(FLOOR), cap: backoff.cap.max(FLOOR), ..backoff }
 }
 
 /// `baseUrl`'s own origin and `trustedOrigins`.

@@ -57,6 +57,7 @@ impl From<CallError> for Failure {
         match error {
             CallError::Invalid(error) => error.into(),
             CallError::Api(error) => Self::Api { error },
+            CallError::Closed => Self::Closed { message: error.to_string() },
         }
     }
 }
@@ -163,7 +164,7 @@ impl Core {
     /// Syncs now, if the server lets us; a promise of what it came to.
     pub fn sync(&self) -> Promise {
         let client = self.client.clone();
-        promise_of(async move { Ok(client.sync().await?.map(SyncReport::from)) })
+        promise_of(async move { Ok(SyncReport::from(client.sync().await?)) })
     }
 
     /// A promise of what is in the queue, and what it waits for.
@@ -177,7 +178,8 @@ impl Core {
         let client = self.client.clone();
         promise_of(async move {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sequence number")]
-            let listed = client.list(seq as u64, limit).await?;
+            // IndexedDB takes no limit for none at all.
+            let listed = if limit == 0 { vec![] } else { client.list(seq as u64, limit).await? };
             let listed: Vec<_> = listed.into_iter().map(|(action, in_flight)| ListedAction { action, in_flight }).collect();
             Ok(listed)
         })

@@ -102,6 +102,8 @@ pub enum Claim {
         key: String,
         /// Its actions, in order.
         actions: Vec<Action>,
+        /// How often it has failed as a whole, and may itself have been the reason.
+        failures: u32,
     },
     /// Nothing is due.
     Nothing {
@@ -131,14 +133,14 @@ pub async fn claim<S: Store>(
         return Ok(Claim::Superseded);
     }
     let (mut actions, mut next_due) = (Vec::new(), None);
-    let mut key = fresh_key.to_string();
+    let (mut key, mut failures) = (fresh_key.to_string(), 0);
     if let Some(batch) = &record.batch {
         actions = rows_of(&transaction, user_id, &batch.seqs).await?;
         actions.retain(|action| action.state == ActionState::Pending);
-        if actions.len() == batch.seqs.len() && actions.len() <= limits.actions {
+        actions.truncate(limits.actions.min(batch.size()));
+        if actions.len() == batch.seqs.len() {
             key.clone_from(&batch.key);
-        } else {
-            actions.truncate(limits.actions);
+            failures = batch.failures;
         }
     }
     if actions.is_empty() {
@@ -159,14 +161,21 @@ pub async fn claim<S: Store>(
         let plan = planner.finish();
         (actions, next_due) = (plan.batch, plan.next_due);
     }
-    let batch =
-        (!actions.is_empty()).then(|| BatchRecord { key: key.clone(), seqs: actions.iter().map(|action| action.seq).collect() });
+    let batch = (!actions.is_empty()).then(|| BatchRecord {
+        key: key.clone(),
+        seqs: actions.iter().map(|action| action.seq).collect(),
+        failures,
+    });
     if record.batch != batch {
         record.batch = batch;
         transaction.write_record(user_id, &record)?;
     }
     transaction.commit().await?;
-    Ok(if actions.is_empty() { Claim::Nothing { next_due, counts: record.counts } } else { Claim::Batch { key, actions } })
+    Ok(if actions.is_empty() {
+        Claim::Nothing { next_due, counts: record.counts }
+    } else {
+        Claim::Batch { key, actions, failures }
+    })
 }
 
 /// How the policies of the queue bear on a transaction, and the chance and the moment it is decided at.
@@ -213,7 +222,7 @@ pub async fn settle<S: Store>(
         }
     }
     if current {
-        record.gate.open();
+        record.gate.open(moment.now);
     }
     transaction.write_record(user_id, &record)?;
     transaction.commit().await?;
@@ -231,16 +240,21 @@ pub struct Closed {
     pub counts: Counts,
 }
 
-/// Closes the gate after a batch got no answer; the batch stays claimed, as it was.
+/// Closes the gate after a batch got no answer; the batch stays claimed, as it was. `counts_against_batch` says whether the
+/// batch itself may be the reason, so that it is halved when this goes on.
 pub async fn close_gate<S: Store>(
     store: &S,
     user_id: &str,
     because: GateReason,
     hint: Option<Duration>,
+    counts_against_batch: bool,
     moment: Moment<'_>,
 ) -> Result<Closed, StoreError> {
     let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
+    if let Some(batch) = record.batch.as_mut().filter(|_| counts_against_batch) {
+        batch.failures += 1;
+    }
     let wait = record.gate.close(moment.backoff, because, hint, moment.now, moment.unit);
     transaction.write_record(user_id, &record)?;
     transaction.commit().await?;
@@ -262,7 +276,7 @@ pub async fn discard<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Opt
     Ok(Some(record.counts))
 }
 
-/// Puts a dead letter or a conflict back among the pending, in its old place. `None` if there is no action of that id.
+/// Puts a dead letter or a conflict back among the pending, in its old place; one that is pending stays as it is. `None` if there is no action of that id.
 pub async fn requeue<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Option<Counts>, StoreError> {
     let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
@@ -270,7 +284,7 @@ pub async fn requeue<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Opt
         transaction.commit().await?;
         return Ok(None);
     };
-    if !record.is_in_flight(action.seq) {
+    if action.state != ActionState::Pending {
         record.requeue(&mut action);
         transaction.write(&action)?;
         transaction.write_record(user_id, &record)?;

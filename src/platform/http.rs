@@ -30,7 +30,9 @@ pub struct RequestSummary {
     pub url: String,
     /// The URL's origin; `null` if it has none.
     pub origin: String,
-    /// The caller's own `Idempotency-Key`.
+    /// Whether headers of ours arrive at all: a browser silently leaves them out of a `no-cors` request.
+    pub carries_headers: bool,
+    /// The caller's own `Idempotency-Key`, if there is something in it.
     pub idempotency_key: Option<String>,
     /// The caller's own `x-correlation-id`.
     pub correlation_id: Option<String>,

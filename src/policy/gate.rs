@@ -110,13 +110,20 @@ impl Gate {
             Some(hint) => (spread(hint, unit), GateReason::ServerHint),
             None => (backoff.delay(self.failures, unit), because),
         };
+        // A moment that the server has named stands, whatever happens before it: two drains may overlap where there are no locks.
+        if self.reason(now) == Some(GateReason::ServerHint) && self.remaining(now) >= wait {
+            return self.remaining(now);
+        }
         self.closed = Some(Closed { since: now, until: now.after(wait), because });
         wait
     }
 
-    /// Opens after a success.
-    pub fn open(&mut self) {
-        *self = Self::default();
+    /// Opens after a success; not before a moment that the server has named.
+    pub fn open(&mut self, now: WallTime) {
+        self.failures = 0;
+        if self.reason(now) != Some(GateReason::ServerHint) {
+            self.closed = None;
+        }
     }
 }
 
@@ -150,6 +157,18 @@ mod tests {
             assert_eq!(gate.wait(Trigger::Online, NOW).is_zero(), opens, "{because:?}");
             assert!(!gate.wait(Trigger::Enqueued, NOW).is_zero(), "{because:?}");
         }
+    }
+
+    #[test]
+    fn a_moment_that_the_server_has_named_outlives_other_failures_and_successes() {
+        let mut gate = Gate::default();
+        gate.close(&BACKOFF, GateReason::ServerError, Some(Duration::from_secs(600)), NOW, 0.0);
+        let later = NOW.after(Duration::from_secs(1));
+        assert_eq!(gate.close(&BACKOFF, GateReason::Network, None, later, 0.9), Duration::from_secs(599));
+        gate.open(later);
+        assert_eq!(gate.wait(Trigger::Asked, later), Duration::from_secs(599));
+        gate.open(NOW.after(Duration::from_secs(600)));
+        assert_eq!(gate, Gate::default());
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub struct RetryAfter {
     pub lenient: bool,
 }
 
-/// Reads the value of a `Retry-After` header; `None` if it says nothing, which is not the same as zero.
+/// Reads the value of a `Retry-After` header; `None` if it says nothing, which is not the same as zero. `now` is what the
+/// server takes for now, by its `Date` header, or else the time of arrival.
 ///
 /// Strict: `120`, and the three date forms of RFC 9110 §5.6.7. Lenient, and said so: decimal seconds, and a number so large
 /// that it can only be a moment of the epoch. A date that has passed is zero. `-5`, `1e3`, `120s`, `soon` are no hint.
@@ -48,10 +49,14 @@ pub fn read(value: &str, now: WallTime) -> Option<RetryAfter> {
     if value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return from_seconds(value.parse().ok()?).map(|after| RetryAfter { after, lenient: true });
     }
+    Some(RetryAfter { after: http_date(value)?.since(now), lenient: false })
+}
+
+/// Reads a date in any of the three forms of RFC 9110 §5.6.7.
+pub fn http_date(value: &str) -> Option<WallTime> {
     let date = httpdate::parse_http_date(value).ok()?;
     let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let moment = WallTime(i64::try_from(since_epoch.as_millis()).ok()?);
-    Some(RetryAfter { after: moment.since(now), lenient: false })
+    Some(WallTime(i64::try_from(since_epoch.as_millis()).ok()?))
 }
 
 /// A delay given as a number of seconds, as bodies give it; `None` for what is no delay.

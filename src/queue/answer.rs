@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use crate::error::ApiError;
-use crate::error::parse::{ResponseParts, parse};
+use crate::error::parse::{ResponseParts, decode, parse, read_value};
 use crate::time::WallTime;
 use crate::wire::{ActionStatus, Conflict};
 use serde_json::{Value, json};
@@ -35,15 +35,18 @@ pub enum NoAnswer {
 
 /// Reads the body of a 2xx answer to `batch`: one verdict for each of its actions, in its order. Ids that were not sent are
 /// ignored. An entry that cannot be understood is [`Verdict::Unlisted`] and does not spoil the others.
-pub fn read(body: &str, batch: &[Action], now: WallTime) -> Result<Vec<Verdict>, NoAnswer> {
-    let answer: Value = serde_json::from_str(body).map_err(|_| NoAnswer::NotJson)?;
+pub fn read(body: &[u8], batch: &[Action], now: WallTime) -> Result<Vec<Verdict>, NoAnswer> {
+    let answer = read_value(&decode(body)).ok_or(NoAnswer::NotJson)?;
     let results = answer.get("results").and_then(Value::as_array).ok_or(NoAnswer::NoResults)?;
+    let mut by_id: Vec<(&str, &Value)> = results.iter().filter_map(|entry| Some((entry.get("id")?.as_str()?, entry))).collect();
+    by_id.sort_by_key(|(id, _)| *id);
+    let entry_of = |id: &str| {
+        let found = by_id.binary_search_by_key(&id, |(known, _)| known).ok()?;
+        by_id.get(found).map(|(_, entry)| *entry)
+    };
     Ok(batch
         .iter()
-        .map(|action| {
-            let entry = results.iter().find(|entry| entry.get("id").and_then(Value::as_str) == Some(&action.id));
-            entry.and_then(|entry| verdict(entry, now)).unwrap_or(Verdict::Unlisted)
-        })
+        .map(|action| entry_of(&action.id).and_then(|entry| verdict(entry, now)).unwrap_or(Verdict::Unlisted))
         .collect())
 }
 
@@ -98,7 +101,7 @@ mod tests {
             {"id":"action-1","status":"applied"},
             {"id":"action-3","status":"rejected","error":{"code":"VALIDATION_ERROR","message":"Title is required","correlationId":"c","timestamp":"t","userMessage":"Give it a title","retryable":false,"severity":"low"}},
             {"id":"action-4","status":"perhaps"}]}"#;
-        let verdicts = read(body, &batch, NOW).unwrap();
+        let verdicts = read(body.as_bytes(), &batch, NOW).unwrap();
         assert_eq!(verdicts[0], Verdict::Applied);
         assert_eq!(verdicts[1], Verdict::Duplicate);
         let Verdict::Rejected(error) = &verdicts[2] else { panic!("{:?}", verdicts[2]) };
@@ -109,15 +112,21 @@ mod tests {
     #[test]
     fn a_page_and_a_cut_off_answer_are_no_answers() {
         let batch = [action(1, None)];
-        assert_eq!(read("<!doctype html><title>Welcome to the airport</title>", &batch, NOW), Err(NoAnswer::NotJson));
-        assert_eq!(read(r#"{"success":true,"results":[{"id":"action-1","sta"#, &batch, NOW), Err(NoAnswer::NotJson));
-        assert_eq!(read(r#"{"success":true}"#, &batch, NOW), Err(NoAnswer::NoResults));
-        assert_eq!(read("", &batch, NOW), Err(NoAnswer::NotJson));
+        assert_eq!(read(b"<!doctype html><title>Welcome to the airport</title>", &batch, NOW), Err(NoAnswer::NotJson));
+        assert_eq!(read(br#"{"success":true,"results":[{"id":"action-1","sta"#, &batch, NOW), Err(NoAnswer::NotJson));
+        assert_eq!(read(br#"{"success":true}"#, &batch, NOW), Err(NoAnswer::NoResults));
+        assert_eq!(read(b"", &batch, NOW), Err(NoAnswer::NotJson));
+    }
+
+    #[test]
+    fn half_an_emoji_and_a_byte_order_mark_do_not_spoil_an_answer() {
+        let body = "\u{feff}{\"results\":[{\"id\":\"action-1\",\"status\":\"applied\",\"note\":\"\\\\ \\ud83d\"}]}";
+        assert_eq!(read(body.as_bytes(), &[action(1, None)], NOW).unwrap(), [Verdict::Applied]);
     }
 
     #[test]
     fn an_answer_without_a_reason_is_still_kept_as_an_error() {
-        let verdicts = read(r#"{"results":[{"id":"action-1","status":"rejected"}]}"#, &[action(1, None)], NOW).unwrap();
+        let verdicts = read(br#"{"results":[{"id":"action-1","status":"rejected"}]}"#, &[action(1, None)], NOW).unwrap();
         let Verdict::Rejected(error) = &verdicts[0] else { panic!() };
         assert!(error.message.contains("no reason"));
     }

@@ -49,6 +49,21 @@ pub struct BatchRecord {
     pub key: String,
     /// The sequence numbers of its actions, ascending.
     pub seqs: Vec<u64>,
+    /// How often the server, or the time it may take, has failed it as a whole.
+    #[serde(default)]
+    pub failures: u32,
+}
+
+impl BatchRecord {
+    /// After so many failures a batch is halved, or steps aside if it is a lone action: something in it, or its size, may be what
+    /// fails.
+    pub const FAILURES_PER_HALVING: u32 = 3;
+
+    /// How many of its actions are to be sent together.
+    pub fn size(&self) -> usize {
+        let halvings = self.failures / Self::FAILURES_PER_HALVING;
+        self.seqs.len().checked_shr(halvings).unwrap_or(0).max(1)
+    }
 }
 
 /// A change of one row.
@@ -182,10 +197,7 @@ impl UserRecord {
                 self.counts.add(&action);
                 settlement.changes.push(RowChange::Write(Box::new(action)));
             }
-            match outcome {
-                Some(outcome) => settlement.settled.push((id, outcome)),
-                None => settlement.delayed += 1,
-            }
+            settlement.settled.extend(outcome.map(|outcome| (id, outcome)));
         }
         if current {
             self.batch = None;
@@ -196,12 +208,6 @@ impl UserRecord {
     /// Takes one action out of the books, which the application has given up on.
     pub fn discard(&mut self, action: &Action) {
         self.counts.remove(action);
-        if let Some(batch) = &mut self.batch {
-            batch.seqs.retain(|seq| *seq != action.seq);
-            if batch.seqs.is_empty() {
-                self.batch = None;
-            }
-        }
     }
 
     /// Puts a dead letter or a conflict back among the pending, where it was.
@@ -224,6 +230,4 @@ pub struct Settlement {
     pub changes: Vec<RowChange>,
     /// What became of the actions that are settled, by id.
     pub settled: Vec<(String, Outcome)>,
-    /// How many stay pending and are sent again later.
-    pub delayed: usize,
 }

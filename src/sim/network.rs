@@ -89,6 +89,7 @@ impl Http for SimHttp {
             method: request.method.clone(),
             url: request.url.clone(),
             origin,
+            carries_headers: true,
             idempotency_key: request.header("Idempotency-Key").map(ToString::to_string),
             correlation_id: request.header("x-correlation-id").map(ToString::to_string),
         }

@@ -60,8 +60,10 @@ pub struct ModelServer {
     pub poison: BTreeSet<String>,
     /// Ids that something stands against.
     pub conflicting: BTreeSet<String>,
-    /// Whether a batch with a poisonous action in it is refused as a whole.
-    pub refuses_batches: bool,
+    /// What it answers to a batch with a poisonous action in it, instead of a result for each.
+    pub answer_to_poison: Option<Reply>,
+    /// Whether it has forgotten how to tell what it has applied already.
+    pub does_not_dedupe: bool,
     seen: BTreeSet<(String, String)>,
 }
 
@@ -89,9 +91,9 @@ impl ModelServer {
         let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else {
             return Reply::new(200, r#"{"success":true}"#);
         };
-        if self.refuses_batches && batch.actions.iter().any(|action| self.poison.contains(&action.id)) {
-            let body = r#"{"success":false,"error":{"code":"VALIDATION_ERROR","message":"One of them is wrong"}}"#;
-            return Reply::new(400, body);
+        let is_poisonous = batch.actions.iter().any(|action| self.poison.contains(&action.id));
+        if let Some(reply) = self.answer_to_poison.as_ref().filter(|_| is_poisonous) {
+            return reply.clone();
         }
         let mut held = BTreeSet::new();
         let results = batch.actions.iter().map(|action| self.apply(now, &batch.user_id, action, &mut held)).collect();
@@ -100,7 +102,8 @@ impl ModelServer {
     }
 
     fn apply(&mut self, now: u64, user_id: &str, action: &WireAction, held: &mut BTreeSet<String>) -> ActionResult {
-        let status = if self.seen.contains(&(user_id.to_string(), action.id.clone())) {
+        let is_known = !self.does_not_dedupe && self.seen.contains(&(user_id.to_string(), action.id.clone()));
+        let status = if is_known {
             ActionStatus::Duplicate
         } else if action.key.as_ref().is_some_and(|key| held.contains(key)) {
             ActionStatus::Retry

@@ -2,18 +2,18 @@
 
 use super::waiters::{Announcement, Waiters};
 use crate::call::attempt::{self, AttemptError};
-use crate::call::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER, correlation_id, unique_id};
+use crate::call::correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
 use crate::error::ApiError;
 use crate::error::parse::{ResponseParts, parse};
 use crate::event::Event;
 use crate::outbox::{self, Begin, Claim, Closed, Moment};
-use crate::platform::{Channel, Clock, Headers, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
+use crate::platform::{Channel, Clock, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, Trigger};
 use crate::queue::action::Action;
 use crate::queue::answer::{self, NoAnswer, Verdict};
 use crate::queue::plan::BatchLimits;
-use crate::queue::record::{Counts, Outcome};
+use crate::queue::record::{BatchRecord, Counts, Outcome};
 use crate::time::WallTime;
 use crate::wire::QueueActionsRequest;
 use serde_json::value::{RawValue, to_raw_value};
@@ -54,6 +54,8 @@ pub struct Drainer<P: Platform> {
     pub platform: Rc<P>,
     /// Whose queue it is.
     pub user_id: String,
+    /// The name of the lock that one drain at a time holds.
+    pub lock: String,
     /// How.
     pub policy: SyncPolicy,
     /// Who waits in this tab.
@@ -65,10 +67,20 @@ enum Sent {
     Answered(Vec<Verdict>),
     /// The server does not take the batch as a whole; it may take its parts.
     Refused(Box<ApiError>),
+    /// There is no answer that settles it. It is sent again as it is.
     Failed {
         error: Box<ApiError>,
         because: GateReason,
+        /// Whether the batch itself may be the reason: its size, or something in it.
+        counts_against_batch: bool,
     },
+}
+
+fn failed(error: ApiError, because: GateReason) -> Sent {
+    // A gateway's answer, and a server that asks for patience, say nothing about what was sent.
+    let is_general = matches!(error.status, Some(429 | 502..=504)) || error.retry_hint.is_some() || error.format.name == "html";
+    let counts_against_batch = because == GateReason::ServerError && !is_general;
+    Sent::Failed { error: Box::new(error), because, counts_against_batch }
 }
 
 impl<P: Platform> Drainer<P> {
@@ -84,7 +96,7 @@ impl<P: Platform> Drainer<P> {
         if !wait.is_zero() && !record.gate.was_closed_after(self.now()) {
             return Ok(DrainReport { counts: record.counts, next: Some(wait) });
         }
-        let _one_drain_at_a_time = self.platform.locks().acquire(&format!("steadfast:drain:{}", self.user_id)).await;
+        let _one_drain_at_a_time = self.platform.locks().acquire(&self.lock).await;
         let (epoch, counts) = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
             Begin::Idle(counts) => return Ok(DrainReport { counts, next: None }),
             Begin::Closed { wait, counts } => return Ok(DrainReport { counts, next: Some(wait) }),
@@ -104,8 +116,8 @@ impl<P: Platform> Drainer<P> {
         loop {
             let fresh_key = unique_id(self.platform.as_ref());
             let claim = outbox::claim(self.platform.store(), &self.user_id, epoch, limits, self.now(), &fresh_key).await?;
-            let (key, actions) = match claim {
-                Claim::Batch { key, actions } => (key, actions),
+            let (key, actions, failures) = match claim {
+                Claim::Batch { key, actions, failures } => (key, actions, failures),
                 Claim::Nothing { next_due, counts } => {
                     return Ok(DrainReport { counts, next: next_due.map(|moment| moment.since(self.now())) });
                 }
@@ -122,15 +134,25 @@ impl<P: Platform> Drainer<P> {
                     verdicts
                 }
                 // Whichever action it is that the server does not take: halves find it.
-                Sent::Refused(_) if actions.len() > 1 => {
+                Sent::Refused(error) if actions.len() > 1 => {
                     limits.actions = actions.len() / 2;
+                    let next_size = limits.actions;
+                    self.platform.emit(&Event::BatchSplit { correlation_id, error, next_size });
                     continue;
                 }
                 Sent::Refused(error) => {
                     limits = self.policy.limits;
                     vec![Verdict::Rejected(error)]
                 }
-                Sent::Failed { error, because } => return Ok(self.close_gate(correlation_id, error, because).await),
+                // It stands alone and fails again and again: it waits by itself, and holds nothing but its key.
+                Sent::Failed { error, counts_against_batch: true, .. }
+                    if actions.len() == 1 && failures + 1 >= BatchRecord::FAILURES_PER_HALVING =>
+                {
+                    vec![Verdict::Retry(Some(error))]
+                }
+                Sent::Failed { error, because, counts_against_batch } => {
+                    return Ok(self.close_gate(correlation_id, error, because, counts_against_batch).await);
+                }
             };
             let verdicts = actions.iter().map(|action| action.seq).zip(verdicts).collect();
             if !self.settle(epoch, &verdicts).await? {
@@ -154,25 +176,24 @@ impl<P: Platform> Drainer<P> {
         let request = match request {
             Ok(request) => request,
             Err(message) => {
-                let error = Box::new(ApiError::without_response("REQUEST_INVALID", message, false));
-                return Sent::Failed { error, because: GateReason::ServerError };
+                return failed(ApiError::without_response("REQUEST_INVALID", message, false), GateReason::ServerError);
             }
         };
-        let headers: Headers = vec![
-            (CORRELATION_HEADER.into(), correlation_id.to_string()),
-            (SOURCE_SERVICE_HEADER.into(), self.policy.source_service.clone()),
-            // A quoted string (RFC 9651 §3.3.3), as draft-ietf-httpapi-idempotency-key-header asks.
-            ("Idempotency-Key".into(), format!("\"{key}\"")),
-        ];
+        let mut headers = correlation_headers(correlation_id, &self.policy.source_service);
+        headers.push(idempotency_header(key));
         let exchange = attempt::exchange(self.platform.as_ref(), &request, &headers, self.policy.timeout, LARGEST_ANSWER);
         match exchange.await {
             Ok(response) => self.understand(&response, actions),
             Err(error) => {
-                let because = match &error {
-                    AttemptError::Failed(failure) if failure.kind != NetworkFailureKind::Unreachable => GateReason::ServerError,
-                    AttemptError::Failed(_) | AttemptError::TimedOut(_) => GateReason::Network,
+                let (because, counts_against_batch) = match &error {
+                    AttemptError::Failed(failure) if failure.kind != NetworkFailureKind::Unreachable => {
+                        (GateReason::ServerError, false)
+                    }
+                    AttemptError::Failed(_) => (GateReason::Network, false),
+                    // On a slow network a smaller batch may make it in time.
+                    AttemptError::TimedOut(_) => (GateReason::Network, true),
                 };
-                Sent::Failed { error: Box::new(error.into_api_error()), because }
+                Sent::Failed { error: Box::new(error.into_api_error()), because, counts_against_batch }
             }
         }
     }
@@ -180,8 +201,7 @@ impl<P: Platform> Drainer<P> {
     fn understand(&self, response: &ResponseParts, actions: &[Action]) -> Sent {
         let status = response.status;
         if (200..300).contains(&status) {
-            let text = String::from_utf8_lossy(&response.body).into_owned();
-            return match answer::read(&text, actions, self.now()) {
+            return match answer::read(&response.body, actions, self.now()) {
                 Ok(verdicts) => Sent::Answered(verdicts),
                 Err(no_answer) => {
                     let message = match no_answer {
@@ -189,21 +209,31 @@ impl<P: Platform> Drainer<P> {
                         NoAnswer::NoResults => "The answer to the batch has no list of results; see the sync contract.",
                     };
                     let error = parse(response).overruled("SYNC_ANSWER_UNREADABLE", message);
-                    Sent::Failed { error: Box::new(error), because: GateReason::ServerError }
+                    failed(error, GateReason::ServerError)
                 }
             };
         }
-        let error = Box::new(parse(response));
+        let error = parse(response);
+        // A server that says when to come back does not mean "never", and a page or nothing at all is not its word on an action.
+        let is_final = error.retry_hint.is_none_or(|hint| hint.after_ms == 0);
+        let is_the_backends = !matches!(error.format.name.as_str(), "html" | "empty");
         match status {
-            400 | 413 | 422 => Sent::Refused(error),
-            401 | 403 => Sent::Failed { error, because: GateReason::Authentication },
-            _ => Sent::Failed { error, because: GateReason::ServerError },
+            413 if is_final => Sent::Refused(Box::new(error)),
+            400 | 422 if is_final && is_the_backends => Sent::Refused(Box::new(error)),
+            401 | 403 => failed(error, GateReason::Authentication),
+            _ => failed(error, GateReason::ServerError),
         }
     }
 
-    async fn close_gate(&self, correlation_id: String, error: Box<ApiError>, because: GateReason) -> DrainReport {
+    async fn close_gate(
+        &self,
+        correlation_id: String,
+        error: Box<ApiError>,
+        because: GateReason,
+        counts_against_batch: bool,
+    ) -> DrainReport {
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let closed = self.write_gate(because, hint).await;
+        let closed = self.write_gate(because, hint, counts_against_batch).await;
         let next_attempt_at = self.now().after(closed.wait);
         self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at, waiting_for: closed.because });
         DrainReport { counts: closed.counts, next: Some(closed.wait) }
@@ -211,11 +241,11 @@ impl<P: Platform> Drainer<P> {
 
     /// Closes the gate on disk. While the disk fails, the lock is not let go: another tab, or this one
     /// after a reload, would ask the server again without knowing that it must not yet.
-    async fn write_gate(&self, because: GateReason, hint: Option<Duration>) -> Closed {
+    async fn write_gate(&self, because: GateReason, hint: Option<Duration>, counts_against_batch: bool) -> Closed {
         let moment = self.moment();
         let mut failures = 0;
         loop {
-            match outbox::close_gate(self.platform.store(), &self.user_id, because, hint, moment).await {
+            match outbox::close_gate(self.platform.store(), &self.user_id, because, hint, counts_against_batch, moment).await {
                 // The disk may have taken its time.
                 Ok(closed) => return Closed { wait: closed.wait.saturating_sub(self.now().since(moment.now)), ..closed },
                 Err(error) => self.platform.emit(&Event::StoreFailed { error }),

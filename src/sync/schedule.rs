@@ -2,7 +2,7 @@
 
 use super::drain::{DrainReport, Drainer};
 use crate::event::Event;
-use crate::platform::{Clock, Platform, Random};
+use crate::platform::{Clock, Platform, Random, StoreError};
 use crate::policy::gate::Trigger;
 use futures_channel::{mpsc, oneshot};
 use futures_util::future::{Either, select};
@@ -15,8 +15,8 @@ use std::time::Duration;
 pub struct Request {
     /// What asks.
     pub trigger: Trigger,
-    /// Who wants to know how it went; gets nothing if the disk failed.
-    pub reply: Option<oneshot::Sender<DrainReport>>,
+    /// Who wants to know how it went.
+    pub reply: Option<oneshot::Sender<Result<DrainReport, StoreError>>>,
 }
 
 /// Where requests are put in.
@@ -40,21 +40,21 @@ pub async fn run<P: Platform>(drainer: Rc<Drainer<P>>, mut requests: mpsc::Unbou
             batch.push(more);
         }
         let trigger = batch.iter().map(|request| request.trigger).max().unwrap_or(Trigger::Timer);
-        match drainer.drain(trigger).await {
+        let drained = drainer.drain(trigger).await;
+        match &drained {
             Ok(report) => {
                 store_failures = 0;
                 next = report.next;
-                let replies: Vec<_> = batch.into_iter().filter_map(|request| request.reply).collect();
-                for reply in replies {
-                    // One that no longer listens is no loss.
-                    let _: Result<(), DrainReport> = reply.send(report);
-                }
             }
             Err(error) => {
                 store_failures += 1;
                 next = Some(drainer.policy.backoff.delay(store_failures, platform.random().unit()));
-                platform.emit(&Event::StoreFailed { error });
+                platform.emit(&Event::StoreFailed { error: error.clone() });
             }
+        }
+        for reply in batch.into_iter().filter_map(|request| request.reply) {
+            // One that no longer listens is no loss.
+            drop(reply.send(drained.clone()));
         }
     }
 }

@@ -42,11 +42,6 @@ impl Waiters {
         }
     }
 
-    /// Nobody waits any longer: for an action that was not taken in.
-    pub fn forget(&self, id: &str) {
-        self.by_id.borrow_mut().remove(id);
-    }
-
     /// Ends all waiting.
     pub fn clear(&self) {
         self.by_id.borrow_mut().clear();

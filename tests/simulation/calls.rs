@@ -16,7 +16,7 @@ fn call(world: &World, tab: &Tab, request: SimRequest, options: &'static str) ->
     match sent {
         Ok(response) => Ok(response.reply().status),
         Err(CallError::Api(error)) => Err(error),
-        Err(CallError::Invalid(error)) => panic!("{error}"),
+        Err(other) => panic!("{other}"),
     }
 }
 

@@ -45,7 +45,7 @@ fn faults(world: &World) -> Faults {
 fn run(seed: u64) {
     let world = World::new(seed);
     world.set_faults(faults(&world));
-    let (keys, promised) = (Rc::default(), Promised::default());
+    let (keys, promised, mut discarded) = (Rc::default(), Promised::default(), BTreeSet::new());
     let mut tabs: Vec<Tab> = (0..=world.below(3)).map(|_| open(&world)).collect();
     for step in 0..30 {
         let chosen = usize::try_from(world.below(tabs.len() as u64)).unwrap();
@@ -56,21 +56,40 @@ fn run(seed: u64) {
                 tabs.push(open(&world));
             }
             6 => world.set_faults(faults(&world)),
+            7 if world.below(2) == 0 => {
+                // The user changes their mind about something: what was promised is void, whatever becomes of it.
+                let stored = world.stored("ada");
+                if !stored.is_empty() {
+                    let id = stored[usize::try_from(world.below(stored.len() as u64)).unwrap()].clone();
+                    let client = tabs[chosen].client.clone();
+                    discarded.insert(id.clone());
+                    tabs[chosen].spawn(async move {
+                        // A disk that fails leaves it where it is.
+                        drop(client.discard(&id).await);
+                    });
+                }
+            }
             7 => world.set_online(world.below(2) == 0),
             8 => world.advance(Duration::from_secs(world.below(120))),
             _ => world.fail_a_commit_after(u32::try_from(world.below(6)).unwrap()),
         }
         world.advance(Duration::from_millis(world.below(200)));
-        check(&world, seed, &keys.borrow(), &promised.borrow());
+        check(&world, seed, &keys.borrow(), &promised.borrow(), &discarded);
     }
     // The faults stop: within bounded time all is there.
     world.set_faults(Faults::default());
     let drained = world.run_until(Duration::from_secs(600), || world.stored("ada").is_empty());
     assert!(drained, "seed {seed}: still stored after ten minutes: {:?}", world.stored("ada"));
-    check(&world, seed, &keys.borrow(), &promised.borrow());
+    check(&world, seed, &keys.borrow(), &promised.borrow(), &discarded);
 }
 
-fn check(world: &World, seed: u64, keys: &BTreeMap<String, String>, promised: &BTreeMap<String, u64>) {
+fn check(
+    world: &World,
+    seed: u64,
+    keys: &BTreeMap<String, String>,
+    promised: &BTreeMap<String, u64>,
+    discarded: &BTreeSet<String>,
+) {
     let stored: BTreeSet<String> = world.stored("ada").into_iter().collect();
     world.server(|server| {
         let mut seen = BTreeSet::new();
@@ -84,8 +103,14 @@ fn check(world: &World, seed: u64, keys: &BTreeMap<String, String>, promised: &B
                 *last = (*seq, &action.id);
             }
         }
-        for id in promised.keys() {
+        for id in promised.keys().filter(|id| !discarded.contains(*id)) {
             assert!(stored.contains(id) || seen.contains(id.as_str()), "seed {seed}: {id} is lost");
+        }
+        let mut bodies: BTreeMap<&str, &str> = BTreeMap::new();
+        for (_, request) in &server.requests {
+            let key = request.header("Idempotency-Key").unwrap();
+            let first = bodies.entry(key).or_insert(&request.body);
+            assert_eq!(*first, request.body, "seed {seed}: one idempotency key, two requests");
         }
         assert_eq!(server.asked_too_early, 0, "seed {seed}: the server was asked before the moment that it had named");
     });

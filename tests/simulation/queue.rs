@@ -116,7 +116,8 @@ fn an_id_that_is_in_the_queue_is_not_taken_twice() {
 fn one_poisonous_action_is_found_by_halving_and_kept_as_a_dead_letter() {
     let world = World::new(6);
     world.server(|server| {
-        server.refuses_batches = true;
+        let body = r#"{"success":false,"error":{"code":"VALIDATION_ERROR","message":"One of them is wrong"}}"#;
+        server.answer_to_poison = Some(Reply::new(400, body));
         server.poison.insert("a7".into());
     });
     let tab = Tab::open(&world, "ada", "");
@@ -131,6 +132,85 @@ fn one_poisonous_action_is_found_by_halving_and_kept_as_a_dead_letter() {
     let client = tab.client.clone();
     assert!(world.block_on(async move { client.requeue("a7").await }).unwrap());
     assert!(drained(&world));
+}
+
+#[test]
+fn an_action_that_breaks_the_server_is_found_and_steps_aside() {
+    let world = World::new(16);
+    world.server(|server| {
+        server.answer_to_poison = Some(Reply::new(500, ""));
+        server.poison.insert("a2".into());
+    });
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(10), None);
+    assert!(world.run_until(HOUR, || applied(&world).len() == 9), "{:?}", applied(&world));
+    world.advance(Duration::from_secs(1));
+    assert_eq!(world.stored("ada"), ["a2"], "and it is kept");
+    world.server(|server| server.poison.clear());
+    assert!(drained(&world));
+}
+
+#[test]
+fn a_batch_that_is_too_large_for_now_is_not_a_dead_letter() {
+    for (status, body) in [(413, ""), (400, "<html><title>400 Request Header Too Large</title></html>"), (422, "")] {
+        let world = World::new(17);
+        let reply = Reply::new(status, body);
+        let reply = if status == 413 { reply.header("Retry-After", "30") } else { reply };
+        world.server(|server| server.scripted.extend([reply.clone(), reply]));
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, &ids(1), None);
+        assert!(drained(&world), "{status}");
+        assert_eq!(applied(&world), ["a0"]);
+    }
+}
+
+#[test]
+fn what_is_left_of_a_batch_after_a_discard_goes_under_another_key() {
+    let world = World::new(18);
+    world.set_faults(Faults { lost_responses: 1000, ..Faults::default() });
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(2), None);
+    assert!(world.run_until(HOUR, || world.server(|server| server.requests.len()) == 1));
+    let client = tab.client.clone();
+    assert!(world.block_on(async move { client.discard("a1").await }).unwrap());
+    assert!(world.run_until(HOUR, || world.server(|server| server.requests.len()) >= 2));
+    let keys: Vec<_> = world.server(|server| {
+        server.requests.iter().map(|(_, request)| request.header("Idempotency-Key").unwrap().to_string()).collect()
+    });
+    assert_ne!(keys[0], keys[1]);
+}
+
+#[test]
+fn to_put_back_what_is_pending_does_not_shorten_its_wait() {
+    let world = World::new(19);
+    let answer = r#"{"success":true,"results":[{"id":"a0","status":"retry","error":{"code":"BUSY","message":"busy","retryable":true,"retryAfter":600}}]}"#;
+    world.server(|server| server.scripted.push_back(Reply::new(200, answer)));
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(1), None);
+    world.advance(Duration::from_secs(5));
+    let client = tab.client.clone();
+    assert!(world.block_on(async move { client.requeue("a0").await }).unwrap());
+    world.advance(Duration::from_secs(500));
+    assert_eq!(world.server(|server| server.requests.len()), 1);
+    assert!(drained(&world));
+}
+
+#[test]
+fn nothing_is_sent_twice_where_no_answer_is_lost_even_to_a_server_that_does_not_dedupe() {
+    for seed in 0..200 {
+        let world = World::new(seed);
+        world.server(|server| server.does_not_dedupe = true);
+        world.set_faults(Faults { lost_requests: 300, portals: 100, unavailable: 300, rate_limited: 100, ..Faults::default() });
+        let tabs = [Tab::open(&world, "ada", ""), Tab::open(&world, "ada", "")];
+        for (tab, name) in tabs.iter().zip(["a", "b"]) {
+            let some: Vec<String> = (0..5).map(|index| format!("{name}{index}")).collect();
+            enqueue(&world, tab, &some, Some("draft"));
+        }
+        world.advance(Duration::from_secs(60));
+        world.set_faults(Faults::default());
+        assert!(drained(&world), "seed {seed}");
+        assert_eq!(applied(&world).len(), 10, "seed {seed}");
+    }
 }
 
 #[test]
@@ -274,7 +354,14 @@ fn a_closed_client_stops_and_keeps_the_queue() {
     let tab = Tab::open(&world, "ada", "");
     enqueue(&world, &tab, &ids(2), None);
     let outcome = tab.client.settled("a0").unwrap();
+    let (client, request) = (tab.client.clone(), steadfast::sim::SimRequest { method: "GET".into(), ..Default::default() });
+    let call = std::rc::Rc::new(std::cell::RefCell::new(None));
+    let result = call.clone();
+    tab.spawn(async move { *result.borrow_mut() = Some(client.call(&request, "{}").await.is_err()) });
+    world.settle();
     tab.client.close();
+    world.settle();
+    assert_eq!(*call.borrow(), Some(true), "a call on its way ends at once");
     assert!(world.block_on(outcome).is_err(), "it ends without an outcome");
     let client = tab.client.clone();
     let late = world.block_on(async move { client.enqueue(vec![draft("late", None)]).await });

@@ -1,7 +1,7 @@
 //! Opening the database.
 
 use super::request::{Once, store_error};
-use super::{ACTIONS, BY_ID, USERS};
+use super::{ACTIONS, BY_ID, Connection, USERS};
 use crate::browser::{BrowserClock, global};
 use crate::platform::{Clock, StoreError, StoreErrorKind};
 use futures_util::future::{Either, select};
@@ -24,11 +24,31 @@ enum Opened {
     Blocked,
 }
 
+/// A request to open, with what listens to it. However it ends, nothing listens any longer; if it was given up on, a
+/// connection that comes late is closed, and a database that is created late is not: it would have no stores for ever.
+struct Opening {
+    request: IdbOpenDbRequest,
+    is_over: bool,
+    _closures: [Closure<dyn FnMut(Event)>; 4],
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.request.set_onsuccess(None);
+        self.request.set_onerror(None);
+        self.request.set_onblocked(None);
+        self.request.set_onupgradeneeded(None);
+        if !self.is_over {
+            undo_when_it_opens(&self.request);
+        }
+    }
+}
+
 /// Opens the database and creates what is missing in it. When the connection ends, `slot` is emptied.
-pub(super) async fn open(name: &str, slot: &Rc<RefCell<Option<IdbDatabase>>>) -> Result<IdbDatabase, StoreError> {
+pub(super) async fn open(name: Rc<str>, slot: Weak<RefCell<Connection>>) -> Result<IdbDatabase, StoreError> {
     let factory = global::member::<IdbFactory>("indexedDB")
         .ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, OPENING, "this scope has no IndexedDB"))?;
-    let request = factory.open_with_u32(name, VERSION).map_err(|thrown| store_error(OPENING, &thrown))?;
+    let request = factory.open_with_u32(&name, VERSION).map_err(|thrown| store_error(OPENING, &thrown))?;
     let outcome = Once::new();
     let listen = |opened: fn() -> Opened| {
         let outcome = outcome.clone();
@@ -41,45 +61,55 @@ pub(super) async fn open(name: &str, slot: &Rc<RefCell<Option<IdbDatabase>>>) ->
     let upgrading = request.clone();
     let upgrade = Closure::<dyn FnMut(Event)>::new(move |_: Event| {
         // A failure here aborts the upgrade, and the request then fails with its reason.
-        if create_stores(&upgrading).is_err()
-            && let Some(transaction) = upgrading.transaction()
-        {
-            let _: Result<(), JsValue> = transaction.abort();
+        if create_stores(&upgrading).is_err() {
+            abort_upgrade(&upgrading);
         }
     });
     request.set_onsuccess(Some(done.as_ref().unchecked_ref()));
     request.set_onerror(Some(failed.as_ref().unchecked_ref()));
     request.set_onblocked(Some(blocked.as_ref().unchecked_ref()));
     request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
+    let mut opening = Opening { request, is_over: false, _closures: [done, failed, blocked, upgrade] };
     let opened = match select(outcome, pin!(BrowserClock.sleep(PATIENCE))).await {
-        Either::Left((opened, _)) => Some(opened),
-        Either::Right(((), _)) => None,
+        Either::Left((opened, _)) => opened,
+        Either::Right(((), _)) => {
+            let message = format!("no answer within {} s", PATIENCE.as_secs());
+            return Err(StoreError::new(StoreErrorKind::TimedOut, OPENING, message));
+        }
     };
-    request.set_onblocked(None);
-    request.set_onerror(None);
-    request.set_onupgradeneeded(None);
+    let request = &opening.request;
     match opened {
-        Some(Opened::Done) => {
-            request.set_onsuccess(None);
+        Opened::Done => {
             let database: IdbDatabase = request.result().map_err(|thrown| store_error(OPENING, &thrown))?.unchecked_into();
-            watch(&database, Rc::downgrade(slot));
+            opening.is_over = true;
+            let stores = database.object_store_names();
+            if !stores.contains(ACTIONS) || !stores.contains(USERS) {
+                database.close();
+                let message = format!("the database {name} is not Steadfast's; the option database can name another");
+                return Err(StoreError::new(StoreErrorKind::Unreadable, OPENING, message));
+            }
+            watch(&database, slot);
             Ok(database)
         }
-        Some(Opened::Failed) => {
-            request.set_onsuccess(None);
-            Err(match request.error() {
+        Opened::Failed => {
+            let error = match request.error() {
                 Ok(Some(error)) => store_error(OPENING, &error),
                 _ => StoreError::new(StoreErrorKind::Failed, OPENING, "it failed without a reason"),
-            })
+            };
+            opening.is_over = true;
+            Err(error)
         }
-        Some(Opened::Blocked) => {
-            close_when_it_opens(&request);
-            Err(StoreError::new(StoreErrorKind::Blocked, OPENING, "another tab holds an older version of the database open"))
+        Opened::Blocked => {
+            let message = "another tab holds an older version of the database open";
+            Err(StoreError::new(StoreErrorKind::Blocked, OPENING, message))
         }
-        None => {
-            close_when_it_opens(&request);
-            Err(StoreError::new(StoreErrorKind::TimedOut, OPENING, format!("no answer within {} s", PATIENCE.as_secs())))
-        }
+    }
+}
+
+fn abort_upgrade(request: &IdbOpenDbRequest) {
+    if let Some(transaction) = request.transaction() {
+        // It fails only if the upgrade is over already.
+        let _: Result<(), JsValue> = transaction.abort();
     }
 }
 
@@ -97,12 +127,12 @@ fn create_stores(request: &IdbOpenDbRequest) -> Result<(), JsValue> {
 }
 
 /// Lets go of the connection when another tab needs a newer version, or when the browser has closed it.
-fn watch(database: &IdbDatabase, slot: Weak<RefCell<Option<IdbDatabase>>>) {
+fn watch(database: &IdbDatabase, slot: Weak<RefCell<Connection>>) {
     let connection = database.clone();
     let let_go = Closure::<dyn FnMut(Event)>::new(move |_: Event| {
         connection.close();
         if let Some(slot) = slot.upgrade() {
-            slot.borrow_mut().take();
+            slot.borrow_mut().forget(&connection);
         }
     });
     database.set_onversionchange(Some(let_go.as_ref().unchecked_ref()));
@@ -112,12 +142,14 @@ fn watch(database: &IdbDatabase, slot: Weak<RefCell<Option<IdbDatabase>>>) {
 }
 
 /// A connection that comes after we have given up would stand in the way of the next version for ever.
-fn close_when_it_opens(request: &IdbOpenDbRequest) {
-    let late = request.clone();
+fn undo_when_it_opens(request: &IdbOpenDbRequest) {
+    let (late, created) = (request.clone(), request.clone());
     let close = Closure::once_into_js(move |_: Event| {
         if let Ok(database) = late.result() {
             database.unchecked_into::<IdbDatabase>().close();
         }
     });
+    let abort = Closure::once_into_js(move |_: Event| abort_upgrade(&created));
     request.set_onsuccess(Some(close.unchecked_ref()));
+    request.set_onupgradeneeded(Some(abort.unchecked_ref()));
 }

@@ -7,6 +7,8 @@ mod transaction;
 pub use transaction::IndexedDbTransaction;
 
 use crate::platform::{Access, Store, StoreError};
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, Shared};
 use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::IdbDatabase;
@@ -22,7 +24,27 @@ const USERS: &str = "users";
 #[derive(Debug, Clone)]
 pub struct IndexedDb {
     name: Rc<str>,
-    connection: Rc<RefCell<Option<IdbDatabase>>>,
+    connection: Rc<RefCell<Connection>>,
+}
+
+/// All who come while the database opens wait for the same opening, and go on in the order in which they came.
+type Opening = Shared<LocalBoxFuture<'static, Result<IdbDatabase, StoreError>>>;
+
+#[derive(Debug, Default)]
+enum Connection {
+    #[default]
+    Closed,
+    Opening(Opening),
+    Open(IdbDatabase),
+}
+
+impl Connection {
+    /// That connection has ended; another one, opened since, has not.
+    fn forget(&mut self, ended: &IdbDatabase) {
+        if matches!(self, Self::Open(open) if open == ended) {
+            *self = Self::Closed;
+        }
+    }
 }
 
 impl IndexedDb {
@@ -32,18 +54,25 @@ impl IndexedDb {
     }
 
     async fn connect(&self) -> Result<IdbDatabase, StoreError> {
-        if let Some(open) = self.connection.borrow().clone() {
-            return Ok(open);
-        }
-        let opened = connection::open(&self.name, &self.connection).await?;
+        let opening = {
+            let mut connection = self.connection.borrow_mut();
+            match &*connection {
+                Connection::Open(open) => return Ok(open.clone()),
+                Connection::Opening(opening) => opening.clone(),
+                Connection::Closed => {
+                    let opening = connection::open(self.name.clone(), Rc::downgrade(&self.connection)).boxed_local().shared();
+                    *connection = Connection::Opening(opening.clone());
+                    opening
+                }
+            }
+        };
+        let opened = opening.clone().await;
         let mut connection = self.connection.borrow_mut();
-        if let Some(earlier) = connection.clone() {
-            // Two transactions found it closed at the same time; one connection is enough.
-            opened.close();
-            return Ok(earlier);
+        // The first to go on enters the result; a failure is not kept, and the next one tries again.
+        if matches!(&*connection, Connection::Opening(current) if current.ptr_eq(&opening)) {
+            *connection = opened.clone().map_or(Connection::Closed, Connection::Open);
         }
-        *connection = Some(opened.clone());
-        Ok(opened)
+        opened
     }
 }
 
@@ -60,7 +89,7 @@ impl Store for IndexedDb {
             return Ok(transaction);
         }
         // The browser closed the connection behind our back. A fresh one is tried once.
-        self.connection.borrow_mut().take();
+        self.connection.borrow_mut().forget(&database);
         IndexedDbTransaction::begin(&self.connect().await?, access)
     }
 }
@@ -68,7 +97,7 @@ impl Store for IndexedDb {
 impl Drop for IndexedDb {
     fn drop(&mut self) {
         if Rc::strong_count(&self.connection) == 1
-            && let Some(open) = self.connection.borrow_mut().take()
+            && let Connection::Open(open) = self.connection.take()
         {
             open.close();
         }

@@ -201,7 +201,9 @@ fn retry_hint(response: &ResponseParts, body_seconds: Option<f64>, limit: Option
         source,
         lenient,
     };
-    if let Some(read) = response.header("retry-after").and_then(|value| retry_after::read(value, now)) {
+    // A date is meant by the server's clock, which its own Date header tells; the client's may be off by anything.
+    let server_now = response.header("date").and_then(retry_after::http_date).unwrap_or(now);
+    if let Some(read) = response.header("retry-after").and_then(|value| retry_after::read(value, server_now)) {
         return Some(hint(read.after, HintSource::RetryAfterHeader, read.lenient));
     }
     if let Some(after) = body_seconds.and_then(retry_after::from_seconds) {
@@ -223,7 +225,7 @@ fn media_type(content_type: Option<&str>) -> String {
 }
 
 /// The body's text: UTF-8 without its byte order mark, broken sequences replaced.
-fn decode(body: &[u8]) -> Cow<'_, str> {
+pub(crate) fn decode(body: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body))
 }
 
@@ -236,7 +238,41 @@ fn read_json(text: &str, media_type: &str) -> Option<Value> {
             .rfind(|event| event.get("error").is_some());
     }
     let trimmed = text.trim_start();
-    if trimmed.starts_with(['{', '[']) { serde_json::from_str(trimmed).ok() } else { None }
+    if trimmed.starts_with(['{', '[']) { read_value(trimmed) } else { None }
+}
+
+/// Reads JSON, also such with half of a surrogate pair in it: what JavaScript writes for an emoji that was cut in two.
+pub(crate) fn read_value(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&without_lone_surrogates(text)?).ok())
+}
+
+/// Replaces each escape of an unpaired surrogate by that of U+FFFD; `None` if there is none.
+fn without_lone_surrogates(text: &str) -> Option<String> {
+    let unit = |at: usize| {
+        let escape = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(escape, 16).ok()
+    };
+    let (mut repaired, mut copied, mut at) = (String::new(), 0, 0);
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += found;
+        match unit(at) {
+            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
+            Some(0xD800..=0xDFFF) => {
+                repaired.push_str(text.get(copied..at)?);
+                repaired.push_str("\\ufffd");
+                at += 6;
+                copied = at;
+            }
+            Some(_) => at += 6,
+            // An escaped backslash must not be taken for the beginning of the next escape.
+            None => at += 2,
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    repaired.push_str(text.get(copied..)?);
+    Some(repaired)
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
