@@ -1,10 +1,29 @@
-import { WasmUnavailableError } from "./errors.js";
+import { ClosedError, WasmUnavailableError } from "./errors.js";
 import initialise, { Core, parseError } from "../wasm/steadfast.js";
+import type { WasmSource } from "./wasm-source.js";
 
 export { Core, parseError };
 
-/** Where the WebAssembly module can come from. */
-export type WasmSource = WebAssembly.Module | BufferSource | Response | URL | string;
+/** @internal The core of an open SDK. */
+export class CoreHandle {
+  #core: Core | undefined;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  get(): Core {
+    if (!this.#core) throw new ClosedError("Steadfast is closed; open it again.");
+    return this.#core;
+  }
+
+  /** Stops it, and lets go of the database and the channel to the other tabs as soon as nothing uses them any longer. */
+  close(): void {
+    this.#core?.close();
+    this.#core?.free();
+    this.#core = undefined;
+  }
+}
 
 let loading: Promise<void> | undefined;
 

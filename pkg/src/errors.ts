@@ -287,7 +287,7 @@ export class WasmUnavailableError extends SteadfastError {
   override name = "WasmUnavailableError";
 }
 
-/** Steadfast itself broke. Close it and open another one: what is queued is on disk. */
+/** Steadfast itself broke. What is queued is on disk: reload the page, and it goes on from there. */
 export class InternalError extends SteadfastError {
   override name = "InternalError";
 }

@@ -38,6 +38,8 @@ export type SteadfastEvent =
       readonly nextAttemptAt: number;
       readonly waitingFor: WaitingFor;
     }
+  /** The server does not take a batch as a whole: it is halved, to find what it does not take. */
+  | { readonly type: "batchSplit"; readonly correlationId: string; readonly error: ApiErrorData; readonly nextSize: number }
   /** A drain ended. */
   | { readonly type: "syncFinished"; readonly counts: Counts; readonly nextAttemptAt: number | null }
   /** The queue changed: by the application's decision here, or in any way in another tab. */
@@ -55,23 +57,28 @@ export type EventOf<Type extends SteadfastEvent["type"]> = Extract<SteadfastEven
 
 type Listener = (event: SteadfastEvent) => void;
 
+/** The most events that wait for a `for await` that does not keep up. */
+const MOST_WAITING = 1000;
+
 /** @internal Carries events to listeners, each in a task of its own, so that none of them re-enters the core. */
 export class Events {
   readonly #listeners = new Set<{ type: string | null; listener: Listener }>();
-  readonly #endings = new Set<() => void>();
+  readonly #iterators = new Set<Iterator>();
+  #isClosed = false;
 
   publish(event: SteadfastEvent): void {
-    for (const { type, listener } of [...this.#listeners]) {
-      if (type === null || type === event.type) {
-        queueMicrotask(() => {
-          listener(event);
-        });
-      }
+    for (const entry of [...this.#listeners]) {
+      if (entry.type !== null && entry.type !== event.type) continue;
+      queueMicrotask(() => {
+        // It may have been removed since.
+        if (this.#listeners.has(entry)) entry.listener(event);
+      });
     }
+    for (const iterator of this.#iterators) iterator.push(event);
   }
 
   on(type: string | null, listener: Listener, signal?: AbortSignal): () => void {
-    if (signal?.aborted) return () => {};
+    if (this.#isClosed || signal?.aborted) return () => {};
     const entry = { type, listener };
     const remove = () => {
       this.#listeners.delete(entry);
@@ -82,35 +89,64 @@ export class Events {
     return remove;
   }
 
-  async *iterate(signal?: AbortSignal): AsyncGenerator<SteadfastEvent, void, undefined> {
-    const arrived: SteadfastEvent[] = [];
-    let ended = signal?.aborted ?? false;
-    let wake = () => {};
-    const end = () => {
-      ended = true;
-      wake();
-    };
-    const remove = this.on(null, (event) => {
-      arrived.push(event);
-      wake();
-    });
-    this.#endings.add(end);
-    signal?.addEventListener("abort", end);
-    try {
-      for (;;) {
-        for (let next = arrived.shift(); next; next = arrived.shift()) yield next;
-        if (ended) return;
-        await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
-      remove();
-      this.#endings.delete(end);
+  iterate(signal?: AbortSignal): AsyncIterableIterator<SteadfastEvent> {
+    const end = () => iterator.end();
+    const iterator = new Iterator(() => {
+      this.#iterators.delete(iterator);
       signal?.removeEventListener("abort", end);
-    }
+    });
+    this.#iterators.add(iterator);
+    signal?.addEventListener("abort", end);
+    if (this.#isClosed || signal?.aborted) iterator.end();
+    return iterator;
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#listeners.clear();
-    for (const end of [...this.#endings]) end();
+    for (const iterator of [...this.#iterators]) iterator.end();
+  }
+}
+
+/** Hears from the moment it is made. What is not fetched waits; the oldest goes when too many do. */
+class Iterator implements AsyncIterableIterator<SteadfastEvent> {
+  readonly #arrived: SteadfastEvent[] = [];
+  readonly #waiting: ((result: IteratorResult<SteadfastEvent, undefined>) => void)[] = [];
+  readonly #onEnd: () => void;
+  #isOver = false;
+
+  constructor(onEnd: () => void) {
+    this.#onEnd = onEnd;
+  }
+
+  push(event: SteadfastEvent): void {
+    const waiting = this.#waiting.shift();
+    if (waiting) return waiting({ value: event, done: false });
+    this.#arrived.push(event);
+    if (this.#arrived.length > MOST_WAITING) this.#arrived.shift();
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onEnd();
+    for (const waiting of this.#waiting.splice(0)) waiting({ value: undefined, done: true });
+  }
+
+  next(): Promise<IteratorResult<SteadfastEvent, undefined>> {
+    const value = this.#arrived.shift();
+    if (value) return Promise.resolve({ value, done: false });
+    if (this.#isOver) return Promise.resolve({ value: undefined, done: true });
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  return(): Promise<IteratorResult<SteadfastEvent, undefined>> {
+    this.#arrived.length = 0;
+    this.end();
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
   }
 }

@@ -1,7 +1,7 @@
 import type { ApiErrorData } from "./errors.js";
-import { toError } from "./errors.js";
-import { serialize } from "./serialize.js";
-import type { Core } from "./core.js";
+import { InvalidInputError, toError } from "./errors.js";
+import { refuseForeign, serialize } from "./serialize.js";
+import type { Core, CoreHandle } from "./core.js";
 
 /** How urgent an action is. `normal` is the default. */
 export type Priority = "critical" | "high" | "normal" | "low";
@@ -123,10 +123,10 @@ export interface SyncReport extends Counts {
  * when the server says that it has it, or when you `discard` it.
  */
 export class Queue {
-  readonly #core: Core;
+  readonly #core: CoreHandle;
 
   /** @internal */
-  constructor(core: Core) {
+  constructor(core: CoreHandle) {
     this.#core = core;
   }
 
@@ -152,40 +152,49 @@ export class Queue {
     for (const action of actions) {
       const { data: value, ...rest } = Object(action) as Action;
       data.push(serialize(value));
+      refuseForeign("action", rest);
       fields.push(JSON.stringify(rest));
     }
-    const receipts = await this.#ask<Omit<Receipt, "settled">[]>(() => this.#core.enqueue(fields, data));
+    const receipts = await this.#ask<Omit<Receipt, "settled">[]>((core) => core.enqueue(fields, data));
     return receipts.map((receipt) => ({ ...receipt, settled: this.settled(receipt.id) }));
   }
 
   /** Resolves when the action of that id, which is in the queue, is settled: see {@link Receipt.settled}. */
   async settled(id: string): Promise<Outcome | { readonly status: "detached" }> {
     try {
-      return await this.#ask(() => this.#core.settled(id));
+      return await this.#ask((core) => core.settled(id));
     } catch (error) {
       if ((error as Error).name === "ClosedError") return { status: "detached" };
       throw error;
     }
   }
 
-  /** Syncs now, if the server lets us: a moment that it named is waited for. `null` if the disk failed. */
-  async sync(): Promise<SyncReport | null> {
-    const report = await this.#ask<({ counts: Counts } & Omit<SyncReport, keyof Counts>) | null>(() => this.#core.sync());
-    if (!report) return null;
-    const { counts, ...rest } = report;
+  /**
+   * Syncs now, if the server lets us, and resolves to what it came to. While the server has named a moment, nothing is sent
+   * before it.
+   *
+   * @throws {@link StoreError} if the disk failed, {@link ClosedError} if the SDK was closed meanwhile.
+   */
+  async sync(): Promise<SyncReport> {
+    const { counts, ...rest } = await this.#ask<{ counts: Counts } & Omit<SyncReport, keyof Counts>>((core) => core.sync());
     return { ...counts, ...rest };
   }
 
   /** What is in the queue, and what it waits for. */
   async snapshot(): Promise<Snapshot> {
-    const { counts, ...rest } = await this.#ask<{ counts: Counts } & Omit<Snapshot, keyof Counts>>(() => this.#core.snapshot());
+    const { counts, ...rest } = await this.#ask<{ counts: Counts } & Omit<Snapshot, keyof Counts>>((core) => core.snapshot());
     return { ...counts, ...rest };
   }
 
   /** The actions in the queue, in order: the first `limit` of them (100) from the sequence number `from` (0) on. */
   async list({ from = 0, limit = 100 }: { from?: number; limit?: number } = {}): Promise<QueuedAction[]> {
-    const listed = await this.#ask<{ action: Omit<QueuedAction, "inFlight">; inFlight: boolean }[]>(() =>
-      this.#core.list(from, limit),
+    for (const [name, value] of Object.entries({ from, limit })) {
+      if (Number.isSafeInteger(value) && value >= 0 && value < 2 ** 32) continue;
+      const [received, allowed] = [String(value), "a whole number, not negative"];
+      throw new InvalidInputError(`options.${name} is ${received}; allowed: ${allowed}`, "options", name, received, allowed);
+    }
+    const listed = await this.#ask<{ action: Omit<QueuedAction, "inFlight">; inFlight: boolean }[]>((core) =>
+      core.list(from, limit),
     );
     return listed.map(({ action, inFlight }) => ({ ...action, inFlight }));
   }
@@ -195,17 +204,17 @@ export class Queue {
    * Resolves to whether there was one of that id.
    */
   discard(id: string): Promise<boolean> {
-    return this.#ask(() => this.#core.discard(id));
+    return this.#ask((core) => core.discard(id));
   }
 
   /** Puts a dead letter or a conflict back among the pending, in its old place. Resolves to whether there was one of that id. */
   requeue(id: string): Promise<boolean> {
-    return this.#ask(() => this.#core.requeue(id));
+    return this.#ask((core) => core.requeue(id));
   }
 
-  async #ask<T>(call: () => Promise<string>): Promise<T> {
+  async #ask<T>(call: (core: Core) => Promise<string>): Promise<T> {
     try {
-      return JSON.parse(await call()) as T;
+      return JSON.parse(await call(this.#core.get())) as T;
     } catch (thrown) {
       throw toError(thrown);
     }

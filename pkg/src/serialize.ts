@@ -41,22 +41,37 @@ function check(value: unknown, path: string, ancestors: readonly unknown[]): voi
     for (let index = 0; index < value.length; index++) check(value[index], `${path}[${index}]`, within);
     return;
   }
+  if (value instanceof Date && Number.isNaN(value.getTime())) refuse("an invalid Date");
   if (typeof (value as { toJSON?: unknown }).toJSON === "function") {
     const plain: unknown = (value as { toJSON(key: string): unknown }).toJSON("");
     if (plain !== value) return check(plain, path, within);
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  const isPlain =
-    prototype === null ||
-    Object.getPrototypeOf(prototype) === null ||
-    Object.prototype.toString.call(value) === "[object Object]";
-  // A Map, a Set, a Blob or a typed array would become {} or lose its kind.
-  if (!isPlain || ArrayBuffer.isView(value)) {
+  // A Map, a Blob, a typed array or an instance with private fields would become {} or lose its kind. Object.prototype may be
+  // that of another frame: it is the one that has none itself.
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
     const name = (value as object).constructor?.name;
     refuse(name ? `a ${name}` : "an object that is not plain");
   }
   for (const [name, member] of Object.entries(value as object)) {
     if (member !== undefined)
       check(member, /^[A-Za-z_$][\w$]*$/.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name)}]`, within);
+  }
+}
+
+/**
+ * @internal Options, or the members of an action but its data: what JSON has no word for would silently count as not given, and
+ * is refused.
+ */
+export function refuseForeign(subject: "options" | "action", value: object, path = ""): void {
+  for (const [name, member] of Object.entries(value) as [string, unknown][]) {
+    const here = path ? `${path}.${name}` : name;
+    const isForeign =
+      typeof member === "number" ? !Number.isFinite(member) : ["bigint", "function", "symbol"].includes(typeof member);
+    if (isForeign || here.length > 200) {
+      const [received, allowed] = [String(member), "a finite number, a string, a boolean, or an object or list of these"];
+      throw new InvalidInputError(`${subject}.${here} is ${received}; allowed: ${allowed}`, subject, here, received, allowed);
+    }
+    if (typeof member === "object" && member !== null) refuseForeign(subject, member, here);
   }
 }

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { loadCore, type WasmSource } from "./core.js";
+import { loadCore } from "./core.js";
 import { Steadfast as Base, type SteadfastOptions } from "./steadfast.js";
+import type { WasmSource } from "./wasm-source.js";
 
 export * from "./exports.js";
-export type { WasmSource } from "./core.js";
+export type { WasmSource } from "./wasm-source.js";
 
 /** Loads the WebAssembly from a URL, a response, bytes or a compiled module. */
 export function init(source: WasmSource): Promise<void> {

@@ -1,7 +1,10 @@
-import { Core, loadCore, parseError, type WasmSource } from "./core.js";
+/// <reference lib="esnext.disposable" preserve="true" />
+import { Core, CoreHandle, loadCore, parseError } from "./core.js";
 import { ApiError, type ApiErrorData, InvalidInputError, toError } from "./errors.js";
 import { type EventOf, Events, type SteadfastEvent } from "./events.js";
 import { Queue } from "./queue.js";
+import { refuseForeign } from "./serialize.js";
+import type { WasmSource } from "./wasm-source.js";
 
 /**
  * How calls are retried. The defaults are those of Cosnap's configuration: 3 attempts, from 1 s, doubling. The delays, of at
@@ -79,7 +82,7 @@ export interface CallOptions extends RetryOptions {
  * ```
  */
 export class Steadfast {
-  readonly #core: Core;
+  readonly #core: CoreHandle;
   readonly #events: Events;
   readonly #baseUrl: string;
 
@@ -87,7 +90,7 @@ export class Steadfast {
   readonly queue: Queue;
 
   /** @internal */
-  protected constructor(core: Core, events: Events, baseUrl: string) {
+  protected constructor(core: CoreHandle, events: Events, baseUrl: string) {
     this.#core = core;
     this.#events = events;
     this.#baseUrl = baseUrl;
@@ -106,6 +109,13 @@ export class Steadfast {
     } catch {
       throw invalid("baseUrl", baseUrl, "an absolute URL such as https://api.example.com");
     }
+    if (!/^https?:$/.test(base.protocol)) throw invalid("baseUrl", base.href, "a URL that begins with https:// or http://");
+    for (const origin of Array.isArray(plain.trustedOrigins) ? plain.trustedOrigins : []) {
+      // As the browser writes it, or it would never match.
+      if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+        throw invalid("trustedOrigins", origin, "an origin as location.origin has it: https://api.example.com");
+      }
+    }
     await loadCore(source);
     const events = new Events();
     const publish = (text: string) => {
@@ -119,7 +129,7 @@ export class Steadfast {
     } catch (thrown) {
       throw toError(thrown);
     }
-    return new this(core, events, base.href);
+    return new this(new CoreHandle(core), events, base.href);
   }
 
   /**
@@ -133,7 +143,7 @@ export class Steadfast {
   async fetch(input: RequestInfo | URL, init?: RequestInit, options: CallOptions = {}): Promise<Response> {
     const request = new Request(input instanceof Request ? input : new URL(String(input), this.#baseUrl), init);
     try {
-      return (await this.#core.fetch(request, optionsText(options))) as Response;
+      return (await this.#core.get().fetch(request, optionsText(options))) as Response;
     } catch (thrown) {
       throw toError(thrown, request.signal);
     }
@@ -159,7 +169,7 @@ export class Steadfast {
     return this.#events.iterate(options.signal);
   }
 
-  /** Stops everything: what is being sent is aborted. The queue stays on disk. */
+  /** Stops everything: what is being sent is aborted, calls reject with a {@link ClosedError}. The queue stays on disk. */
   close(): void {
     this.#core.close();
     this.#events.close();
@@ -186,32 +196,40 @@ export interface Steadfast extends Disposable {}
  * must have been opened, or `init` awaited, before.
  */
 export async function readError(response: Response): Promise<ApiError> {
-  let body = new Uint8Array();
-  let truncated = false;
-  try {
-    body = new Uint8Array(await response.arrayBuffer());
-  } catch {
-    // The transfer broke off, or the body was read before: the status and the headers still say something.
-    truncated = true;
-  }
-  const text = parseError(response.status, [...response.headers].flat(), body, truncated) as string;
+  const { bytes, truncated } = await readBody(response);
+  const text = parseError(response.status, [...response.headers].flat(), bytes, truncated) as string;
   return new ApiError(JSON.parse(text) as ApiErrorData);
 }
 
-/** The JSON text of options. What JSON has no word for would silently count as not given: it is refused. */
-function optionsText(options: object): string {
-  refuseForeign(options, "");
-  return JSON.stringify(options);
+/** The most that is read of an error's body: as much as in `sdk.fetch`. */
+const LARGEST_BODY = 256 << 10;
+
+/** What breaks off, or was read before, is cut off: the status and the headers still say something. */
+async function readBody(response: Response): Promise<{ bytes: Uint8Array; truncated: boolean }> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  let truncated = response.bodyUsed;
+  try {
+    const reader = response.body?.getReader();
+    for (let chunk = await reader?.read(); chunk?.value; chunk = await reader?.read()) {
+      const taken = chunk.value.subarray(0, LARGEST_BODY - length);
+      chunks.push(taken);
+      length += taken.length;
+      if (taken.length < chunk.value.length) {
+        truncated = true;
+        await reader?.cancel();
+        break;
+      }
+    }
+  } catch {
+    truncated = true;
+  }
+  return { bytes: new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer()), truncated };
 }
 
-function refuseForeign(options: object, path: string): void {
-  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
-    const here = path ? `${path}.${name}` : name;
-    const isForeign =
-      typeof value === "number" ? !Number.isFinite(value) : ["bigint", "function", "symbol"].includes(typeof value);
-    if (isForeign) throw invalid(here, value, "a finite number, a string, a boolean, or an object or list of these");
-    if (typeof value === "object" && value !== null) refuseForeign(value, here);
-  }
+function optionsText(options: object): string {
+  refuseForeign("options", options);
+  return JSON.stringify(options);
 }
 
 function invalid(path: string, received: unknown, allowed: string): InvalidInputError {

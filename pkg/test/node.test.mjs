@@ -143,6 +143,9 @@ test("a wrong option says what, where and what is allowed", async () => {
     [{ baseUrl, sourceService: () => "x" }, "sourceService"],
     [{ baseUrl, userId: 7 }, "userId"],
     [{ baseUrl, fetch: "fetch" }, "fetch"],
+    [{ baseUrl: "file:///home/ada/index.html" }, "baseUrl"],
+    [{ baseUrl, trustedOrigins: ["https://files.example:443"] }, "trustedOrigins"],
+    [{ baseUrl, trustedOrigins: ["*"] }, "trustedOrigins"],
     [{ baseUrl, sync: { path: "no-slash" } }, "sync.path"],
   ])) {
     const error = await failure(Steadfast.open(options));
@@ -185,6 +188,8 @@ test("data that JSON would change or lose is refused with its place, before anyt
     [{ file: new Blob(["x"]) }, "data.file"],
     [{ bytes: new Uint8Array(3) }, "data.bytes"],
     [{ s: Symbol("s") }, "data.s"],
+    [{ at: new Date(Number.NaN) }, "data.at"],
+    [{ point: new (class Point {})() }, "data.point"],
     [{ deep: { of: { value: Infinity } } }, "data.deep.of.value"],
   ])) {
     const error = await failure(sdk.queue.enqueue({ type: "t", data }));
@@ -197,6 +202,7 @@ test("data that JSON would change or lose is refused with its place, before anyt
     { type: "", data: 1 },
     { type: "t", data: 1, priority: "urgent" },
     { type: "t", data: 1, kye: "k" },
+    { type: "t", data: 1, key: 7n },
   ])) {
     assert.ok((await failure(sdk.queue.enqueue(action))) instanceof InvalidInputError);
   }
@@ -225,6 +231,61 @@ test("events reach those who listen until they stop", async () => {
   sdk.close();
   assert.deepEqual(heard, ["notRetryable"]);
   assert.deepEqual(await all, ["callFailed", "callFailed"]);
+});
+
+test("events wait for who asked for them, and end with the SDK", async () => {
+  const sdk = await open(async () => new Response("", { status: 404 }));
+  const events = sdk.events();
+  await failure(sdk.fetch("/a"));
+  assert.equal((await events.next()).value?.type, "callFailed", "what came before the first next is there");
+  const waiting = events.next();
+  await events.return?.();
+  assert.equal((await waiting).done, true, "return ends a wait");
+  const controller = new AbortController();
+  const aborted = sdk.events({ signal: controller.signal }).next();
+  controller.abort();
+  assert.equal((await aborted).done, true);
+  sdk.close();
+  assert.equal((await sdk.events().next()).done, true, "after close there is nothing to hear");
+});
+
+test("close ends calls on their way, and lets the process go", async () => {
+  const sdk = await open(() => new Promise(() => {}), { userId: "ada" });
+  const call = failure(sdk.fetch("/a"));
+  const sync = failure(sdk.queue.sync());
+  await new Promise(setImmediate);
+  sdk.close();
+  assert.ok((await call) instanceof ClosedError);
+  // Without IndexedDB, the disk may fail first.
+  assert.ok([ClosedError.name, StoreError.name].includes((await sync).name));
+  assert.ok((await failure(sdk.fetch("/a"))) instanceof ClosedError);
+  assert.deepEqual(await sdk.queue.settled("x"), { status: "detached" });
+  sdk.close();
+});
+
+test("a response whose body is in use already is an error all the same", async () => {
+  const once = new Response("gone", { status: 503 });
+  await once.text();
+  const sdk = await open(async () => once);
+  const error = await failure(sdk.fetch("/a", {}, { maxAttempts: 2, baseDelayMs: 0 }));
+  assert.equal(error.status, 503);
+  assert.equal(error.raw.truncated, true);
+  sdk.close();
+  await init();
+  const read = await readError(once);
+  assert.equal(read.status, 503);
+  const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(100_000)) });
+  const long = await readError(new Response(endless, { status: 500 }));
+  assert.equal(long.raw.text.length, 256 << 10);
+  assert.equal(long.raw.truncated, true);
+});
+
+test("an idempotency key with nothing in it is none", async () => {
+  let calls = 0;
+  const sdk = await open(async () => (calls++, new Response("", { status: 503 })));
+  await failure(sdk.fetch("/order", { method: "POST", body: "{}", headers: { "idempotency-key": "" } }));
+  assert.equal(calls, 1);
+  sdk.close();
 });
 
 test("readError reads a response that came another way", async () => {

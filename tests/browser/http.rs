@@ -89,6 +89,16 @@ async fn a_body_that_breaks_off_keeps_what_came() {
 }
 
 #[wasm_bindgen_test]
+async fn a_body_that_was_read_before_is_missing_and_no_more() {
+    let read = network("const response = new Response('gone', { status: 503 }); return response.text().then(() => response)");
+    let body = read.send(&request(&read), &vec![]).await.unwrap().body(2500).await;
+    assert!(body.bytes.is_empty() && body.broken.is_some());
+    let mock = network("return Promise.resolve({ status: 503, headers: new Headers(), body: 'a string' })");
+    let body = mock.send(&request(&mock), &vec![]).await.unwrap().body(2500).await;
+    assert!(body.broken.is_some());
+}
+
+#[wasm_bindgen_test]
 async fn an_attempt_that_is_dropped_is_aborted() {
     let hanging = network(
         "globalThis.steadfastAborted = false; return new Promise(() => request.signal.addEventListener('abort', () => globalThis.steadfastAborted = true))",

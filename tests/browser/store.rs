@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast::browser::IndexedDb;
 use steadfast::outbox::{self, AppendError, Begin, Claim, Moment};
-use steadfast::platform::{Access, Store, Transaction};
+use steadfast::platform::{Access, Store, StoreErrorKind, Transaction};
 use steadfast::policy::{backoff::Backoff, gate::Trigger};
 use steadfast::queue::action::{Action, ActionState, SCHEMA_VERSION};
 use steadfast::queue::answer::Verdict;
@@ -66,7 +66,7 @@ async fn a_batch_goes_from_claim_to_settlement() {
     outbox::append(&store, "ada", actions).await.unwrap();
     let Begin::Open { epoch, .. } = outbox::begin(&store, "ada", Trigger::Opened, NOW).await.unwrap() else { panic!() };
     let claim = outbox::claim(&store, "ada", epoch, LIMITS, NOW, "batch-1").await.unwrap();
-    let Claim::Batch { key, actions } = claim else { panic!("{claim:?}") };
+    let Claim::Batch { key, actions, .. } = claim else { panic!("{claim:?}") };
     assert_eq!((key.as_str(), actions.len()), ("batch-1", 3));
     let verdicts = BTreeMap::from([(0, Verdict::Applied), (1, Verdict::Duplicate), (2, Verdict::Unlisted)]);
     let settled = outbox::settle(&store, "ada", epoch, &verdicts, moment()).await.unwrap();
@@ -89,6 +89,42 @@ async fn a_drain_that_was_superseded_may_delete_what_the_server_has_and_nothing_
     let (record, left) = outbox::list(&store, "ada", 0, 10).await.unwrap();
     assert_eq!((left.len(), left[0].attempts), (1, 0), "only what was applied is gone, and nothing else has changed");
     assert!(record.batch.is_some(), "the batch belongs to the drain that took over");
+}
+
+#[wasm_bindgen_test]
+async fn those_who_come_while_the_database_opens_go_on_in_their_order() {
+    let store = IndexedDb::new(&fresh_database());
+    let names: Vec<String> = (0..20).map(|index| format!("a{index}")).collect();
+    let appends = names.iter().map(|name| outbox::append(&store, "ada", vec![action(name, Some("key"))]));
+    futures_util::future::join_all(appends).await;
+    let (_, listed) = outbox::list(&store, "ada", 0, 100).await.unwrap();
+    assert_eq!(listed.into_iter().map(|action| action.id).collect::<Vec<_>>(), names);
+}
+
+#[wasm_bindgen_test]
+async fn a_database_that_is_another_applications_is_left_alone() {
+    let name = fresh_database();
+    let creation = format!(
+        "return new Promise((resolve) => {{ const request = indexedDB.open({name:?}, 1); request.onupgradeneeded = () => request.result.createObjectStore('theirs'); request.onsuccess = () => {{ request.result.close(); resolve(); }} }})"
+    );
+    let promise: js_sys::Promise = js_sys::Function::new_no_args(&creation).call0(&wasm_bindgen::JsValue::NULL).unwrap().into();
+    wasm_bindgen_futures::JsFuture::from(promise).await.unwrap();
+    let failed = outbox::record(&IndexedDb::new(&name), "ada").await.unwrap_err();
+    assert_eq!(failed.kind, StoreErrorKind::Unreadable);
+    assert!(failed.message.contains("the option database"), "{}", failed.message);
+}
+
+#[wasm_bindgen_test]
+async fn a_store_that_is_given_up_while_it_opens_leaves_nothing_in_the_way() {
+    let name = fresh_database();
+    let store = IndexedDb::new(&name);
+    let mut opening = Box::pin(outbox::record(&store, "ada"));
+    assert!(futures_util::FutureExt::now_or_never(&mut opening).is_none());
+    drop(opening);
+    drop(store);
+    // Its upgrade was undone, and its connection does not block this one.
+    let again = IndexedDb::new(&name);
+    outbox::append(&again, "ada", vec![action("a", None)]).await.unwrap();
 }
 
 #[wasm_bindgen_test]

@@ -1,0 +1,69 @@
+// The published types stand alone: in an application that checks its libraries too, with nothing but the DOM.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { test } from "node:test";
+
+const consumer = `
+import { ApiError, type Outcome, Steadfast, type SteadfastEvent } from "steadfast";
+import { init, Steadfast as Slim } from "steadfast/slim";
+
+export async function main(): Promise<string | null> {
+  const sdk: Steadfast = await Steadfast.open({ userId: "ada", retry: { maxAttempts: 5 } });
+  const { settled } = await sdk.queue.enqueue({ type: "save_draft", data: { n: 1 }, priority: "high" });
+  const outcome: Outcome | { readonly status: "detached" } = await settled;
+  if (outcome.status === "rejected") return outcome.error.userMessage;
+  sdk.on("batchFailed", ({ error, nextAttemptAt }) => console.log(error.category, new Date(nextAttemptAt)));
+  for await (const event of sdk.events()) exhaustive(event);
+  try {
+    await sdk.fetch("/a", { method: "POST" }, { idempotencyKey: true });
+  } catch (error) {
+    if (error instanceof ApiError) return error.code;
+  }
+  // @ts-expect-error a priority that there is not
+  await sdk.queue.enqueue({ type: "t", data: 1, priority: "urgent" });
+  await init(new URL("https://cdn.example/steadfast.wasm"));
+  await Slim.open({ wasm: new ArrayBuffer(8) });
+  return null;
+}
+function exhaustive(event: SteadfastEvent): number {
+  return event.type === "enqueued" ? event.counts.pending : 0;
+}
+`;
+
+test("the published types stand alone", () => {
+  const directory = mkdtempSync(join(tmpdir(), "steadfast-types-"));
+  try {
+    const installed = join(directory, "node_modules/steadfast");
+    mkdirSync(installed, { recursive: true });
+    const root = resolve(import.meta.dirname, "..");
+    for (const published of ["package.json", "dist"])
+      cpSync(join(root, published), join(installed, published), { recursive: true });
+    writeFileSync(join(directory, "consumer.ts"), consumer);
+    writeFileSync(
+      join(directory, "tsconfig.json"),
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          skipLibCheck: false,
+          target: "ES2022",
+          lib: ["ES2022", "DOM"],
+          module: "ESNext",
+          moduleResolution: "bundler",
+          types: [],
+        },
+        files: ["consumer.ts"],
+      }),
+    );
+    const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
+    execFileSync(process.execPath, [compiler, "-p", directory], { encoding: "utf8", stdio: "pipe" });
+  } catch (error) {
+    assert.fail(/** @type {{ stdout?: string }} */ (error).stdout ?? String(error));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
