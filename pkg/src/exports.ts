@@ -28,6 +28,7 @@ export type {
   Queue,
   QueuedAction,
   Receipt,
+  Settled,
   Snapshot,
   SyncReport,
   WaitingFor,

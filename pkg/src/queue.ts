@@ -36,6 +36,14 @@ export type Outcome =
   /** The application took it back. */
   | { readonly status: "discarded" };
 
+/** What `settled` resolves to. */
+export type Settled =
+  | Outcome
+  /** The SDK was closed first: the action is still on disk and goes on from there. */
+  | { readonly status: "detached" }
+  /** It is no longer in the queue, and this tab did not hear what became of it: another one settled it while this one slept. */
+  | { readonly status: "gone" };
+
 /** What stands against an action. */
 export interface Conflict {
   /** `version_mismatch`, or a word of the backend's own. */
@@ -55,10 +63,9 @@ export interface Receipt {
   /** Where it is stored. */
   readonly durability: "indexedDb";
   /**
-   * Resolves when the action is settled, by this tab or another; never rejects. `detached` means that the SDK was closed
-   * first: the action is still on disk and goes on from there.
+   * Resolves when the action is settled, by this tab or another.
    */
-  readonly settled: Promise<Outcome | { readonly status: "detached" }>;
+  readonly settled: Promise<Settled>;
 }
 
 /** What is in a queue. */
@@ -160,7 +167,7 @@ export class Queue {
   }
 
   /** Resolves when the action of that id, which is in the queue, is settled: see {@link Receipt.settled}. */
-  async settled(id: string): Promise<Outcome | { readonly status: "detached" }> {
+  async settled(id: string): Promise<Settled> {
     try {
       return await this.#ask((core) => core.settled(id));
     } catch (error) {

@@ -8,13 +8,13 @@ import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 
 const consumer = `
-import { ApiError, type Outcome, Steadfast, type SteadfastEvent } from "steadfast";
+import { ApiError, type Settled, Steadfast, type SteadfastEvent } from "steadfast";
 import { init, Steadfast as Slim } from "steadfast/slim";
 
 export async function main(): Promise<string | null> {
   const sdk: Steadfast = await Steadfast.open({ userId: "ada", retry: { maxAttempts: 5 } });
   const { settled } = await sdk.queue.enqueue({ type: "save_draft", data: { n: 1 }, priority: "high" });
-  const outcome: Outcome | { readonly status: "detached" } = await settled;
+  const outcome: Settled = await settled;
   if (outcome.status === "rejected") return outcome.error.userMessage;
   sdk.on("batchFailed", ({ error, nextAttemptAt }) => console.log(error.category, new Date(nextAttemptAt)));
   for await (const event of sdk.events()) exhaustive(event);

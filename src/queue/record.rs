@@ -98,6 +98,8 @@ pub enum Outcome {
     },
     /// The application took it back.
     Discarded,
+    /// It is no longer in the queue, and this tab did not hear what became of it.
+    Gone,
 }
 
 impl Counts {
@@ -164,7 +166,7 @@ impl UserRecord {
             };
             self.counts.remove(&action);
             match &outcome {
-                Some(Outcome::Applied | Outcome::Duplicate | Outcome::Discarded) => {
+                Some(Outcome::Applied | Outcome::Duplicate | Outcome::Discarded | Outcome::Gone) => {
                     settlement.changes.push(RowChange::Delete { seq: action.seq });
                 }
                 Some(Outcome::Rejected { error }) => {

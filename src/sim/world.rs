@@ -138,7 +138,15 @@ impl World {
     /// What the browser says of the network from now on; whether requests get through is up to the faults.
     pub fn set_online(&self, online: bool) {
         self.inner.online.set(online);
-        let change = if online { ConnectivityChange::Online } else { ConnectivityChange::Offline };
+        self.tell(if online { ConnectivityChange::Online } else { ConnectivityChange::Offline });
+    }
+
+    /// The user looks at the pages again.
+    pub fn show(&self) {
+        self.tell(ConnectivityChange::Visible);
+    }
+
+    fn tell(&self, change: ConnectivityChange) {
         let listeners: Vec<_> = self.inner.connectivity.borrow().values().cloned().collect();
         for listener in listeners {
             listener(change);

@@ -87,8 +87,13 @@ impl<P: Platform> Drainer<P> {
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
     pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
         let store = self.platform.store();
+        // Before the look: what is waited for from here on may be stored after it.
+        let waited_for = if trigger >= Trigger::Visible { self.waiters.ids() } else { vec![] };
         // A look that costs no write and no lock: most triggers find nothing to do, or the gate closed.
         let record = outbox::record(store, &self.user_id).await?;
+        if record.counts.total() == 0 {
+            self.release(&waited_for);
+        }
         if record.counts.pending == 0 {
             return Ok(DrainReport { counts: record.counts, next: None });
         }
@@ -272,6 +277,15 @@ impl<P: Platform> Drainer<P> {
             self.platform.channel().post(&message);
         }
         self.tell(announcement.settled);
+    }
+
+    /// The queue is empty, so these are settled; the tab that settled them was gone before it told this one, or this one slept.
+    fn release(&self, ids: &[String]) {
+        if let Ok(gone) = to_raw_value(&Outcome::Gone) {
+            for id in ids {
+                self.waiters.resolve(id, &gone);
+            }
+        }
     }
 
     /// Hears what another tab has done. Says whether something waits now: that tab may be gone before it has sent it.

@@ -42,6 +42,11 @@ impl Waiters {
         }
     }
 
+    /// Which actions are waited for.
+    pub fn ids(&self) -> Vec<String> {
+        self.by_id.borrow().keys().cloned().collect()
+    }
+
     /// Ends all waiting.
     pub fn clear(&self) {
         self.by_id.borrow_mut().clear();

@@ -301,6 +301,15 @@ fn the_tab_that_asked_hears_what_another_has_settled() {
 }
 
 #[test]
+fn who_waits_for_what_is_no_longer_there_is_told_so_when_the_page_is_looked_at_again() {
+    let world = World::new(20);
+    let tab = Tab::open(&world, "ada", "");
+    let outcome = tab.client.settled("settled-while-this-tab-slept").unwrap();
+    world.show();
+    assert_eq!(world.block_on(outcome).unwrap().get(), r#"{"status":"gone"}"#);
+}
+
+#[test]
 fn what_a_tab_leaves_behind_is_sent_by_one_that_is_still_open() {
     let world = World::new(15);
     let staying = Tab::open(&world, "ada", "");
