@@ -104,7 +104,7 @@ export class QueueWatch {
     this.lastFailure = null;
   }
 
-  /** Another tab may have put something into the queue or taken it out, of which no event tells this one. */
+  /** Another tab may have sent a batch, or learned that the server wants to wait, of which no event tells this one. */
   async glance(): Promise<void> {
     const before = this.snapshot;
     const now = await this.#sdk.queue.snapshot();
