@@ -29,13 +29,21 @@ const deflated = deflateRawSync(readFileSync(optimised), { level: 9 }).toString(
 writeFileSync(
   at("src", "embedded.ts"),
   `// Made by build.mjs.
+import { WasmUnavailableError } from "./errors.js";
+
 const deflated = "${deflated}";
 
 /** @internal */
 export async function embeddedWasm(): Promise<ArrayBuffer> {
   const bytes = Uint8Array.from(atob(deflated), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  return new Response(stream).arrayBuffer();
+  let inflate: DecompressionStream;
+  try {
+    inflate = new DecompressionStream("deflate-raw");
+  } catch (cause) {
+    const message = "This browser is from before 2023 and cannot unpack Steadfast; steadfast/slim takes it unpacked.";
+    throw new WasmUnavailableError(message, { cause });
+  }
+  return new Response(new Blob([bytes]).stream().pipeThrough(inflate)).arrayBuffer();
 }
 `,
 );

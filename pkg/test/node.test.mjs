@@ -1,5 +1,6 @@
 // The package in Node: it imports without side effects, and where something is missing it says so.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import { ApiError, ClosedError, InvalidInputError, readError, Steadfast, SteadfastError, StoreError, init } from "steadfast";
@@ -295,6 +296,24 @@ test("readError reads a response that came another way", async () => {
   );
   assert.equal(error.format.name, "oriel");
   assert.equal(error.retryable, true);
+});
+
+test("a browser that cannot unpack the WebAssembly is told so, and a failed open can be tried again", () => {
+  // In a process of its own: in this one the WebAssembly is loaded already.
+  const script = `
+    import { Steadfast } from "steadfast";
+    const { DecompressionStream } = globalThis;
+    delete globalThis.DecompressionStream;
+    const { name } = await Steadfast.open({ baseUrl: "${baseUrl}" }).catch((error) => error);
+    Object.assign(globalThis, { DecompressionStream });
+    (await Steadfast.open({ baseUrl: "${baseUrl}" })).close();
+    console.log(name);
+  `;
+  const output = execFileSync(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: import.meta.dirname,
+    encoding: "utf8",
+  });
+  assert.equal(output.trim(), "WasmUnavailableError");
 });
 
 test("the package can be required, and slim says that it brings no WebAssembly", async () => {
