@@ -107,7 +107,11 @@ export interface QueuedAction {
   /** When the user acted: milliseconds since the epoch. */
   readonly timestamp: number;
   readonly data: unknown;
-  readonly state: "pending" | "conflict" | "dead";
+  /**
+   * `unreadable`: a newer version of Steadfast has written it, or it is damaged. It is kept as it is and not sent, and its key
+   * waits; `discard` deletes it.
+   */
+  readonly state: "pending" | "conflict" | "dead" | "unreadable";
   /** Whether it is being sent, or was, without an answer. */
   readonly inFlight: boolean;
   /** How often the server has looked at it and not applied it. */

@@ -117,7 +117,7 @@ pub enum Claim {
 }
 
 /// Claims the next batch. One whose answer never came is claimed again as it was, under the same key, so that the server
-/// can tell; if the application has discarded some of it since, what remains goes under `fresh_key`.
+/// can tell. If the application has discarded some of it since, or it is to be smaller, another is made, under `fresh_key`.
 pub async fn claim<S: Store>(
     store: &S,
     user_id: &str,
@@ -135,9 +135,12 @@ pub async fn claim<S: Store>(
     let (mut actions, mut next_due) = (Vec::new(), None);
     let (mut key, mut failures) = (fresh_key.to_string(), 0);
     if let Some(batch) = &record.batch {
-        actions = rows_of(&transaction, user_id, &batch.seqs).await?;
-        actions.retain(|action| action.state == ActionState::Pending);
-        actions.truncate(limits.actions.min(batch.size()));
+        let rows = rows_of(&transaction, user_id, &batch.seqs).await?;
+        let is_whole = rows.len() == batch.seqs.len() && rows.iter().all(|action| action.state == ActionState::Pending);
+        if is_whole {
+            actions = rows;
+            actions.truncate(limits.actions.min(batch.size()));
+        }
         if actions.len() == batch.seqs.len() {
             key.clone_from(&batch.key);
             failures = batch.failures;
@@ -276,7 +279,7 @@ pub async fn discard<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Opt
     Ok(Some(record.counts))
 }
 
-/// Puts a dead letter or a conflict back among the pending, in its old place; one that is pending stays as it is. `None` if there is no action of that id.
+/// Puts a dead letter or a conflict back among the pending, in its old place; any other stays as it is. `None` if there is no action of that id.
 pub async fn requeue<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Option<Counts>, StoreError> {
     let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
@@ -284,7 +287,7 @@ pub async fn requeue<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Opt
         transaction.commit().await?;
         return Ok(None);
     };
-    if action.state != ActionState::Pending {
+    if matches!(action.state, ActionState::Dead | ActionState::Conflict) {
         record.requeue(&mut action);
         transaction.write(&action)?;
         transaction.write_record(user_id, &record)?;

@@ -3,6 +3,7 @@
 use crate::time::WallTime;
 use crate::wire::{Conflict, Priority, WireAction};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The layout of a stored action that this version writes.
@@ -53,9 +54,38 @@ pub enum ActionState {
     Conflict,
     /// A dead letter: the server will never take it as it is. It is kept until the application decides.
     Dead,
+    /// A newer version has written it, or it is damaged. It is kept as it is and not sent; never written, only found.
+    Unreadable,
 }
 
 impl Action {
+    /// Reads a row. One that a newer version has written, or that is damaged, stands in for itself: what can be read of it is
+    /// there, and it is neither sent nor written again, so that a version which can read it finds it as it was.
+    pub fn read(row: &str, user_id: &str, seq: u64, id: &str) -> Self {
+        let readable = serde_json::from_str::<Self>(row).ok().filter(|action| action.schema_version <= SCHEMA_VERSION);
+        readable.unwrap_or_else(|| {
+            let row: Value = serde_json::from_str(row).unwrap_or_default();
+            let text = |name| row.get(name).and_then(Value::as_str).map(ToString::to_string);
+            Self {
+                schema_version: 0,
+                id: id.into(),
+                user_id: user_id.into(),
+                seq,
+                // Known or not, what stands behind it in its key must not overtake it.
+                key: text("key"),
+                kind: text("type").unwrap_or_default(),
+                priority: Priority::default(),
+                timestamp: WallTime(0),
+                data: RawValue::NULL.to_owned(),
+                state: ActionState::Unreadable,
+                attempts: 0,
+                not_before: None,
+                last_error: None,
+                conflict: None,
+            }
+        })
+    }
+
     /// What it weighs against the limits: the bytes of its data and of its names.
     pub fn bytes(&self) -> u64 {
         let names = self.id.len() + self.kind.len() + self.key.as_ref().map_or(0, String::len);

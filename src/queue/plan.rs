@@ -53,7 +53,7 @@ impl Planner {
     pub fn offer(&mut self, action: Action) {
         let due = match action.state {
             ActionState::Dead => return,
-            ActionState::Conflict => false,
+            ActionState::Conflict | ActionState::Unreadable => false,
             ActionState::Pending => match self.not_due_until(&action) {
                 None => true,
                 Some(moment) => {

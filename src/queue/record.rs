@@ -105,7 +105,8 @@ pub enum Outcome {
 impl Counts {
     fn of(&mut self, state: ActionState) -> &mut u64 {
         match state {
-            ActionState::Pending => &mut self.pending,
+            // What it was counted as is not known; most are pending.
+            ActionState::Pending | ActionState::Unreadable => &mut self.pending,
             ActionState::Conflict => &mut self.conflicts,
             ActionState::Dead => &mut self.dead,
         }

@@ -26,6 +26,15 @@ pub(super) struct Disk {
 }
 
 impl Disk {
+    /// Makes each row of a user that has this text in it read that one instead.
+    pub(super) fn rewrite(&self, user_id: &str, old: &str, new: &str) {
+        for ((owner, _), row) in &mut self.rows.borrow_mut().actions {
+            if owner == user_id {
+                *row = row.replace(old, new);
+            }
+        }
+    }
+
     /// The record of a user's queue.
     pub(super) fn record(&self, user_id: &str) -> UserRecord {
         self.rows.borrow().users.get(user_id).map_or_else(UserRecord::default, |text| serde_json::from_str(text).unwrap())
@@ -35,8 +44,14 @@ impl Disk {
     pub(super) fn action_ids(&self, user_id: &str) -> Vec<String> {
         let rows = self.rows.borrow();
         let range = rows.actions.range((user_id.to_string(), 0)..=(user_id.to_string(), u64::MAX));
-        range.map(|(_, row)| serde_json::from_str::<Action>(row).unwrap().id).collect()
+        range.map(|((user_id, seq), row)| read(row, user_id, *seq).id).collect()
     }
+}
+
+fn read(row: &str, user_id: &str, seq: u64) -> Action {
+    let value: serde_json::Value = serde_json::from_str(row).unwrap();
+    let id = value.get("id").and_then(serde_json::Value::as_str).unwrap().to_string();
+    Action::read(row, user_id, seq, &id)
 }
 
 /// A tab's way to the disk.
@@ -70,7 +85,7 @@ impl SimTransaction {
     fn read(&self, user_id: &str, first: u64, last: u64, limit: u32) -> Vec<Action> {
         let rows = self.rows.borrow();
         let range = rows.actions.range((user_id.to_string(), first)..=(user_id.to_string(), last));
-        range.take(limit as usize).map(|(_, row)| serde_json::from_str(row).unwrap()).collect()
+        range.take(limit as usize).map(|((user_id, seq), row)| read(row, user_id, *seq)).collect()
     }
 }
 

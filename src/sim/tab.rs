@@ -87,6 +87,11 @@ impl World {
         self.inner.disk.action_ids(user_id)
     }
 
+    /// Makes each row of a user that has this text in it read that one instead.
+    pub fn rewrite_rows(&self, user_id: &str, old: &str, new: &str) {
+        self.inner.disk.rewrite(user_id, old, new);
+    }
+
     /// After so many more commits, one fails.
     pub fn fail_a_commit_after(&self, commits: u32) {
         self.inner.disk.commits_until_failure.set(Some(commits));

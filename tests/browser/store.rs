@@ -128,6 +128,22 @@ async fn a_store_that_is_given_up_while_it_opens_leaves_nothing_in_the_way() {
 }
 
 #[wasm_bindgen_test]
+async fn a_damaged_row_is_shown_and_can_be_discarded_and_the_others_are_read() {
+    let name = fresh_database();
+    let store = IndexedDb::new(&name);
+    outbox::append(&store, "ada", vec![action("a", None), action("b", None)]).await.unwrap();
+    let damage = format!(
+        "return new Promise((resolve) => {{ const opening = indexedDB.open({name:?}); opening.onsuccess = () => {{ const write = opening.result.transaction('actions', 'readwrite'); write.objectStore('actions').put({{ userId: 'ada', seq: 0, id: 'a', row: '{{cut' }}); write.oncomplete = () => {{ opening.result.close(); resolve(); }}; }}; }})"
+    );
+    let promise: js_sys::Promise = js_sys::Function::new_no_args(&damage).call0(&wasm_bindgen::JsValue::NULL).unwrap().into();
+    wasm_bindgen_futures::JsFuture::from(promise).await.unwrap();
+    let (_, listed) = outbox::list(&store, "ada", 0, 10).await.unwrap();
+    assert_eq!((listed[0].id.as_str(), listed[0].state), ("a", ActionState::Unreadable));
+    assert_eq!((listed[1].id.as_str(), listed[1].state), ("b", ActionState::Pending));
+    assert_eq!(outbox::discard(&store, "ada", "a").await.unwrap().unwrap().pending, 1);
+}
+
+#[wasm_bindgen_test]
 async fn a_transaction_that_is_dropped_leaves_nothing() {
     let store = IndexedDb::new(&fresh_database());
     let transaction = store.transaction(Access::Write).await.unwrap();

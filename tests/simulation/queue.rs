@@ -301,6 +301,30 @@ fn the_tab_that_asked_hears_what_another_has_settled() {
 }
 
 #[test]
+fn a_row_of_a_newer_version_is_kept_as_it_is_and_holds_nothing_but_its_key() {
+    let world = World::new(21);
+    world.set_faults(Faults::OUTAGE);
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(3), Some("draft"));
+    enqueue(&world, &tab, &["other".to_string()], Some("elsewhere"));
+    tab.crash();
+    let (old, new) = (r#""schemaVersion":1,"id":"a1""#, r#""schemaVersion":2,"shape":{"new":true},"id":"a1""#);
+    world.rewrite_rows("ada", old, new);
+    world.set_faults(Faults::default());
+    let tab = Tab::open(&world, "ada", "");
+    assert!(world.run_until(HOUR, || world.stored("ada") == ["a1", "a2"]), "{:?}", world.stored("ada"));
+    assert_eq!(applied(&world), ["a0", "other"]);
+    let client = tab.client.clone();
+    world.block_on(async move { client.requeue("a1").await }).unwrap();
+    // The newer version is back, and finds it as it was.
+    tab.crash();
+    world.rewrite_rows("ada", new, old);
+    let tab = Tab::open(&world, "ada", "");
+    assert!(drained(&world), "{:?}", tab.events());
+    assert_eq!(applied(&world), ["a0", "other", "a1", "a2"]);
+}
+
+#[test]
 fn who_waits_for_what_is_no_longer_there_is_told_so_when_the_page_is_looked_at_again() {
     let world = World::new(20);
     let tab = Tab::open(&world, "ada", "");

@@ -146,6 +146,7 @@ function stateOf(action: QueuedAction, isSending: boolean): RowState {
 
 function stateText(action: QueuedAction, state: RowState, wasThere: boolean): string {
   if (wasThere) return "saved: the server had it already";
+  if (action.state === "unreadable") return "kept for a newer version of this page";
   if (state === "waiting" && action.lastError) return `waiting: ${action.lastError.userMessage}`;
   return STATE_TEXTS[state];
 }

@@ -70,7 +70,7 @@ impl IndexedDbTransaction {
     async fn rows(&self, range: &IdbKeyRange, limit: u32) -> Result<Vec<Action>, StoreError> {
         let request = self.actions.get_all_with_key_and_limit(range, limit).map_err(|thrown| store_error(READING, &thrown))?;
         let rows: Array = result_of(&request, READING).await?.unchecked_into();
-        rows.iter().map(|row| read_row(&row)).collect()
+        Ok(rows.iter().map(|row| read_row(&row)).collect())
     }
 }
 
@@ -80,9 +80,12 @@ fn key(user_id: &str, seq: u64) -> JsValue {
     Array::of2(&user_id.into(), &(seq as f64).into()).into()
 }
 
-fn read_row(row: &JsValue) -> Result<Action, StoreError> {
-    let text = global::property::<JsValue>(row, "row").and_then(|text| text.as_string());
-    parse(text.as_deref().unwrap_or_default())
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
+fn read_row(row: &JsValue) -> Action {
+    let member = |name| global::property::<JsValue>(row, name);
+    let text = |name| member(name).and_then(|text| text.as_string()).unwrap_or_default();
+    let seq = member("seq").and_then(|seq| seq.as_f64()).unwrap_or_default() as u64;
+    Action::read(&text("row"), &text("userId"), seq, &text("id"))
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
@@ -116,7 +119,7 @@ impl Transaction for IndexedDbTransaction {
         let key: JsValue = Array::of2(&user_id.into(), &id.into()).into();
         let request = self.actions.index(BY_ID).map_err(failed)?.get(&key).map_err(failed)?;
         let row = result_of(&request, READING).await?;
-        if row.is_undefined() { Ok(None) } else { read_row(&row).map(Some) }
+        Ok((!row.is_undefined()).then(|| read_row(&row)))
     }
 
     fn write_record(&self, user_id: &str, record: &UserRecord) -> Result<(), StoreError> {
