@@ -186,11 +186,14 @@ impl Random for Shared {
 }
 
 impl Locks for Shared {
-    type Guard = OwnedMutexGuard<()>;
+    type Guard = Option<OwnedMutexGuard<()>>;
 
     async fn acquire(&self, name: &str) -> Self::Guard {
+        if !self.world.locks_exclude.get() {
+            return None;
+        }
         let lock = self.world.locks.borrow_mut().entry(name.into()).or_default().clone();
-        lock.lock_owned().await
+        Some(lock.lock_owned().await)
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Inner {
     pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
     pub(super) online: Cell<bool>,
+    /// Whether a lock keeps others out, as it does not where there are no Web Locks.
+    pub(super) locks_exclude: Cell<bool>,
     pub(super) next_subscription: Cell<u64>,
     /// The server of this world.
     pub(super) server: RefCell<ModelServer>,
@@ -64,6 +66,7 @@ impl World {
             ears: RefCell::default(),
             connectivity: RefCell::default(),
             online: Cell::new(true),
+            locks_exclude: Cell::new(true),
             next_subscription: Cell::new(0),
             server: RefCell::default(),
             faults: Cell::new(Faults::default()),
@@ -128,6 +131,11 @@ impl World {
     /// Moves the wall clock, and no other.
     pub fn jump_wall_clock(&self, milliseconds: i64) {
         self.inner.wall_offset.set(self.inner.wall_offset.get() + milliseconds);
+    }
+
+    /// From now on every tab gets every lock at once, as where there are no Web Locks.
+    pub fn without_locks(&self) {
+        self.inner.locks_exclude.set(false);
     }
 
     /// What the network does from now on.
