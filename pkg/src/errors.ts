@@ -18,7 +18,6 @@ export type Category =
   | "integration"
   | "timeout"
   | "network"
-  | "aborted"
   | "unknown";
 
 /** How bad an error is. */

@@ -35,8 +35,6 @@ pub enum Category {
     Timeout,
     /// No response arrived.
     Network,
-    /// The application or the user gave up on it.
-    Aborted,
     /// None of these can be said.
     Unknown,
 }
@@ -64,7 +62,7 @@ impl Category {
     /// How bad this kind usually is.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Validation | Self::NotFound | Self::RateLimit | Self::Aborted => Severity::Low,
+            Self::Validation | Self::NotFound | Self::RateLimit => Severity::Low,
             Self::Server | Self::Unavailable | Self::Payment => Severity::High,
             _ => Severity::Medium,
         }
@@ -87,7 +85,6 @@ impl Category {
             Self::Integration => "A service we depend on isn't answering. Please try again later.",
             Self::Timeout => "This is taking longer than it should. Please try again.",
             Self::Network => "We can't reach the server. Please check your connection.",
-            Self::Aborted => "This was cancelled.",
         }
     }
 }

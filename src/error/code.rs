@@ -33,8 +33,8 @@ const NO: Option<bool> = Some(false);
 /// All known codes, sorted.
 pub const CODES: &[KnownCode] = {
     use Category::{
-        Aborted, Auth, Business, Client, Conflict, Integration, Network, NotFound, Payment, Permission, RateLimit, Server,
-        Timeout, Unavailable, Validation,
+        Auth, Business, Client, Conflict, Integration, Network, NotFound, Payment, Permission, RateLimit, Server, Timeout,
+        Unavailable, Validation,
     };
     use Severity::{Critical, High, Low, Medium};
     &[
@@ -60,7 +60,6 @@ pub const CODES: &[KnownCode] = {
         known("PAYMENT_GATEWAY_ERROR", Payment, Critical, YES, "The payment service isn't answering. Please try again later."),
         known("PAYMENT_INSUFFICIENT_FUNDS", Payment, Medium, NO, "The payment was declined. Please use another way to pay."),
         known("RATE_LIMIT_EXCEEDED", RateLimit, Low, YES, "That was a little too fast. Please wait a moment and try again."),
-        known("REQUEST_ABORTED", Aborted, Low, NO, "This was cancelled."),
         known("REQUEST_INVALID", Client, Medium, NO, "That didn't work. If it happens again, please contact support."),
         known("RESOURCE_ALREADY_EXISTS", Conflict, Low, NO, "This already exists. Please use another name."),
         known("RESOURCE_GONE", NotFound, Low, NO, "This has been deleted."),

@@ -21,7 +21,7 @@ use serde_json::Value;
 #[serde(rename_all = "camelCase")]
 pub struct ApiError {
     /// The machine-readable code that the server gave, or one of the SDK's own for failures that never reached a server
-    /// (`NETWORK_ERROR`, `NETWORK_TIMEOUT`, `REQUEST_ABORTED`).
+    /// (`NETWORK_ERROR`, `NETWORK_TIMEOUT`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`).
     pub code: Option<String>,
     /// For developers: the server's words, or a description of what happened.
     pub message: String,

@@ -26,7 +26,8 @@ pub struct Waiters {
 }
 
 impl Waiters {
-    /// Waits for that action; gives the JSON of its [`Outcome`](crate::queue::record::Outcome). Ends without an outcome when the SDK is closed.
+    /// Waits for that action; gives the JSON of its [`Outcome`](crate::queue::record::Outcome). Ends without one when the SDK is
+    /// closed.
     pub fn wait(&self, id: &str) -> oneshot::Receiver<Box<RawValue>> {
         let (sender, receiver) = oneshot::channel();
         self.by_id.borrow_mut().entry(id.into()).or_default().push(sender);
