@@ -34,8 +34,8 @@ export interface RetryHint {
   readonly at: number;
   /** Where the hint stood: the `Retry-After` header, a documented member of the body, or the reset of an exhausted limit. */
   readonly source: "retryAfterHeader" | "body" | "rateLimitReset";
-  /** Whether its form is not the standard's, though there is only one way to mean it. */
-  readonly lenient: boolean;
+  /** How sure its reading is: the documented form, another that can only be meant one way, or a conclusion. */
+  readonly confidence: "certain" | "likely" | "guess";
 }
 
 /** What is wrong with one field of the request. */

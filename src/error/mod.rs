@@ -2,31 +2,34 @@
 
 mod category;
 mod code;
+mod json;
 pub mod parse;
+mod user_action;
 
 pub use category::{Category, Severity};
+pub use crate::policy::hint::{Confidence, HintSource, RateLimit, RetryHint};
 pub use code::{CODES, KnownCode, known_code};
+pub use json::Json;
+pub use user_action::UserAction;
 
-use crate::time::WallTime;
 use serde::Serialize;
-use serde_json::Value;
+use std::fmt;
 
 /// What went wrong with a call, whatever the backend's wire format: Cosnap's `StandardErrorResponse`, widened until every
 /// other format fits without loss.
 ///
 /// What a response does not say is `None` or empty, never guessed; what was concluded says from what
 /// ([`retry_reason`](Self::retry_reason), [`Format::mark`]). The body as received is always in [`raw`](Self::raw).
-#[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
-#[error("{message}")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiError {
     /// The machine-readable code that the server gave, or one of the SDK's own for failures that never reached a server
     /// (`NETWORK_ERROR`, `NETWORK_TIMEOUT`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`).
     pub code: Option<String>,
-    /// For developers: the server's words, or a description of what happened.
-    pub message: String,
-    /// For users: the server's `userMessage` if it sent one, else Steadfast's words for the code or the category.
-    pub user_message: String,
+    /// For developers: the server's words, or a description of what happened. `None` if the server gave none.
+    pub message: Option<String>,
+    /// For users: the server's own words. Where it gave none, there are words for the code and the category.
+    pub user_message: Option<String>,
     /// What kind of problem this is.
     pub category: Category,
     /// How bad it is.
@@ -37,6 +40,8 @@ pub struct ApiError {
     pub retryable: bool,
     /// What [`retryable`](Self::retryable) was concluded from.
     pub retry_reason: RetryReason,
+    /// What the user can do now.
+    pub user_action: UserAction,
     /// When the server wants to be asked again.
     pub retry_hint: Option<RetryHint>,
     /// The id that follows the call through all services.
@@ -58,11 +63,11 @@ pub struct ApiError {
     /// Which of the backend's services failed.
     pub service: Option<String>,
     /// Cosnap's `businessContext`, as sent.
-    pub business_context: Option<Value>,
+    pub business_context: Option<Json>,
     /// A provider's own error inside this one.
     pub upstream: Option<Upstream>,
     /// What the format calls details, as sent.
-    pub details: Option<Value>,
+    pub details: Option<Json>,
     /// The body as received.
     pub raw: RawBody,
     /// Which wire format this was read as, and why.
@@ -70,6 +75,18 @@ pub struct ApiError {
     /// The call that failed, once it went through the call path.
     pub request: Option<RequestFacts>,
 }
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.message, self.status) {
+            (Some(message), _) => out.write_str(message),
+            (None, Some(status)) => write!(out, "HTTP {status}"),
+            (None, None) => out.write_str("no response"),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {}
 
 impl ApiError {
     /// The same response, of which more is known than its body says: it is the error of that code.
@@ -79,11 +96,12 @@ impl ApiError {
         Self {
             code: known.code,
             message: known.message,
-            user_message: known.user_message,
+            user_message: None,
             category: known.category,
             severity: known.severity,
             retryable: known.retryable,
             retry_reason: RetryReason::Code,
+            user_action: known.user_action,
             ..self
         }
     }
@@ -94,13 +112,14 @@ impl ApiError {
         let category = known.map_or(Category::Network, |known| known.category);
         Self {
             code: Some(code.into()),
-            message,
-            user_message: known.map_or_else(|| category.user_message(), |known| known.user_message).into(),
+            message: Some(message),
+            user_message: None,
             category,
             severity: known.map_or(Severity::Medium, |known| known.severity),
             status: None,
             retryable,
             retry_reason: RetryReason::Network,
+            user_action: UserAction::of(category, retryable, false, false),
             retry_hint: None,
             correlation_id: None,
             request_id: None,
@@ -135,32 +154,6 @@ pub enum RetryReason {
     Network,
 }
 
-/// When a server wants to be asked again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RetryHint {
-    /// Milliseconds from the arrival of the response.
-    pub after_ms: u64,
-    /// The same as a moment of the wall clock.
-    pub at: WallTime,
-    /// Where the hint stood.
-    pub source: HintSource,
-    /// Whether it was read leniently: its form is not the standard's, but there is only one way to mean it.
-    pub lenient: bool,
-}
-
-/// Where a retry hint stood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum HintSource {
-    /// The `Retry-After` header (RFC 9110 §10.2.3).
-    RetryAfterHeader,
-    /// A documented member of the body (`error.retryAfter`, `recovery.retryAfter`).
-    Body,
-    /// The reset of an exhausted rate limit.
-    RateLimitReset,
-}
-
 /// What is wrong with one field of the request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -169,12 +162,12 @@ pub struct FieldError {
     pub path: String,
     /// What is wrong with it.
     pub message: Option<String>,
-    /// The rule it broke: `required`, `max`, `enum`.
+    /// The rule it broke, by the server's code for it: `required`, `max`, `invalid_format`.
     pub constraint: Option<String>,
     /// The rejected value.
-    pub value: Option<Value>,
+    pub value: Option<Json>,
     /// The values that would do.
-    pub allowed: Option<Value>,
+    pub allowed: Option<Json>,
 }
 
 /// What a server suggests to do.
@@ -199,18 +192,6 @@ pub struct RecoveryLink {
     pub method: Option<String>,
 }
 
-/// A limit that was hit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RateLimit {
-    /// How many requests a window allows.
-    pub limit: Option<u64>,
-    /// How many are left.
-    pub remaining: Option<u64>,
-    /// When the window ends. A moment that had passed when the response arrived is left out.
-    pub reset_at: Option<WallTime>,
-}
-
 /// A provider's own error inside an error.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -224,7 +205,7 @@ pub struct Upstream {
     /// Its HTTP status.
     pub status: Option<u16>,
     /// All it said.
-    pub raw: Option<Value>,
+    pub raw: Option<Json>,
 }
 
 /// A body as received.
@@ -250,18 +231,6 @@ pub struct Format {
     pub mark: String,
     /// How sure the reading is.
     pub confidence: Confidence,
-}
-
-/// How sure a reading is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Confidence {
-    /// A mark that only this format has.
-    Certain,
-    /// The format's shape, without a mark of its own.
-    Likely,
-    /// Nothing but the status is known for sure.
-    Guess,
 }
 
 /// The call that failed.

@@ -2,5 +2,5 @@
 
 pub mod backoff;
 pub mod gate;
+pub mod hint;
 pub mod retry;
-pub mod retry_after;

@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(verdicts[0], Verdict::Applied);
         assert_eq!(verdicts[1], Verdict::Duplicate);
         let Verdict::Rejected(error) = &verdicts[2] else { panic!("{:?}", verdicts[2]) };
-        assert_eq!((error.code.as_deref(), error.user_message.as_str()), (Some("VALIDATION_ERROR"), "Give it a title"));
+        assert_eq!((error.code.as_deref(), error.user_message.as_deref()), (Some("VALIDATION_ERROR"), Some("Give it a title")));
         assert_eq!(verdicts[3..], [Verdict::Unlisted, Verdict::Unlisted]);
     }
 
@@ -128,6 +128,6 @@ mod tests {
     fn an_answer_without_a_reason_is_still_kept_as_an_error() {
         let verdicts = read(br#"{"results":[{"id":"action-1","status":"rejected"}]}"#, &[action(1, None)], NOW).unwrap();
         let Verdict::Rejected(error) = &verdicts[0] else { panic!() };
-        assert!(error.message.contains("no reason"));
+        assert!(error.message.as_deref().unwrap().contains("no reason"));
     }
 }

@@ -1,7 +1,7 @@
 //! The vectors that also run natively.
 
 use serde_json::Value;
-use steadfast::policy::retry_after;
+use steadfast::policy::hint::retry_after;
 use steadfast::time::{WallTime, milliseconds};
 use wasm_bindgen_test::wasm_bindgen_test;
 

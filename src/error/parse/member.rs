@@ -49,8 +49,8 @@ pub(super) fn field_errors(list: Option<&Value>) -> Vec<FieldError> {
                 path: text(entry, "field").or_else(|| text(entry, "path"))?,
                 message: text(entry, "message").or_else(|| text(entry, "error")),
                 constraint: text(entry, "constraint"),
-                value: any(entry, "value"),
-                allowed: any(entry, "allowed"),
+                value: any(entry, "value").as_ref().map(Into::into),
+                allowed: any(entry, "allowed").as_ref().map(Into::into),
             })
         })
         .collect()

@@ -16,11 +16,11 @@ mod qwen_proxy;
 mod stellar_flow;
 
 use super::{
-    ApiError, Category, Confidence, FieldError, Format, HintSource, RateLimit, RawBody, Recovery, RetryHint, RetryReason,
-    Severity, Upstream, known_code,
+    ApiError, Category, Confidence, FieldError, Format, RateLimit, RawBody, Recovery, RetryReason, Severity, Upstream, UserAction,
+    known_code,
 };
-use crate::policy::retry_after;
-use crate::time::{WallTime, milliseconds};
+use crate::policy::hint::{self, BodyHints, retry_after};
+use crate::time::WallTime;
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -162,17 +162,22 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
         (None, Some(known)) => (known, RetryReason::Code),
         (None, None) => (status_is_retryable(status), RetryReason::Status),
     };
-    let user_message =
-        reading.user_message.unwrap_or_else(|| known.map_or_else(|| category.user_message(), |known| known.user_message).into());
+    let body = BodyHints {
+        after: reading.retry_after_seconds.and_then(retry_after::from_seconds),
+        rate_limit: reading.rate_limit,
+        ..BodyHints::default()
+    };
+    let hint::Resolved { hint, rate_limit } = hint::resolve(status, &response.headers, response.received_at, &body);
     ApiError {
-        message: reading.message.unwrap_or_else(|| format!("HTTP {status}")),
-        user_message,
+        message: reading.message,
+        user_message: reading.user_message,
         category,
         severity: reading.severity.or(known.map(|known| known.severity)).unwrap_or_else(|| category.severity()),
         status: Some(status),
         retryable,
         retry_reason,
-        retry_hint: retry_hint(response, reading.retry_after_seconds, reading.rate_limit),
+        retry_hint: hint,
+        user_action: UserAction::of(category, retryable, hint.is_some(), !reading.field_errors.is_empty()),
         correlation_id: reading.correlation_id.or_else(|| response.header("x-correlation-id").map(ToString::to_string)),
         request_id: reading.request_id.or_else(|| response.header("x-request-id").map(ToString::to_string)),
         code: reading.code,
@@ -180,38 +185,16 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
         timestamp: reading.timestamp,
         field_errors: reading.field_errors,
         recovery: reading.recovery,
-        rate_limit: reading.rate_limit,
+        rate_limit,
         help_link: reading.help_link,
         service: reading.service,
-        business_context: reading.business_context,
+        business_context: reading.business_context.as_ref().map(Into::into),
         upstream: reading.upstream,
-        details: reading.details,
+        details: reading.details.as_ref().map(Into::into),
         raw,
         format,
         request: None,
     }
-}
-
-/// The header wins over the body, and both over the reset of an exhausted limit.
-fn retry_hint(response: &ResponseParts, body_seconds: Option<f64>, limit: Option<RateLimit>) -> Option<RetryHint> {
-    let now = response.received_at;
-    let hint = |after: std::time::Duration, source, lenient| RetryHint {
-        after_ms: milliseconds(after),
-        at: now.after(after),
-        source,
-        lenient,
-    };
-    // A date is meant by the server's clock, which its own Date header tells; the client's may be off by anything.
-    let server_now = response.header("date").and_then(retry_after::http_date).unwrap_or(now);
-    if let Some(read) = response.header("retry-after").and_then(|value| retry_after::read(value, server_now)) {
-        return Some(hint(read.after, HintSource::RetryAfterHeader, read.lenient));
-    }
-    if let Some(after) = body_seconds.and_then(retry_after::from_seconds) {
-        return Some(hint(after, HintSource::Body, false));
-    }
-    let limit = limit.filter(|limit| limit.remaining == Some(0) || response.status == 429)?;
-    let reset = limit.reset_at?;
-    Some(hint(reset.since(now), HintSource::RateLimitReset, true))
 }
 
 /// Statuses that are worth another try where nothing better is known.

@@ -43,7 +43,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
                 code: inner.and_then(|inner| member::code(inner, "code")),
                 message: inner.and_then(|inner| member::text(inner, "message")),
                 status: None,
-                raw: raw.cloned(),
+                raw: raw.map(Into::into),
             }
         }),
         details: member::any(error, "metadata"),

@@ -56,7 +56,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
             code: None,
             message: member::text(details, "message"),
             status: member::count(details, "statusCode").and_then(|status| u16::try_from(status).ok()),
-            raw: Some(details.clone()),
+            raw: Some(details.into()),
         }),
         details: member::any(error, "details"),
         ..Reading::default()

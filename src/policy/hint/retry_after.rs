@@ -23,7 +23,7 @@ pub struct RetryAfter {
 /// that it can only be a moment of the epoch. A date that has passed is zero. `-5`, `1e3`, `120s`, `soon` are no hint.
 ///
 /// ```
-/// use steadfast::{policy::retry_after, time::WallTime};
+/// use steadfast::{policy::hint::retry_after, time::WallTime};
 ///
 /// let now = WallTime(1_780_315_200_000); // Mon, 01 Jun 2026 12:00:00 GMT
 /// assert_eq!(retry_after::read("120", now).unwrap().after.as_secs(), 120);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn every_vector_is_read_as_it_should_be() {
-        let vectors: Value = serde_json::from_str(include_str!("../../tests/vectors/retry_after.json")).unwrap();
+        let vectors: Value = serde_json::from_str(include_str!("../../../tests/vectors/retry_after.json")).unwrap();
         for case in vectors["cases"].as_array().unwrap() {
             let read = read(case["value"].as_str().unwrap(), WallTime(1_780_315_200_000));
             match &case["afterMs"] {

@@ -1,0 +1,37 @@
+//! What a user can do about an error.
+
+use super::Category;
+use serde::Serialize;
+
+/// What the user can do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UserAction {
+    /// Try again.
+    Retry,
+    /// Wait until the moment of the retry hint, then try again.
+    Wait,
+    /// Sign in, then try again.
+    SignIn,
+    /// Correct what was entered: the error's field errors say what, if the server did.
+    FixFields,
+    /// Ask for help: the same will not work again, and the user cannot change that.
+    ContactSupport,
+    /// Nothing. What they asked for is not to be had.
+    Nothing,
+}
+
+impl UserAction {
+    /// What can be done about a problem of this kind.
+    pub fn of(category: Category, retryable: bool, has_hint: bool, has_fields: bool) -> Self {
+        match category {
+            Category::Auth => Self::SignIn,
+            _ if retryable && has_hint => Self::Wait,
+            _ if retryable => Self::Retry,
+            _ if has_fields => Self::FixFields,
+            Category::Validation | Category::Payment => Self::FixFields,
+            Category::NotFound | Category::Business | Category::Conflict => Self::Nothing,
+            _ => Self::ContactSupport,
+        }
+    }
+}
