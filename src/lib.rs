@@ -30,6 +30,7 @@ pub mod client;
 pub mod error;
 pub mod event;
 pub mod input;
+pub mod json;
 pub mod outbox;
 pub mod platform;
 pub mod policy;

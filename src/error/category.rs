@@ -40,6 +40,51 @@ pub enum Category {
 }
 
 impl Category {
+    /// Every category.
+    pub const ALL: [Self; 15] = [
+        Self::Auth,
+        Self::Permission,
+        Self::Validation,
+        Self::NotFound,
+        Self::Conflict,
+        Self::RateLimit,
+        Self::Payment,
+        Self::Business,
+        Self::Client,
+        Self::Server,
+        Self::Unavailable,
+        Self::Integration,
+        Self::Timeout,
+        Self::Network,
+        Self::Unknown,
+    ];
+
+    /// Its name, as it is serialised.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Permission => "permission",
+            Self::Validation => "validation",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::RateLimit => "rate_limit",
+            Self::Payment => "payment",
+            Self::Business => "business",
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Unavailable => "unavailable",
+            Self::Integration => "integration",
+            Self::Timeout => "timeout",
+            Self::Network => "network",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The category of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|category| category.name() == name)
+    }
+
     /// The category of an HTTP status, by RFC 9110 and common use.
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -47,12 +92,11 @@ impl Category {
             402 => Self::Payment,
             403 | 451 => Self::Permission,
             404 | 410 => Self::NotFound,
-            408 | 504 | 524 => Self::Timeout,
+            408 | 504 | 522 | 524 | 598 | 599 => Self::Timeout,
             409 | 412 | 423 => Self::Conflict,
-            400 | 413 | 415 | 422 => Self::Validation,
-            425 | 503 | 520..=523 | 525..=529 => Self::Unavailable,
+            400 | 422 => Self::Validation,
+            425 | 502 | 503 | 520 | 521 | 523 | 525..=529 => Self::Unavailable,
             429 => Self::RateLimit,
-            502 => Self::Integration,
             500..=599 => Self::Server,
             400..=499 => Self::Client,
             _ => Self::Unknown,

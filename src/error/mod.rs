@@ -1,15 +1,15 @@
 //! One error out of any wire format: what [`ApiError`] is, how it is classified, and [`parse`], which reads it.
 
 mod category;
+mod classify;
 mod code;
-mod json;
 pub mod parse;
 mod user_action;
 
 pub use category::{Category, Severity};
+pub use crate::json::Json;
 pub use crate::policy::hint::{Confidence, HintSource, RateLimit, RetryHint};
 pub use code::{CODES, KnownCode, known_code};
-pub use json::Json;
 pub use user_action::UserAction;
 
 use serde::Serialize;
@@ -146,8 +146,12 @@ impl ApiError {
 pub enum RetryReason {
     /// The body says so (`retryable`, `recoverable`).
     Body,
-    /// The code is known.
+    /// A header says so (`x-should-retry`).
+    Header,
+    /// The code is known, or can only mean one thing.
     Code,
+    /// The server says when to come back.
+    Hint,
     /// By the HTTP status: 408, 425, 429, 500, 502, 503, 504 and 520–529 are worth another try.
     Status,
     /// No response arrived.

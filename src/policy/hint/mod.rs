@@ -99,3 +99,13 @@ pub fn resolve(status: u16, headers: &[(String, String)], received_at: WallTime,
     };
     Resolved { hint: found, rate_limit: body.rate_limit }
 }
+
+/// Reads a timestamp.
+pub fn timestamp(text: &str) -> Option<WallTime> {
+    retry_after::http_date(text)
+}
+
+/// Reads a `google.protobuf.Duration`.
+pub fn protobuf_duration(text: &str) -> Option<Duration> {
+    retry_after::from_seconds(text.strip_suffix('s')?.parse().ok()?)
+}

@@ -1,0 +1,179 @@
+//! Errors of fields: lists of entries, maps of names, and every nesting of them that frameworks came up with.
+
+use super::vocabulary::{FIELD, FIELD_CODE, FIELD_MESSAGE, is_code};
+use crate::error::FieldError;
+use crate::json::Value;
+
+/// More are not read: nobody could mark them all, and a body may be all errors.
+const MOST_FIELDS: usize = 1000;
+
+/// How deep maps of maps are followed.
+const DEEPEST: usize = 8;
+
+/// Reads a list of entries that each name their field, or a map from names to what is wrong.
+pub(super) fn read(value: Value<'_>) -> Vec<FieldError> {
+    if value.is_array() { list(value) } else { map(value) }
+}
+
+/// The entries of a list that name a field; others are no errors of fields.
+pub(super) fn list(value: Value<'_>) -> Vec<FieldError> {
+    value.items().flat_map(entry).take(MOST_FIELDS).collect()
+}
+
+/// What is wrong with which field, in a `details` member: a list, a map, or something else altogether.
+pub(super) fn of_details(details: Value<'_>) -> Vec<FieldError> {
+    if details.is_array() { list(details) } else { strict_map(details) }
+}
+
+/// The errors of an object that names its own field.
+pub(super) fn one(object: Value<'_>) -> Vec<FieldError> {
+    // Its code is the whole error's, which stands there.
+    entry(object).into_iter().map(|error| FieldError { constraint: None, ..error }).collect()
+}
+
+/// One entry of a list: most name one field, some several (`fields: ["a", "b"]`).
+fn entry(entry: Value<'_>) -> Vec<FieldError> {
+    let Some(paths) = paths(entry) else { return Vec::new() };
+    let error = FieldError {
+        path: String::new(),
+        message: message(entry),
+        constraint: constraint(entry),
+        value: entry.first(&["value", "rejectedValue", "input", "rejected_value"]).map(Value::to_json),
+        allowed: entry.first(&["allowed", "allowedValues", "allowed_values", "enum"]).map(Value::to_json),
+    };
+    paths.into_iter().map(|path| FieldError { path, ..error.clone() }).collect()
+}
+
+/// The fields that an entry names, as the source writes them; the steps of a path are joined by dots.
+fn paths(entry: Value<'_>) -> Option<Vec<String>> {
+    // JSON:API §9.
+    if let Some(source) = entry.get("source").filter(|source| source.is_object()) {
+        let named = ["pointer", "parameter", "header"].iter().find_map(|name| source.get(name)?.as_str());
+        return named.map(|path| vec![path.into_owned()]);
+    }
+    let named = FIELD.iter().find_map(|name| {
+        let value = entry.get(name)?;
+        if let Some(path) = value.as_str() {
+            // A location that is only the part of the request it lies in says nothing.
+            let part = matches!(*name, "location" | "in") && matches!(&*path, "body" | "query" | "path" | "header" | "headers" | "params");
+            return (!part && !path.contains('\n') && path.len() <= 512).then(|| vec![path.into_owned()]);
+        }
+        if !value.is_array() || value.is_empty() {
+            return None;
+        }
+        if matches!(*name, "fields" | "memberNames") {
+            let names: Vec<_> = value.items().filter_map(Value::as_str).map(Into::into).collect();
+            return (!names.is_empty()).then_some(names);
+        }
+        joined(value).map(|path| vec![path])
+    });
+    // A name beside a reason is a field's (RFC 7807 §3), and may be a person's or a class's otherwise.
+    named.or_else(|| {
+        let name = entry.get("name")?.as_str()?;
+        let is_class = name.ends_with("Error") || name.ends_with("Exception");
+        (entry.first(&["reason", "message", "error", "errors"]).is_some() && !is_class).then(|| vec![name.into_owned()])
+    })
+}
+
+/// The steps of a path, joined by dots. A step may be an object with a key (Standard Schema).
+fn joined(steps: Value<'_>) -> Option<String> {
+    let mut path = String::new();
+    for step in steps.items().take(64) {
+        let step = step.get("key").unwrap_or(step);
+        if !path.is_empty() {
+            path.push('.');
+        }
+        match (step.as_str(), step.as_digits()) {
+            (Some(name), _) => path.push_str(&name),
+            (None, Some(index)) => path.push_str(index),
+            (None, None) => return None,
+        }
+    }
+    Some(path)
+}
+
+fn message(entry: Value<'_>) -> Option<String> {
+    let found = FIELD_MESSAGE.iter().find_map(|name| {
+        let value = entry.get(name)?;
+        let value = if value.is_array() { value.items().next()? } else { value };
+        value.as_str().filter(|text| !text.trim().is_empty())
+    });
+    // What issue says, if it is not a code: PayPal writes sentences there, too.
+    found.or_else(|| entry.get("issue")?.as_str().filter(|issue| !is_code(issue))).map(Into::into)
+}
+
+fn constraint(entry: Value<'_>) -> Option<String> {
+    let has_words = entry.first(&["message", "msg", "detail", "description", "error", "errorMessage", "defaultMessage", "title"]).is_some();
+    FIELD_CODE.iter().find_map(|name| {
+        let value = entry.get(name)?;
+        if let Some(digits) = value.as_digits() {
+            return (*name != "type").then(|| digits.to_string());
+        }
+        let code = value.as_str()?;
+        let plain = matches!(*name, "code" | "constraint" | "errorCode" | "error_code" | "rule" | "keyword" | "tag");
+        // The reason is the message where there is no other.
+        let is_message = *name == "reason" && !has_words;
+        (!is_message && !code.trim().is_empty() && (plain && code.len() <= 128 || is_code(&code))).then(|| code.into_owned())
+    })
+}
+
+/// A map from names to what is wrong: a text, a list of texts, an object that says it, or more names.
+pub(super) fn map(value: Value<'_>) -> Vec<FieldError> {
+    let mut found = Vec::new();
+    if value.is_object() && !walk(value, "", 0, &mut found) {
+        found.clear();
+    }
+    found
+}
+
+/// A map whose every value is a list or an object: what a map that goes by a name of many meanings must be.
+pub(super) fn strict_map(value: Value<'_>) -> Vec<FieldError> {
+    let strict = value.members().all(|(_, value)| {
+        value.is_array() && !value.is_empty() && value.items().all(|item| item.is_string() || item.is_object())
+            || value.is_object() && message(value).is_some()
+    });
+    if strict { map(value) } else { Vec::new() }
+}
+
+/// Whether everything in there was what is wrong with something.
+fn walk(value: Value<'_>, path: &str, depth: usize, found: &mut Vec<FieldError>) -> bool {
+    if depth > DEEPEST || found.len() >= MOST_FIELDS {
+        return depth <= DEEPEST;
+    }
+    let push = |found: &mut Vec<FieldError>, message: Option<String>, constraint: Option<String>| {
+        found.push(FieldError { path: path.into(), message, constraint, ..FieldError::default() });
+    };
+    if let Some(text) = value.as_str() {
+        push(found, Some(text.into_owned()), None);
+        return true;
+    }
+    if value.is_array() {
+        return value.items().enumerate().all(|(index, item)| {
+            if item.is_string() || message(item).is_some() {
+                walk(item, path, depth + 1, found)
+            } else if item.is_empty() {
+                true
+            } else {
+                // One map per item of a list of things, as Django REST framework nests them.
+                item.is_object() && walk(item, &step(path, &index.to_string()), depth + 1, found)
+            }
+        });
+    }
+    if !value.is_object() {
+        return false;
+    }
+    if depth > 0 && message(value).is_some() {
+        push(found, message(value), constraint(value));
+        return true;
+    }
+    value.members().all(|(name, inner)| {
+        let name = name.as_str();
+        // `_errors` (zod, Discord) are of what they stand in.
+        let inner_path = if name == "_errors" { path.to_string() } else { step(path, &name) };
+        (name == "_errors" && inner.is_empty()) || walk(inner, &inner_path, depth + 1, found)
+    })
+}
+
+fn step(path: &str, name: &str) -> String {
+    if path.is_empty() { name.into() } else { format!("{path}.{name}") }
+}

@@ -1,0 +1,51 @@
+//! Cosnap's `StandardErrorResponse`: `{ success: false, error: { code, …, correlationId, userMessage, retryable, severity },
+//! context?, businessContext? }`.
+
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields};
+use crate::error::Severity;
+use crate::json::Value;
+use crate::policy::hint;
+
+pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "cosnap", recognise, read };
+
+fn recognise(evidence: &Evidence<'_>) -> Mark {
+    let error = evidence.error_object()?;
+    // StellarFlow's codes travel in the same envelope, with marks of their own.
+    error.get("code").filter(|code| code.is_string() && error.get("recovery").is_none())?;
+    [
+        ("correlationId", "error.correlationId"),
+        ("userMessage", "error.userMessage"),
+        ("severity", "error.severity"),
+        ("retryable", "error.retryable"),
+    ]
+    .into_iter()
+    .find(|(name, _)| error.get(name).is_some())
+    .map(|(_, mark)| (mark, Confidence::Certain))
+}
+
+fn read(evidence: &Evidence<'_>) -> Reading {
+    let (Some(body), Some(error)) = (evidence.body, evidence.error_object()) else { return Reading::default() };
+    let context = body.get("context");
+    let of_context = |name| context.and_then(|context| context.text(name));
+    let details = error.get("details");
+    let timestamp = error.text("timestamp");
+    let mut reading = Reading {
+        code: error.text("code"),
+        message: error.text("message"),
+        user_message: error.text("userMessage"),
+        severity: error.text("severity").and_then(|name| Severity::from_name(&name)),
+        retryable: error.get("retryable").and_then(Value::as_bool),
+        correlation_id: error.text("correlationId"),
+        request_id: of_context("requestId"),
+        field_errors: details.map(fields::of_details).unwrap_or_default(),
+        help_link: error.text("helpLink"),
+        service: of_context("service"),
+        business_context: body.get("businessContext").map(Value::to_json),
+        details: details.map(Value::to_json),
+        ..Reading::default()
+    };
+    reading.hints.after = error.get("retryAfter").and_then(Value::as_f64).and_then(hint::retry_after::from_seconds);
+    reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
+    reading.timestamp = timestamp;
+    reading
+}

@@ -1,0 +1,41 @@
+//! gRPC-Web: `grpc-status` and `grpc-message`, in the headers of an answer without a body, or in the trailers that its last
+//! frame is (gRPC-Web protocol, "Protocol differences").
+
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, percent_decoded};
+
+pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "grpcWeb", recognise, read };
+
+/// The names of the codes (google/rpc/code.proto), by their number.
+const NAMES: [&str; 17] = [
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+fn trailer<'a>(evidence: &Evidence<'a>, name: &str) -> Option<&'a str> {
+    evidence.response.header(name).or_else(|| {
+        if !evidence.media_type.starts_with("application/grpc-web") {
+            return None;
+        }
+        evidence.text.lines().find_map(|line| {
+            // A frame's five bytes may stand before the first trailer.
+            let at = line.to_ascii_lowercase().find(name)?;
+            line.get(at + name.len()..)?.strip_prefix(':').map(str::trim)
+        })
+    })
+}
+
+fn recognise(evidence: &Evidence<'_>) -> Mark {
+    let status = trailer(evidence, "grpc-status")?;
+    (status != "0").then_some(("grpc-status", Confidence::Certain))
+}
+
+fn read(evidence: &Evidence<'_>) -> Reading {
+    let status = trailer(evidence, "grpc-status").unwrap_or_default();
+    let name = status.parse::<usize>().ok().and_then(|number| NAMES.get(number)).copied().unwrap_or(status);
+    Reading {
+        code: Some(name.into()),
+        message: trailer(evidence, "grpc-message").map(percent_decoded).filter(|message| !message.is_empty()),
+        ..Reading::default()
+    }
+}

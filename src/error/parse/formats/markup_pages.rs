@@ -1,0 +1,46 @@
+//! What gateways and frameworks answer with when nobody asked for JSON: HTML pages and XML.
+
+use super::{Confidence, Evidence, FormatDefinition, LONGEST_MESSAGE, Mark, Reading, markup};
+
+/// A page. Its title is what it says; where the title says nothing, as Express' does, the first heading or preformatted
+/// text is.
+pub(super) const HTML: FormatDefinition = FormatDefinition {
+    name: "html",
+    recognise: |evidence| {
+        let start = evidence.text.trim_start();
+        let begins = |mark: &str| start.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark));
+        if ["<!doctype html", "<html", "<head", "<body", "<center", "<h1"].into_iter().any(begins) {
+            return Some(("an HTML page", Confidence::Guess));
+        }
+        let named = matches!(evidence.media_type.as_str(), "text/html" | "application/xhtml+xml");
+        (named && start.contains("</")).then_some(("the media type", Confidence::Guess))
+    },
+    read: |evidence| Reading { message: page_message(evidence.text), ..Reading::default() },
+};
+
+fn page_message(page: &str) -> Option<String> {
+    let title = markup::element(page, &["title"]).filter(|title| !title.eq_ignore_ascii_case("error"));
+    title.or_else(|| markup::element(page, &["h1", "pre", "h2", "title", "p"])).filter(|text| text.len() <= LONGEST_MESSAGE)
+}
+
+/// XML of no known shape.
+pub(super) const XML: FormatDefinition = FormatDefinition {
+    name: "xml",
+    recognise: |evidence| recognise_xml(evidence),
+    read: |evidence| Reading {
+        code: markup::element(evidence.text, &["code", "errorCode", "faultcode", "error_code", "statusCode"]),
+        message: markup::element(
+            evidence.text,
+            &["message", "detail", "faultstring", "error_description", "description", "reason", "text", "title", "error", "msg"],
+        ),
+        request_id: markup::element(evidence.text, &["requestId", "request-id", "traceId"]),
+        ..Reading::default()
+    },
+};
+
+fn recognise_xml(evidence: &Evidence<'_>) -> Mark {
+    let start = evidence.text.trim_start();
+    let named = evidence.media_type.ends_with("/xml") || evidence.media_type.ends_with("+xml");
+    (start.starts_with("<?xml") || start.starts_with('<') && (named || start.ends_with('>')))
+        .then_some(("XML", Confidence::Guess))
+}

@@ -1,0 +1,44 @@
+//! Oriel's `{ error: { code, message, details?, timestamp, recoverable } }`.
+
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields};
+use crate::error::FieldError;
+use crate::json::Value;
+use crate::policy::hint;
+
+pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "oriel", recognise, read };
+
+fn recognise(evidence: &Evidence<'_>) -> Mark {
+    evidence.error_object()?.get("recoverable")?.as_bool()?;
+    Some(("error.recoverable", Confidence::Certain))
+}
+
+fn read(evidence: &Evidence<'_>) -> Reading {
+    let Some(error) = evidence.error_object() else { return Reading::default() };
+    let details = error.get("details");
+    let mut field_errors = details.map(fields::of_details).unwrap_or_default();
+    // `ValidationError("Email is required", field="email")` puts the one field into the details.
+    if let Some(field) = details.and_then(|details| details.text("field")) {
+        field_errors.push(FieldError { path: field, message: error.text("message"), ..FieldError::default() });
+    }
+    let timestamp = error.text("timestamp");
+    let mut reading = Reading {
+        code: error.text("code"),
+        message: error.text("message"),
+        retryable: recoverable(error, evidence.response.status),
+        field_errors,
+        service: details.and_then(|details| details.text("service")),
+        details: details.map(Value::to_json),
+        ..Reading::default()
+    };
+    reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
+    reading.hints.after = details.and_then(|details| details.get("retry_after")?.as_f64()).and_then(hint::retry_after::from_seconds);
+    reading.timestamp = timestamp;
+    reading
+}
+
+/// What `recoverable` says about sending the same request again. It means that someone can do something about the error: for
+/// a payment that was declined or an address that is missing, that is the user, with another request.
+fn recoverable(error: Value<'_>, status: u16) -> Option<bool> {
+    let recoverable = error.get("recoverable")?.as_bool()?;
+    (!recoverable || status >= 500 || matches!(status, 408 | 425 | 429)).then_some(recoverable)
+}

@@ -1,0 +1,268 @@
+//! What can be read out of JSON that has no name: the same few things, by the names that backends usually give them.
+
+use super::vocabulary::{
+    CODE, CORRELATION_ID, ENVELOPE, ERROR_ID, FIELD_ERRORS, HELP, LIKE_CODE, MESSAGE, REQUEST_ID, RETRY_AFTER_MILLISECONDS,
+    RETRY_AFTER_SECONDS, RETRYABLE, is_code, is_link, link, words,
+};
+use super::{Reading, fields};
+use crate::error::FieldError;
+use crate::json::Value;
+use crate::policy::hint;
+use std::time::Duration;
+
+/// The objects that tell of an error, from the body down to the innermost.
+struct Subject<'d> {
+    /// The body, or the first entry of a body that is a list.
+    outer: Value<'d>,
+    /// The object that the error itself is.
+    inner: Value<'d>,
+    /// Those between the two, outermost first.
+    between: Vec<Value<'d>>,
+}
+
+/// Envelopes stand in each other at most so deep.
+const DEEPEST: usize = 4;
+
+impl<'d> Subject<'d> {
+    fn of(body: Value<'d>) -> Self {
+        let outer = if body.is_array() { body.items().find(|item| item.is_object()).unwrap_or(body) } else { body };
+        let (mut inner, mut between) = (outer, Vec::new());
+        while between.len() < DEEPEST {
+            let Some(next) = envelope(inner) else { break };
+            if !inner.is_same(outer) {
+                between.push(inner);
+            }
+            inner = next;
+        }
+        Self { outer, inner, between }
+    }
+
+    /// From the innermost outwards.
+    fn inside_out(&self) -> impl Iterator<Item = Value<'d>> {
+        let outer = (!self.inner.is_same(self.outer)).then_some(self.outer);
+        std::iter::once(self.inner).chain(self.between.iter().rev().copied()).chain(outer)
+    }
+}
+
+/// The error inside this object, if it holds one rather than being one.
+fn envelope<'d>(object: Value<'d>) -> Option<Value<'d>> {
+    ENVELOPE.iter().find_map(|name| {
+        let inner = object.get(name)?;
+        if inner.is_array() {
+            // A list beside a message tells more of the same error; alone, its first entry is the error.
+            let first = inner.items().next().filter(|first| first.is_object())?;
+            let is_told = message_here(object).is_some() || object.first(&["title", "error"]).is_some_and(Value::is_string);
+            return (!is_told).then_some(first);
+        }
+        let speaks = inner.is_object() && (tells(inner) || envelope(inner).is_some());
+        speaks.then_some(inner)
+    })
+}
+
+/// Whether an object says what went wrong, in any way.
+fn tells(object: Value<'_>) -> bool {
+    object.first(&CODE).is_some_and(|code| !code.is_object() && !code.is_array())
+        || object.first(&MESSAGE).is_some_and(|message| message.is_string() || message.is_object())
+        || object.first(&["type", "reason", "title", "status", "name"]).is_some_and(Value::is_string)
+}
+
+/// Reads what can be read.
+pub(super) fn read(body: Value<'_>) -> Reading {
+    let subject = Subject::of(body);
+    let field_errors = field_errors(&subject);
+    // A bare map of fields has no words of its own: what it calls `message` is a field of that name.
+    let is_map = !field_errors.is_empty() && subject.inside_out().all(|object| !tells(object) && object.get("error").is_none());
+    let mut reading = Reading { field_errors, ..Reading::default() };
+    if is_map {
+        return reading;
+    }
+    reading.code = code(&subject);
+    reading.message = message(&subject, reading.code.as_deref());
+    reading.details =
+        subject.inner.first(&["details", "data", "metadata", "extensions"]).or(subject.outer.get("details")).map(Value::to_json);
+    common(&subject, &mut reading);
+    reading
+}
+
+/// Reads the members that mean the same wherever they stand: ids, links, hints.
+fn common(subject: &Subject<'_>, reading: &mut Reading) {
+    reading.request_id = id(subject, &REQUEST_ID);
+    reading.correlation_id = id(subject, &CORRELATION_ID);
+    reading.error_id = id(subject, &ERROR_ID);
+    reading.help_link = subject.inside_out().find_map(help_link);
+    reading.retryable = subject.inside_out().find_map(|object| object.first(&RETRYABLE)?.as_bool());
+    reading.hints.after = subject.inside_out().find_map(retry_after);
+    reading.user_message = subject
+        .inside_out()
+        .find_map(|object| words(object.first(&["userMessage", "user_message", "displayMessage", "display_message", "localizedMessage"])?));
+    reading.timestamp = subject.inside_out().find_map(|object| object.first(&["timestamp", "time", "date"])?.as_str().map(Into::into));
+    reading.hints.timestamp = reading.timestamp.as_deref().and_then(hint::timestamp);
+}
+
+/// The members that mean the same wherever they stand, for formats that read the rest themselves.
+pub(super) fn read_common(body: Value<'_>) -> Reading {
+    let mut reading = Reading::default();
+    common(&Subject::of(body), &mut reading);
+    reading
+}
+
+/// The objects beside the error in which ids stand.
+const ASIDE: [&str; 9] = ["innererror", "innerError", "meta", "metadata", "_meta", "context", "extensions", "details", "data"];
+
+fn id(subject: &Subject<'_>, names: &[&str]) -> Option<String> {
+    let read = |object: Value<'_>| {
+        let value = object.first(names)?;
+        let text = value.as_str().map(Into::into).or_else(|| value.as_digits().map(ToString::to_string))?;
+        Some(text).filter(|text: &String| !text.trim().is_empty() && text.len() <= 256)
+    };
+    subject
+        .inside_out()
+        .find_map(read)
+        .or_else(|| subject.inside_out().find_map(|object| ASIDE.iter().find_map(|aside| object.get(aside).and_then(read))))
+}
+
+/// Documentation: a link by a name that means it, or in a list or an object of links.
+fn help_link(object: Value<'_>) -> Option<String> {
+    HELP.iter().find_map(|name| {
+        let value = object.get(name)?;
+        link(value).or_else(|| link(value.first(&["url", "href", "link"])?))
+    }).or_else(|| {
+        let links = object.first(&["links", "_links"])?;
+        let is_help = |relation: &str| matches!(relation, "help" | "about" | "information_link" | "documentation" | "describedby" | "type");
+        let href = |value: Value<'_>| link(value).or_else(|| link(value.first(&["href", "url"])?));
+        if links.is_array() {
+            return links.items().find_map(|entry| {
+                let relation = entry.first(&["rel", "type"])?.as_str()?;
+                is_help(&relation).then(|| href(entry)).flatten()
+            });
+        }
+        links.members().find_map(|(name, value)| is_help(&name.as_str()).then(|| href(value)).flatten())
+    })
+}
+
+fn retry_after(object: Value<'_>) -> Option<Duration> {
+    let here = |object: Value<'_>| {
+        let milliseconds = object.first(&RETRY_AFTER_MILLISECONDS).and_then(Value::as_f64);
+        let seconds = || object.first(&RETRY_AFTER_SECONDS).and_then(Value::as_f64);
+        milliseconds.map(|number| number / 1000.0).or_else(seconds).and_then(hint::retry_after::from_seconds)
+    };
+    here(object).or_else(|| {
+        ["recovery", "details", "parameters", "extensions", "metadata", "data", "params", "meta"]
+            .iter()
+            .find_map(|aside| object.get(aside).and_then(here))
+    })
+}
+
+/// The machine-readable code: a symbol by a name that means it, a symbol by a name that may, a number.
+fn code(subject: &Subject<'_>) -> Option<String> {
+    let symbols = subject.inside_out().find_map(symbol);
+    symbols.or_else(|| subject.inside_out().find_map(number))
+}
+
+/// The code of an object that says it with a word.
+fn symbol(object: Value<'_>) -> Option<String> {
+    let told = message_here(object).is_some();
+    let certain = CODE.iter().find_map(|name| {
+        let text = object.get(name)?.as_str()?;
+        let text = text.trim();
+        (!text.is_empty() && text.len() <= 128 && !text.contains('\n') && !is_link(text)).then(|| text.to_string())
+    });
+    let extension = || ["extensions", "data", "sys"].iter().find_map(|name| {
+        let aside = object.get(name)?;
+        let code = if *name == "sys" { aside.get("id") } else { aside.first(&["code", "errorCode"]) };
+        code?.as_str().filter(|code| is_code(code)).map(Into::into)
+    });
+    let likely = || LIKE_CODE.iter().find_map(|name| {
+        let text = object.get(name)?.as_str()?;
+        // Names of classes of things: they are a code only where something else is the message.
+        let only_with_words = matches!(*name, "name" | "id" | "key" | "slug" | "category" | "reason");
+        // A status in words is a code only as a constant.
+        let constant = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit());
+        let fits = is_code(&text) && (!only_with_words || told) && (*name != "status" || constant && !text.bytes().all(|byte| byte.is_ascii_digit()));
+        fits.then(|| text.into_owned())
+    });
+    certain.or_else(extension).or_else(likely)
+}
+
+fn number(object: Value<'_>) -> Option<String> {
+    CODE.iter().find_map(|name| object.get(name)?.as_digits().map(ToString::to_string))
+}
+
+/// The message that an object itself has.
+fn message_here(object: Value<'_>) -> Option<String> {
+    MESSAGE.iter().find_map(|name| {
+        let value = object.get(name)?;
+        // OData 3 has `message: { lang, value }`; class-validator a list.
+        let value = match value.items().next() {
+            Some(first) => first,
+            None => value.first(&["value", "message", "text"]).unwrap_or(value),
+        };
+        words(value)
+    })
+}
+
+fn message(subject: &Subject<'_>, code: Option<&str>) -> Option<String> {
+    let is_told = |text: &String| Some(text.as_str()) != code;
+    subject
+        .inside_out()
+        .find_map(message_here)
+        .or_else(|| {
+            // What may be a code is words if it is not the code.
+            subject.inside_out().find_map(|object| {
+                ["error", "reason", "title", "errors", "errorText", "cause", "info", "issue", "details", "text"].iter().find_map(|name| {
+                    let value = object.get(name)?;
+                    let value = if value.is_array() { value.items().next()? } else { value };
+                    words(value).filter(is_told).filter(|text| *name != "reason" || !is_code(text))
+                })
+            })
+        })
+        .or_else(|| {
+            let strings = |object: Value<'_>| object.members().next().is_none().then(|| object.items().find_map(words)).flatten();
+            strings(subject.outer).filter(is_told)
+        })
+        .filter(|text| text.len() <= super::LONGEST_MESSAGE)
+}
+
+fn field_errors(subject: &Subject<'_>) -> Vec<FieldError> {
+    for object in subject.inside_out() {
+        for name in FIELD_ERRORS {
+            let Some(value) = object.get(name) else { continue };
+            let found = if value.is_array() {
+                fields::list(value)
+            } else if matches!(name, "details" | "data" | "messages" | "validation" | "causes" | "params" | "detail" | "issues") {
+                let found = fields::strict_map(value);
+                if found.is_empty() { inside(value) } else { found }
+            } else {
+                let found = fields::map(value);
+                if found.is_empty() { inside(value) } else { found }
+            };
+            if !found.is_empty() {
+                return found;
+            }
+        }
+    }
+    let inner = subject.inner;
+    // One error that names its own field.
+    if inner.first(&["param", "field", "source", "parameter", "pointer", "element"]).is_some() {
+        let wrapped = fields::one(inner);
+        if !wrapped.is_empty() {
+            return wrapped;
+        }
+    }
+    // A bare list of entries, or a bare map of fields.
+    let outer = subject.outer;
+    if !tells(outer) && outer.first(&["error", "errors", "success", "ok"]).is_none() && inner.is_same(outer) {
+        return fields::strict_map(outer);
+    }
+    Vec::new()
+}
+
+/// A list of fields' errors inside a `details` object.
+fn inside(value: Value<'_>) -> Vec<FieldError> {
+    FIELD_ERRORS
+        .iter()
+        .filter_map(|name| value.get(name))
+        .map(|list| if list.is_array() { fields::list(list) } else { fields::strict_map(list) })
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}

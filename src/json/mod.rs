@@ -1,0 +1,426 @@
+//! Reading JSON that others wrote: a reader that borrows from the text, is bounded in depth, and takes what real backends
+//! send, where `serde_json` rightly refuses it.
+//!
+//! It takes what `JSON.parse` takes and, beyond that, `NaN` and infinities (as null: Python writes them), raw control
+//! characters and unknown escapes in strings, half of a surrogate pair, and, if it is told that the text was cut off, a text
+//! that ends anywhere: what was open is closed. It reads in one pass, without recursion, into one list of nodes.
+
+mod scan;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// How deep arrays and objects may stand in each other.
+pub const DEEPEST: usize = 128;
+
+/// A JSON text that was read.
+#[derive(Debug)]
+pub struct Document<'t> {
+    text: &'t str,
+    nodes: Vec<Node>,
+    complete: bool,
+}
+
+/// A value in a text. An array's items follow it; an object's names and values follow it in turn.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    kind: Kind,
+    /// Where it begins in the text, and where it ends; of a string, without its quotes.
+    start: u32,
+    end: u32,
+    /// The node after it and all that is in it.
+    next: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Null,
+    True,
+    False,
+    Number,
+    /// A string that stands in the text as it is.
+    Plain,
+    /// A string with something in it that is escaped, or should be.
+    Escaped,
+    Array,
+    Object,
+}
+
+/// One value of a document.
+#[derive(Clone, Copy)]
+pub struct Value<'d> {
+    document: &'d Document<'d>,
+    index: u32,
+    node: Node,
+}
+
+impl<'t> Document<'t> {
+    /// Reads a text; `None` if it is not JSON, or nested deeper than [`DEEPEST`].
+    ///
+    /// ```
+    /// use steadfast::json::Document;
+    ///
+    /// let document = Document::read(r#"{"error":{"code":"OUT_OF_STOCK","left":0}}"#).unwrap();
+    /// let error = document.root().get("error").unwrap();
+    /// assert_eq!(error.text("code").as_deref(), Some("OUT_OF_STOCK"));
+    /// ```
+    pub fn read(text: &'t str) -> Option<Self> {
+        scan::scan(text, false)
+    }
+
+    /// Reads a text that may end anywhere. [`is_complete`](Self::is_complete) tells whether it did.
+    pub fn read_beginning(text: &'t str) -> Option<Self> {
+        scan::scan(text, true)
+    }
+
+    /// Whether the text was there to its end.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The value that the text is.
+    pub fn root(&'t self) -> Value<'t> {
+        Value { document: self, index: 0, node: self.nodes.first().copied().unwrap_or(NULL) }
+    }
+}
+
+const NULL: Node = Node { kind: Kind::Null, start: 0, end: 0, next: 1 };
+
+impl<'d> Value<'d> {
+    fn at(self, index: u32) -> Option<Value<'d>> {
+        let node = *self.document.nodes.get(index as usize)?;
+        Some(Value { document: self.document, index, node })
+    }
+
+    fn slice(self) -> &'d str {
+        self.document.text.get(self.node.start as usize..self.node.end as usize).unwrap_or_default()
+    }
+
+    /// The member of that name that is not null. Of several, the last, as in `JSON.parse`.
+    pub fn get(self, name: &str) -> Option<Value<'d>> {
+        self.members().filter(|(found, _)| found.is(name)).last().map(|(_, value)| value).filter(|value| !value.is_null())
+    }
+
+    /// The first of these members that is there and not null.
+    pub fn first(self, names: &[&str]) -> Option<Value<'d>> {
+        names.iter().find_map(|name| self.get(name))
+    }
+
+    /// The names and values of an object; of anything else, none.
+    pub fn members(self) -> impl Iterator<Item = (Name<'d>, Value<'d>)> {
+        self.inside(Kind::Object).filter_map(|name| Some((Name(name), name.at(name.node.next)?)))
+    }
+
+    /// The items of an array; of anything else, none.
+    pub fn items(self) -> impl Iterator<Item = Value<'d>> {
+        self.inside(Kind::Array)
+    }
+
+    /// The nodes right inside a container: an array's items, an object's names.
+    fn inside(self, kind: Kind) -> impl Iterator<Item = Value<'d>> {
+        let end = if self.node.kind == kind { self.node.next } else { 0 };
+        let mut index = self.index + 1;
+        std::iter::from_fn(move || {
+            let value = if index < end { self.at(index) } else { None }?;
+            index = if kind == Kind::Object { self.at(value.node.next)?.node.next } else { value.node.next };
+            Some(value)
+        })
+    }
+
+    /// Whether it is the same value, in the same place.
+    pub fn is_same(self, other: Value<'_>) -> bool {
+        self.index == other.index
+    }
+
+    /// Whether it is an object.
+    pub fn is_object(self) -> bool {
+        self.node.kind == Kind::Object
+    }
+
+    /// Whether it is an array.
+    pub fn is_array(self) -> bool {
+        self.node.kind == Kind::Array
+    }
+
+    /// Whether it is a string.
+    pub fn is_string(self) -> bool {
+        matches!(self.node.kind, Kind::Plain | Kind::Escaped)
+    }
+
+    /// Whether it is a number.
+    pub fn is_number(self) -> bool {
+        self.node.kind == Kind::Number
+    }
+
+    /// Whether it is null.
+    pub fn is_null(self) -> bool {
+        self.node.kind == Kind::Null
+    }
+
+    /// Whether it is an array or an object with nothing in it.
+    pub fn is_empty(self) -> bool {
+        matches!(self.node.kind, Kind::Array | Kind::Object) && self.node.next == self.index + 1
+    }
+
+    /// `true` or `false`.
+    pub fn as_bool(self) -> Option<bool> {
+        match self.node.kind {
+            Kind::True => Some(true),
+            Kind::False => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A string.
+    pub fn as_str(self) -> Option<Cow<'d, str>> {
+        match self.node.kind {
+            Kind::Plain => Some(Cow::Borrowed(self.slice())),
+            Kind::Escaped => Some(Cow::Owned(unescape(self.slice()))),
+            _ => None,
+        }
+    }
+
+    /// A number as its digits, as written.
+    pub fn as_digits(self) -> Option<&'d str> {
+        (self.node.kind == Kind::Number).then(|| self.slice())
+    }
+
+    /// A number, or a string that is one.
+    pub fn as_f64(self) -> Option<f64> {
+        match self.node.kind {
+            Kind::Number => self.slice().parse().ok(),
+            _ => self.as_str()?.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        }
+    }
+
+    /// A whole number that is not negative, or a string that is one.
+    pub fn as_u64(self) -> Option<u64> {
+        match self.node.kind {
+            Kind::Number => self.slice().parse().ok(),
+            _ => self.as_str()?.trim().parse().ok(),
+        }
+    }
+
+    /// Whether it is this string.
+    pub fn is(self, text: &str) -> bool {
+        match self.node.kind {
+            Kind::Plain => self.slice() == text,
+            Kind::Escaped => unescape(self.slice()) == text,
+            _ => false,
+        }
+    }
+
+    /// A member that is a string with something in it.
+    pub fn text(self, name: &str) -> Option<String> {
+        self.get(name)?.as_str().filter(|text| !text.trim().is_empty()).map(Cow::into_owned)
+    }
+
+    /// Its JSON, as it came but for what was mended.
+    pub fn to_json(self) -> Json {
+        let mut out = String::new();
+        self.write(&mut out);
+        // What is written is JSON; if it were not, it would be better to hand on nothing than to fail later.
+        Json::new(out).unwrap_or_else(Json::null)
+    }
+
+    fn write(self, out: &mut String) {
+        /// What closes a container, and where it ends.
+        struct Open {
+            end: u32,
+            with: char,
+        }
+        let mut open: Vec<Open> = Vec::new();
+        let mut index = self.index;
+        // Names and values follow each other in an object: every other node is a name.
+        let mut is_name: Vec<bool> = vec![false];
+        while index < self.node.next {
+            let Some(value) = self.at(index) else { break };
+            let name = is_name.last().copied().unwrap_or(false);
+            match value.node.kind {
+                Kind::Null => out.push_str("null"),
+                Kind::True => out.push_str("true"),
+                Kind::False => out.push_str("false"),
+                Kind::Number => out.push_str(value.slice()),
+                Kind::Plain => {
+                    out.push('"');
+                    out.push_str(value.slice());
+                    out.push('"');
+                }
+                Kind::Escaped => escape(&unescape(value.slice()), out),
+                Kind::Array | Kind::Object => {
+                    let object = value.node.kind == Kind::Object;
+                    out.push(if object { '{' } else { '[' });
+                    open.push(Open { end: value.node.next, with: if object { '}' } else { ']' } });
+                    is_name.push(object);
+                }
+            }
+            index += 1;
+            let opened = matches!(value.node.kind, Kind::Array | Kind::Object) && value.node.next > index;
+            if name {
+                out.push(':');
+                set_last(&mut is_name, false);
+                continue;
+            }
+            if opened {
+                continue;
+            }
+            while open.last().is_some_and(|container| container.end == index) {
+                if let Some(container) = open.pop() {
+                    out.push(container.with);
+                }
+                is_name.pop();
+            }
+            if let Some(container) = open.last() {
+                out.push(',');
+                let object = container.with == '}';
+                set_last(&mut is_name, object);
+            }
+        }
+    }
+}
+
+fn set_last(list: &mut [bool], value: bool) {
+    if let Some(last) = list.last_mut() {
+        *last = value;
+    }
+}
+
+/// The name of a member.
+#[derive(Clone, Copy)]
+pub struct Name<'d>(Value<'d>);
+
+impl<'d> Name<'d> {
+    /// Whether it is this one.
+    pub fn is(self, name: &str) -> bool {
+        self.0.is(name)
+    }
+
+    /// The name.
+    pub fn as_str(self) -> Cow<'d, str> {
+        self.0.as_str().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.to_json().text())
+    }
+}
+
+/// The string that an escaped one means. Half of a surrogate pair becomes U+FFFD; an unknown escape, what is escaped.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at + 1..).unwrap_or_default();
+        let Some(escaped) = rest.chars().next() else { return out };
+        rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
+        match escaped {
+            'n' => out.push('\n'),
+            't' => out.push('\t'),
+            'r' => out.push('\r'),
+            'b' => out.push('\u{8}'),
+            'f' => out.push('\u{c}'),
+            'u' => rest = unescape_unit(rest, &mut out),
+            other => out.push(other),
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Reads what follows a `\u`, and gives what is left.
+fn unescape_unit<'t>(text: &'t str, out: &mut String) -> &'t str {
+    fn unit(text: &str) -> Option<u32> {
+        text.get(..4).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        u32::from_str_radix(text.get(..4)?, 16).ok()
+    }
+    let Some(first) = unit(text) else {
+        out.push(char::REPLACEMENT_CHARACTER);
+        return text;
+    };
+    let rest = text.get(4..).unwrap_or_default();
+    if (0xD800..0xDC00).contains(&first) {
+        let second = rest.strip_prefix("\\u").and_then(unit).filter(|second| (0xDC00..0xE000).contains(second));
+        if let Some(second) = second {
+            let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+            out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            return rest.get(6..).unwrap_or_default();
+        }
+    }
+    out.push(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
+    rest
+}
+
+/// Writes a string in quotes.
+fn escape(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if control < ' ' => {
+                out.push_str("\\u00");
+                for half in [control as u32 >> 4, control as u32 & 15] {
+                    out.extend(char::from_digit(half, 16));
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
+
+/// JSON of a shape that only the backend and the application know, handed on as text: whatever a body's `details` are.
+#[derive(Clone)]
+pub struct Json(Box<RawValue>);
+
+impl Json {
+    /// The JSON in that text; `None` if it is not JSON.
+    pub fn new(text: String) -> Option<Self> {
+        RawValue::from_string(text).ok().map(Self)
+    }
+
+    fn null() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.text())
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl From<&serde_json::Value> for Json {
+    fn from(value: &serde_json::Value) -> Self {
+        // A Value always serialises: its names are strings.
+        Self::new(value.to_string()).unwrap_or_else(Self::null)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
