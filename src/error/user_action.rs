@@ -26,10 +26,12 @@ impl UserAction {
     pub fn of(category: Category, retryable: bool, has_hint: bool, has_fields: bool) -> Self {
         match category {
             Category::Auth => Self::SignIn,
+            // The same input would be refused again, whatever is said about retrying.
+            Category::Validation => Self::FixFields,
             _ if retryable && has_hint => Self::Wait,
             _ if retryable => Self::Retry,
             _ if has_fields => Self::FixFields,
-            Category::Validation | Category::Payment => Self::FixFields,
+            Category::Payment => Self::FixFields,
             Category::NotFound | Category::Business | Category::Conflict => Self::Nothing,
             _ => Self::ContactSupport,
         }

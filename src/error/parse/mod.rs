@@ -132,7 +132,11 @@ pub fn parse_with(response: &ResponseParts, extensions: &Extensions) -> ApiError
     let (format, reading) = extensions.read(response, &text).unwrap_or_else(|| {
         let document = body::document(&text, &media_type, response.truncated);
         let evidence = Evidence { response, media_type, text: &text, body: document.as_ref().map(Document::root) };
-        read(&evidence)
+        let (format, reading) = read(&evidence);
+        let complete = document.as_ref().is_none_or(Document::is_complete);
+        // What is missing might have been another format's mark.
+        let confidence = if complete { format.confidence } else { format.confidence.min(Confidence::Likely) };
+        (Format { confidence, ..format }, reading)
     });
     let raw = RawBody { text: text.into_owned(), truncated: response.truncated, content_type };
     conclude(response, reading, format, raw, extensions)

@@ -1,7 +1,7 @@
-use super::*;
+use super::{Category, RetryReason, WallTime, ApiError, ResponseParts, parse};
 use crate::error::{Confidence, HintSource, Json, Severity};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Mon, 01 Jun 2026 12:00:00 GMT.
 const NOW: WallTime = WallTime(1_780_315_200_000);
@@ -187,8 +187,9 @@ fn what_is_no_format_is_said_and_kept() {
         ("  \n", "text/plain", "empty", "HTTP 502"),
         ("upstream connect error", "text/plain", "text", "upstream connect error"),
         (r#"{"error":{"code":"A_B","mess"#, "application/json", "malformedJson", "HTTP 502"),
-        ("certainly not JSON", "application/json", "malformedJson", "HTTP 502"),
-        (r#"{"title":"Not a format we know","code":7}"#, "", "unknownJson", "Not a format we know"),
+        ("<b>7</b> {not JSON", "application/json", "malformedJson", "HTTP 502"),
+        ("words under a wrong label", "application/json", "text", "words under a wrong label"),
+        (r#"{"title":"Not a format we know","left":7}"#, "", "unknownJson", "Not a format we know"),
         ("[]", "", "unknownJson", "HTTP 502"),
     ] {
         let error = read(502, &[("content-type", content_type)], body);
@@ -200,16 +201,34 @@ fn what_is_no_format_is_said_and_kept() {
 
 #[test]
 fn a_mislabelled_body_and_a_byte_order_mark_are_read_all_the_same() {
-    let error = read(400, &[("Content-Type", "text/html")], "\u{feff}{\"error\":\"bad\"}");
-    assert_eq!(error.message.as_deref(), Some("bad"));
+    let error = read(400, &[("Content-Type", "text/html")], "\u{feff}{\"error\":\"too bad\"}");
+    assert_eq!(error.message.as_deref(), Some("too bad"));
 }
 
 #[test]
-fn a_body_that_is_longer_than_what_is_read_says_so() {
-    let body = format!("[\"{}", "x".repeat(100_000)).into_bytes();
-    let parts = ResponseParts { status: 500, headers: vec![], body, truncated: true, received_at: NOW };
-    let error = parse(&parts);
-    assert!(error.raw.truncated && error.format.mark.contains("longer"), "{:?}", error.format);
+fn a_body_that_is_longer_than_what_is_read_is_read_as_far_as_it_goes() {
+    let entries = r#"{"field":"a","message":"too long"},"#.repeat(3);
+    let body = format!(r#"{{"code":"VALIDATION_FAILED","message":"Check these","errors":[{entries}{{"field":"b","mess"#).into_bytes();
+    let error = parse(&ResponseParts { status: 422, headers: vec![], body, truncated: true, received_at: NOW });
+    assert_eq!((error.code.as_deref(), error.message.as_deref()), (Some("VALIDATION_FAILED"), Some("Check these")));
+    assert_eq!(error.field_errors.len(), 4);
+    assert!(error.raw.truncated && error.format.confidence < Confidence::Certain, "{:?}", error.format);
+}
+
+#[test]
+fn bodies_in_other_charsets_are_read() {
+    let utf_16: Vec<u8> = "{\"message\":\"Zu groß\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin_1 = b"{\"message\":\"Zu gro\xdf\"}".to_vec();
+    for (content_type, body) in [
+        ("application/json", utf_16.clone()),
+        ("application/json; charset=utf-16", [b"\xff\xfe".to_vec(), utf_16].concat()),
+        ("application/json; charset=ISO-8859-1", latin_1),
+        ("application/json; charset=\"iso-8859-1\"", "{\"message\":\"Zu groß\"}".as_bytes().to_vec()),
+    ] {
+        let headers = vec![("content-type".to_string(), content_type.to_string())];
+        let error = parse(&ResponseParts { status: 413, headers, body, truncated: false, received_at: NOW });
+        assert_eq!(error.message.as_deref(), Some("Zu groß"), "{content_type}");
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let mut reading = Reading {
         code: error.text("code"),
         message: error.text("message"),
-        retryable: recoverable(error, evidence.response.status),
+        retryable: error.get("recoverable").and_then(Value::as_bool),
         field_errors,
         service: details.and_then(|details| details.text("service")),
         details: details.map(Value::to_json),
@@ -34,11 +34,4 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     reading.hints.after = details.and_then(|details| details.get("retry_after")?.as_f64()).and_then(hint::retry_after::from_seconds);
     reading.timestamp = timestamp;
     reading
-}
-
-/// What `recoverable` says about sending the same request again. It means that someone can do something about the error: for
-/// a payment that was declined or an address that is missing, that is the user, with another request.
-fn recoverable(error: Value<'_>, status: u16) -> Option<bool> {
-    let recoverable = error.get("recoverable")?.as_bool()?;
-    (!recoverable || status >= 500 || matches!(status, 408 | 425 | 429)).then_some(recoverable)
 }
