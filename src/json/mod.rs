@@ -32,6 +32,15 @@ struct Node {
     end: u32,
     /// The node after it and all that is in it.
     next: u32,
+    /// Of an object, a bit for each name that may be in it: most names that are asked for are in no object.
+    names: u32,
+}
+
+/// The bit of a name.
+fn bit(name: &[u8]) -> u32 {
+    let first = name.first().copied().unwrap_or_default();
+    let last = name.last().copied().unwrap_or_default();
+    1 << ((u32::from(first) * 5 + u32::from(last) * 3 + u32::try_from(name.len()).unwrap_or(0)) % 32)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +95,7 @@ impl<'t> Document<'t> {
     }
 }
 
-const NULL: Node = Node { kind: Kind::Null, start: 0, end: 0, next: 1 };
+const NULL: Node = Node { kind: Kind::Null, start: 0, end: 0, next: 1, names: 0 };
 
 impl<'d> Value<'d> {
     fn at(self, index: u32) -> Option<Value<'d>> {
@@ -100,7 +109,26 @@ impl<'d> Value<'d> {
 
     /// The member of that name that is not null. Of several, the last, as in `JSON.parse`.
     pub fn get(self, name: &str) -> Option<Value<'d>> {
-        self.members().filter(|(found, _)| found.is(name)).last().map(|(_, value)| value).filter(|value| !value.is_null())
+        if self.node.names & bit(name.as_bytes()) == 0 {
+            return None;
+        }
+        let (nodes, text) = (&self.document.nodes, self.document.text.as_bytes());
+        let (mut index, mut found) = (self.index as usize + 1, None);
+        while index < self.node.next as usize {
+            let (key, node) = (nodes.get(index)?, nodes.get(index + 1)?);
+            let same = match key.kind {
+                Kind::Plain => {
+                    (key.end - key.start) as usize == name.len()
+                        && text.get(key.start as usize..key.end as usize) == Some(name.as_bytes())
+                }
+                _ => self.at(u32::try_from(index).ok()?)?.is(name),
+            };
+            if same {
+                found = Some(index + 1);
+            }
+            index = node.next as usize;
+        }
+        self.at(u32::try_from(found?).ok()?).filter(|value| !value.is_null())
     }
 
     /// The first of these members that is there and not null.

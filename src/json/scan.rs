@@ -1,6 +1,6 @@
 //! One pass over a text.
 
-use super::{DEEPEST, Document, Kind, Node};
+use super::{DEEPEST, Document, Kind, Node, bit};
 
 /// A text that is longer is not read: nodes count in 32 bits.
 const LONGEST: usize = u32::MAX as usize / 2;
@@ -34,7 +34,7 @@ fn close(nodes: &mut Vec<Node>) {
         }
         if values % 2 == 1 {
             let (end, next) = (nodes.last().map_or(0, |node| node.end), nodes.len() as u32 + 1);
-            nodes.push(Node { kind: Kind::Null, start: end, end, next });
+            nodes.push(Node { kind: Kind::Null, start: end, end, next, names: 0 });
         }
     }
     let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
@@ -88,7 +88,7 @@ impl Scanner<'_> {
 
     fn push(&mut self, kind: Kind, start: usize, end: usize) {
         let next = if matches!(kind, Kind::Array | Kind::Object) { OPEN } else { self.nodes.len() as u32 + 1 };
-        self.nodes.push(Node { kind, start: start as u32, end: end as u32, next });
+        self.nodes.push(Node { kind, start: start as u32, end: end as u32, next, names: 0 });
     }
 
     fn document(&mut self) -> Result<(), Stop> {
@@ -124,7 +124,7 @@ impl Scanner<'_> {
                     if token != b'"' {
                         return Err(Stop::Broken);
                     }
-                    self.string()?;
+                    self.name(container)?;
                     if self.next_token()? != b':' {
                         return Err(Stop::Broken);
                     }
@@ -196,6 +196,20 @@ impl Scanner<'_> {
         }
         self.push(kind, start, at);
         self.at = at + 1;
+        Ok(())
+    }
+
+    /// The name of a member of that object.
+    fn name(&mut self, object: usize) -> Result<(), Stop> {
+        self.string()?;
+        let Some(name) = self.nodes.last() else { return Ok(()) };
+        let bits = match name.kind {
+            Kind::Plain => bit(self.bytes.get(name.start as usize..name.end as usize).unwrap_or_default()),
+            _ => u32::MAX,
+        };
+        if let Some(node) = self.nodes.get_mut(object) {
+            node.names |= bits;
+        }
         Ok(())
     }
 
