@@ -60,7 +60,9 @@ fn what_the_queue_does(error: &ApiError) -> String {
         Some(400 | 413 | 422) => {
             return "halves the batch until the action that is refused stands alone; that one becomes a dead letter.".into();
         }
-        Some(401 | 403) => "waits, with growing delays, until you sync or open the SDK anew with other credentials",
+        Some(401 | 403) => {
+            "sends it again after growing, random delays, or at once when you call `sdk.queue.sync()` or open the SDK anew"
+        }
         None if error.retryable => {
             "sends it again after growing, random delays, or when the browser says that the network is back"
         }

@@ -92,6 +92,20 @@ fn stellar_flows_codes_have_the_statuses_of_their_category() {
 }
 
 #[test]
+fn the_recommended_statuses_are_those_that_the_reference_backend_sends() {
+    let catalogue: serde_json::Value = serde_json::from_str(include_str!("../../backend/errors/cosnap.json")).unwrap();
+    let prose = prose();
+    let mut compared = 0;
+    for case in catalogue["cases"].as_array().unwrap() {
+        let code = case["body"]["error"]["code"].as_str().unwrap();
+        let sent = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
+        assert!(prose.page(code).unwrap().statuses.contains(&sent), "{code}");
+        compared += 1;
+    }
+    assert_eq!(compared, prose.pages.iter().filter(|page| is_by(page, Source::Cosnap)).count());
+}
+
+#[test]
 fn every_link_leads_somewhere() {
     let document = render(&prose()).unwrap();
     let headings = document.lines().filter_map(|line| line.strip_prefix("## "));
