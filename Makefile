@@ -1,6 +1,6 @@
 # Every target sets up what is missing first; see scripts/ for what each one does.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench size clean
+.PHONY: help demo test check docs bench size clean
 
 help: ## What there is
 	@echo "Steadfast: errors understood, actions never lost."
@@ -15,6 +15,9 @@ test: ## Run all tests, in every browser that is here
 
 check: ## Formatting, lints, types, documentation
 	@scripts/check
+
+docs: ## Write docs/errors.md anew, after codes or their pages changed
+	@scripts/docs
 
 bench: ## Measure, in Chromium, beside the limits of the platform
 	@scripts/bench
