@@ -90,8 +90,7 @@ fn value_of(error: &ApiError, field: &str) -> Value {
         "message" => json!(error.message),
         "retryable" => json!(error.retryable),
         "retryAfterMs" => json!(error.retry_hint.map(|hint| hint.after_ms)),
-        // Whatever id of the server's there is to quote.
-        "requestId" => json!(error.request_id.as_ref().or(error.correlation_id.as_ref()).or(error.error_id.as_ref())),
+        "requestId" => json!(reference(error)),
         "category" => json!(error.category.name()),
         "helpUrl" => json!(error.help_link),
         _ => error
@@ -106,4 +105,11 @@ fn value_of(error: &ApiError, field: &str) -> Value {
             })
             .collect(),
     }
+}
+
+/// Whatever id of the request there is to quote, one of the body's first.
+fn reference(error: &ApiError) -> Option<&str> {
+    let ids = [error.request_id.as_deref(), error.correlation_id.as_deref()];
+    let in_body = ids.into_iter().flatten().find(|id| error.raw.text.contains(id));
+    in_body.or_else(|| ids.into_iter().flatten().next())
 }

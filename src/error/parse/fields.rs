@@ -20,9 +20,16 @@ pub(super) fn list(value: Value<'_>) -> Vec<FieldError> {
     value.items().flat_map(entry).take(MOST_FIELDS).collect()
 }
 
-/// What is wrong with which field, in a `details` member: a list, a map, or something else altogether.
-pub(super) fn of_details(details: Value<'_>) -> Vec<FieldError> {
-    if details.is_array() { list(details) } else { strict_map(details) }
+/// What is wrong with which field, in a member that may be about anything: a list of entries that name their field, or, where
+/// the status says that the input is wrong, a map from names to lists.
+pub(super) fn of_details(details: Value<'_>, status: u16) -> Vec<FieldError> {
+    if details.is_array() {
+        list(details)
+    } else if status <= 400 || matches!(status, 409 | 422) {
+        strict_map(details)
+    } else {
+        Vec::new()
+    }
 }
 
 /// The errors of an object that names its own field.

@@ -67,9 +67,9 @@ fn tells(object: Value<'_>) -> bool {
 }
 
 /// Reads what can be read.
-pub(super) fn read(body: Value<'_>) -> Reading {
+pub(super) fn read(body: Value<'_>, status: u16) -> Reading {
     let subject = Subject::of(body);
-    let field_errors = field_errors(&subject);
+    let field_errors = field_errors(&subject, status);
     // A bare map of fields has no words of its own: what it calls `message` is a field of that name.
     let is_map = !field_errors.is_empty() && subject.inside_out().all(|object| !tells(object) && object.get("error").is_none());
     let mut reading = Reading { field_errors, ..Reading::default() };
@@ -223,19 +223,20 @@ fn message(subject: &Subject<'_>, code: Option<&str>) -> Option<String> {
         .filter(|text| text.len() <= super::LONGEST_MESSAGE)
 }
 
-fn field_errors(subject: &Subject<'_>) -> Vec<FieldError> {
+fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
     for object in subject.inside_out() {
         for name in FIELD_ERRORS {
             let Some(value) = object.get(name) else { continue };
-            let found = if value.is_array() {
-                fields::list(value)
-            } else if matches!(name, "details" | "data" | "messages" | "validation" | "causes" | "params" | "detail" | "issues") {
-                let found = fields::strict_map(value);
-                if found.is_empty() { inside(value) } else { found }
+            let many_meanings = matches!(
+                name,
+                "details" | "data" | "messages" | "validation" | "causes" | "params" | "detail" | "issues"
+            );
+            let found = if many_meanings {
+                fields::of_details(value, status)
             } else {
-                let found = fields::map(value);
-                if found.is_empty() { inside(value) } else { found }
+                fields::read(value)
             };
+            let found = if found.is_empty() { inside(value) } else { found };
             if !found.is_empty() {
                 return found;
             }

@@ -67,6 +67,11 @@ impl<'a> Evidence<'a> {
     fn error_object(&self) -> Option<Value<'a>> {
         self.body?.get("error").filter(|error| error.is_object())
     }
+
+    /// What the body says by the usual names.
+    fn generic(&self) -> Reading {
+        self.body.map(|body| generic::read(body, self.response.status)).unwrap_or_default()
+    }
 }
 
 /// One wire format.
@@ -187,8 +192,6 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
         },
     };
     let known_severity = known.as_ref().and_then(|known| known.severity);
-    // An id of the body's is one that its server can look up; a header's may be any proxy's.
-    let request_id = reading.request_id.or_else(|| reading.correlation_id.clone()).or_else(|| headers::request_id(response));
     ApiError {
         message,
         user_message: reading.user_message,
@@ -200,7 +203,7 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
         retry_hint: hint,
         user_action: UserAction::of(category, retryable, hint.is_some(), !reading.field_errors.is_empty()),
         correlation_id: reading.correlation_id.or_else(|| response.header("x-correlation-id").map(ToString::to_string)),
-        request_id,
+        request_id: reading.request_id.or_else(|| headers::request_id(response)),
         code,
         error_id: reading.error_id,
         timestamp: reading.timestamp,

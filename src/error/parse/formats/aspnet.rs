@@ -1,6 +1,6 @@
 //! ASP.NET beside problem details: Web API's `{ Message, ExceptionMessage?, ModelState? }`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "aspnet", recognise, read };
 
@@ -13,5 +13,5 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 
 fn read(evidence: &Evidence<'_>) -> Reading {
     let Some(body) = evidence.body else { return Reading::default() };
-    Reading { message: body.text("ExceptionMessage").or_else(|| body.text("Message")), ..generic::read(body) }
+    Reading { message: body.text("ExceptionMessage").or_else(|| body.text("Message")), ..evidence.generic() }
 }

@@ -1,6 +1,6 @@
 //! AWS: JSON (`__type`, or the header `x-amzn-errortype`), and the XML of the query and REST protocols.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic, markup};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, markup};
 use crate::json::Value;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "aws", recognise, read };
@@ -32,7 +32,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
             ..Reading::default()
         };
     };
-    let mut reading = generic::read(body);
+    let mut reading = evidence.generic();
     let named = body.first(&["code", "Code", "__type"]).and_then(Value::as_str);
     reading.code = named.map(|code| short(&code)).or(header).or(reading.code);
     reading

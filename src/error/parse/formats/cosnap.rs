@@ -37,7 +37,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         retryable: error.get("retryable").and_then(Value::as_bool),
         correlation_id: error.text("correlationId"),
         request_id: of_context("requestId"),
-        field_errors: details.map(fields::of_details).unwrap_or_default(),
+        field_errors: details.map(|details| fields::of_details(details, evidence.response.status)).unwrap_or_default(),
         help_link: error.text("helpLink"),
         service: of_context("service"),
         business_context: body.get("businessContext").map(Value::to_json),

@@ -1,6 +1,6 @@
 //! Django REST framework: `{ detail }`, or a map from fields to lists of messages.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "djangoRest", recognise, read };
 
@@ -13,5 +13,5 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 }
 
 fn read(evidence: &Evidence<'_>) -> Reading {
-    evidence.body.map(generic::read).unwrap_or_default()
+    evidence.generic()
 }

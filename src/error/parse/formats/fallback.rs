@@ -1,6 +1,6 @@
 //! What is no format at all: JSON of an unknown shape, plain text, nothing, and JSON that cannot be read.
 
-use super::{Confidence, FormatDefinition, LONGEST_MESSAGE, Reading, generic};
+use super::{Confidence, FormatDefinition, LONGEST_MESSAGE, Reading};
 
 pub(super) const UNKNOWN_JSON: FormatDefinition = FormatDefinition {
     name: "unknownJson",
@@ -14,7 +14,7 @@ pub(super) const UNKNOWN_JSON: FormatDefinition = FormatDefinition {
     },
     read: |evidence| {
         let Some(body) = evidence.body else { return Reading::default() };
-        let mut reading = generic::read(body);
+        let mut reading = evidence.generic();
         reading.details = reading.details.or_else(|| Some(body.to_json()));
         reading
     },

@@ -1,6 +1,6 @@
 //! Laravel: `{ message, errors: { field: [message] } }`, and `{ message, exception, file, line, trace }` in development.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 use crate::json::Value;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "laravel", recognise, read };
@@ -18,7 +18,7 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 
 fn read(evidence: &Evidence<'_>) -> Reading {
     let Some(body) = evidence.body else { return Reading::default() };
-    let general = generic::read(body);
+    let general = evidence.generic();
     // The class of an exception is no code that a client could rely on.
     let code = general.code.filter(|_| body.get("exception").is_none());
     Reading { code, ..general }

@@ -1,7 +1,7 @@
 //! What Cosnap's services sent before the standard: `{ error: "…" }`, `{ success: false, message }` and
 //! `{ status, error: { message } }`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "legacy", recognise, read };
 
@@ -20,5 +20,5 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 }
 
 fn read(evidence: &Evidence<'_>) -> Reading {
-    evidence.body.map(generic::read).unwrap_or_default()
+    evidence.generic()
 }

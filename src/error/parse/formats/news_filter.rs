@@ -22,7 +22,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let of_metadata = |name| metadata.and_then(|metadata| metadata.get(name));
     let provider = metadata.and_then(|metadata| metadata.text("provider_name"));
     let raw = of_metadata("raw");
-    let inner = raw.map(generic::read).unwrap_or_default();
+    let inner = raw.map(|raw| generic::read(raw, evidence.response.status)).unwrap_or_default();
     let mut reading = Reading {
         code: error.get("code").and_then(Value::as_digits).map(Into::into),
         message: error.text("message"),

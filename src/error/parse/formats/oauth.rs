@@ -1,6 +1,6 @@
 //! OAuth 2 (RFC 6749 §5.2) and OpenID Connect: `{ error, error_description?, error_uri? }`, also form-encoded.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic, is_link};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, is_link};
 use crate::json::Value;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "oauth", recognise, read };
@@ -35,7 +35,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
             ..Reading::default()
         };
     };
-    let general = generic::read(body);
+    let general = evidence.generic();
     Reading {
         code: body.text("error"),
         message: body.get("error_description").and_then(|words| words.as_str().map(Into::into).or_else(|| words.items().next().and_then(Value::as_str).map(Into::into))).or(body.text("message")),

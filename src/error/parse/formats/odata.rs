@@ -1,7 +1,7 @@
 //! OData (JSON format §21.1) and the Microsoft REST guidelines, as Azure and Microsoft Graph send them: `{ error: { code,
 //! message, target?, details?, innererror? } }`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields};
 use crate::json::Value;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "odata", recognise, read };
@@ -31,8 +31,8 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 }
 
 fn read(evidence: &Evidence<'_>) -> Reading {
-    let (Some(body), Some(error)) = (evidence.body, error(evidence)) else { return Reading::default() };
-    let mut reading = generic::read(body);
+    let Some(error) = error(evidence) else { return Reading::default() };
+    let mut reading = evidence.generic();
     reading.code = error.text("code").or_else(|| error.get("code").and_then(Value::as_digits).map(Into::into));
     reading.field_errors = error.get("details").map(fields::list).unwrap_or_default();
     reading.details = error.first(&["details", "innererror", "innerError"]).map(Value::to_json);

@@ -15,7 +15,7 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 fn read(evidence: &Evidence<'_>) -> Reading {
     let Some(error) = evidence.error_object() else { return Reading::default() };
     let details = error.get("details");
-    let mut field_errors = details.map(fields::of_details).unwrap_or_default();
+    let mut field_errors = details.map(|details| fields::of_details(details, evidence.response.status)).unwrap_or_default();
     // `ValidationError("Email is required", field="email")` puts the one field into the details.
     if let Some(field) = details.and_then(|details| details.text("field")) {
         field_errors.push(FieldError { path: field, message: error.text("message"), ..FieldError::default() });

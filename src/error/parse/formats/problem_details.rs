@@ -1,7 +1,7 @@
 //! Problem details (RFC 9457, RFC 7807), in JSON and in XML, with the extensions that are in use. Members of a wrong type are
 //! ignored (§3.1), the response's status counts, not the body's (§3.1.2), and a relative `type` is a name within the API.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic, is_link, markup};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, is_link, markup};
 use crate::json::Value;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "problemDetails", recognise, read };
@@ -26,7 +26,7 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 fn read(evidence: &Evidence<'_>) -> Reading {
     let Some(body) = evidence.body else { return read_xml(evidence.text) };
     let uri = body.text("type").filter(|uri| uri != "about:blank");
-    let general = generic::read(body);
+    let general = evidence.generic();
     // An extension may be the API's code; else the type is what tells this problem from others.
     let extension = ["code", "errorCode", "error_code"].iter().find_map(|name| {
         let code = body.get(name)?;

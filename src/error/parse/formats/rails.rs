@@ -1,6 +1,6 @@
 //! Rails: `{ status: 404, error: "Not Found" }`, with `exception` and `traces` in development, and `{ errors }` of a model.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 use crate::json::Value;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "rails", recognise, read };
@@ -22,5 +22,5 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 }
 
 fn read(evidence: &Evidence<'_>) -> Reading {
-    evidence.body.map(generic::read).unwrap_or_default()
+    evidence.generic()
 }

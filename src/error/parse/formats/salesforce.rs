@@ -1,6 +1,6 @@
 //! Salesforce's `[{ message, errorCode, fields }]`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 use super::fields;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "salesforce", recognise, read };
@@ -12,5 +12,5 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 
 fn read(evidence: &Evidence<'_>) -> Reading {
     let Some(body) = evidence.body else { return Reading::default() };
-    Reading { field_errors: fields::list(body), details: Some(body.to_json()), ..generic::read(body) }
+    Reading { field_errors: fields::list(body), details: Some(body.to_json()), ..evidence.generic() }
 }

@@ -1,7 +1,7 @@
 //! Slack and those like it: `{ ok: false, error: "a_code" }`, usually under 200; Telegram's `{ ok: false, error_code,
 //! description, parameters: { retry_after } }`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "slack", recognise, read };
 
@@ -11,5 +11,5 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 }
 
 fn read(evidence: &Evidence<'_>) -> Reading {
-    evidence.body.map(generic::read).unwrap_or_default()
+    evidence.generic()
 }

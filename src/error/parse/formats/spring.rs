@@ -1,6 +1,6 @@
 //! Spring Boot's default: `{ timestamp, status, error, path, message?, exception?, trace?, errors? }`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 use crate::json::Value;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "spring", recognise, read };
@@ -16,7 +16,7 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 
 fn read(evidence: &Evidence<'_>) -> Reading {
     let Some(body) = evidence.body else { return Reading::default() };
-    let general = generic::read(body);
+    let general = evidence.generic();
     // The error is the status in words, and the exception is the server's own affair.
     let code = general.code.filter(|_| body.first(&["code", "errorCode"]).is_some());
     let message = body.text("message").filter(|message| message != "No message available").or_else(|| body.text("error"));

@@ -1,6 +1,6 @@
 //! Node frameworks' `{ statusCode, error, message }`: NestJS and Fastify, whose `message` may be a list, and hapi's boom.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 use crate::json::Value;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "nestJs", recognise, read };
@@ -14,6 +14,6 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 
 fn read(evidence: &Evidence<'_>) -> Reading {
     let Some(body) = evidence.body else { return Reading::default() };
-    let general = generic::read(body);
+    let general = evidence.generic();
     Reading { message: general.message.or_else(|| body.text("error")), ..general }
 }

@@ -43,7 +43,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         message: error.text("message"),
         request_id: error.text("requestId"),
         error_id: detail("errorId"),
-        field_errors: details.map(fields::of_details).unwrap_or_default(),
+        field_errors: details.map(fields::list).unwrap_or_default(),
         recovery: recovery.map(read_recovery),
         help_link: error.text("documentation"),
         service: detail("service"),

@@ -1,7 +1,7 @@
 //! Stripe's `{ error: { type, code?, message, param?, doc_url?, decline_code? } }`, and those who took after it: OpenAI and
 //! Anthropic.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "stripe", recognise, read };
 
@@ -18,5 +18,5 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 }
 
 fn read(evidence: &Evidence<'_>) -> Reading {
-    evidence.body.map(generic::read).unwrap_or_default()
+    evidence.generic()
 }
