@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use steadfast::error::ApiError;
-use steadfast::error::parse::{ResponseParts, parse};
+use steadfast::error::parse::{Extensions, ResponseParts, parse};
 use steadfast::time::WallTime;
 
 /// All examples arrive on Wed, 23 Jul 2025 12:00:00 GMT.
@@ -127,7 +127,7 @@ impl Example {
             body: self.body_text().into_bytes(),
             truncated: false,
             received_at: RECEIVED_AT,
-        });
+        }, &Extensions::default());
         match &self.overruled {
             Some(message) => error.overruled(code, message),
             None => error,

@@ -5,7 +5,7 @@ use crate::markdown::{described, distinct, linked, listed, name, named};
 use crate::prose::{OrielClass, Prose};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use steadfast::error::parse::{ResponseParts, parse};
+use steadfast::error::parse::{Extensions, ResponseParts, parse};
 use steadfast::error::{ApiError, CODES, Category, KnownCode, Severity, UserAction};
 use steadfast::time::WallTime;
 
@@ -116,7 +116,7 @@ pub(crate) fn oriel_classes(classes: &[OrielClass]) -> Result<String> {
 
 /// What is made of a response that has nothing but a status.
 fn bare(status: u16) -> ApiError {
-    parse(&ResponseParts { status, headers: vec![], body: vec![], truncated: false, received_at: WallTime(0) })
+    parse(&ResponseParts { status, headers: vec![], body: vec![], truncated: false, received_at: WallTime(0) }, &Extensions::default())
 }
 
 /// Whether the same request may succeed later, in words.

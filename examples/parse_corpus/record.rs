@@ -1,7 +1,7 @@
 //! One record of a corpus: a response, and what is expected of its reading.
 
 use serde_json::{Map, Value, json};
-use steadfast::error::parse::{ResponseParts, parse};
+use steadfast::error::parse::{Extensions, ResponseParts, parse};
 use steadfast::error::ApiError;
 use steadfast::time::WallTime;
 
@@ -62,7 +62,7 @@ impl Record {
 
     /// What the parser makes of it.
     pub(crate) fn parse(&self) -> ApiError {
-        parse(&self.response)
+        parse(&self.response, &Extensions::default())
     }
 
     /// Compares the fields, in the order of [`FIELDS`].

@@ -3,13 +3,14 @@
 pub mod attempt;
 pub mod correlation;
 
-use crate::error::parse::parse;
+use crate::error::parse::{Extensions, parse};
 use crate::error::{ApiError, RequestFacts};
 use crate::event::Event;
 use crate::platform::{Clock, Headers, Http, Platform, Random, RequestSummary, Response};
 use crate::policy::retry::{Decision, FailedAttempt, RetryPolicy, decide, method_is_idempotent};
 use crate::time::milliseconds;
 use correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The most that is read of an error's body.
@@ -24,6 +25,8 @@ pub struct CallPolicy {
     pub trusted_origins: Vec<String>,
     /// What `x-source-service` says.
     pub source_service: String,
+    /// The application's formats and codes.
+    pub extensions: Rc<Extensions>,
 }
 
 /// What holds for one call.
@@ -70,7 +73,9 @@ pub async fn call<P: Platform>(
         let mut error = match sent {
             Ok(response) if response.status() < 400 => return Ok(response),
             Ok(response) => {
-                parse(&attempt::read_error(platform, response, options.retry.attempt_timeout, LARGEST_ERROR_BODY).await)
+                let limit = options.retry.attempt_timeout;
+                let response = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
+                parse(&response, &policy.extensions)
             }
             Err(failure) => failure.into_api_error(),
         };

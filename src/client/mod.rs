@@ -2,7 +2,7 @@
 
 mod options;
 
-pub use options::Options;
+pub use options::{Options, read_codes};
 
 use crate::call::{self, CallOptions, correlation};
 use crate::error::ApiError;

@@ -1,6 +1,8 @@
 //! The options of the SDK and of a call, checked.
 
 use crate::call::{CallOptions, CallPolicy, IdempotencyKey};
+use crate::error::parse::{CustomCode, Extensions};
+use crate::error::{Category, Severity};
 use crate::input::{InvalidInput, Subject};
 use crate::policy::{backoff::Backoff, retry::RetryPolicy};
 use crate::queue::draft::shown;
@@ -8,6 +10,7 @@ use crate::queue::plan::BatchLimits;
 use crate::sync::SyncPolicy;
 use crate::wire::{LONGEST_NAME, MOST_ACTIONS, QUEUE_ACTIONS_PATH};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What a client is opened with.
@@ -121,7 +124,8 @@ fn read_json(subject_text: &str) -> Result<Value, InvalidInput> {
 
 impl Options {
     /// Checks the options of the SDK, given as JSON. `base_origin` is the origin of `baseUrl`, as the browser understands it.
-    pub fn read(text: &str, base_origin: &str) -> Result<Self, InvalidInput> {
+    /// `extensions` are the formats and codes that the application brings.
+    pub fn read(text: &str, base_origin: &str, extensions: Rc<Extensions>) -> Result<Self, InvalidInput> {
         let mut members = Members::new("", read_json(text)?, "an object of options")?;
         // The browser has already made an origin of it.
         match members.take("baseUrl") {
@@ -152,16 +156,64 @@ impl Options {
         members.finish()?;
         Ok(Self {
             user_id,
-            call: CallPolicy { retry: retry_policy, trusted_origins, source_service: source_service.clone() },
+            call: CallPolicy {
+                retry: retry_policy,
+                trusted_origins,
+                source_service: source_service.clone(),
+                extensions: extensions.clone(),
+            },
             sync: SyncPolicy {
                 url: format!("{base_origin}{path}"),
                 limits,
                 backoff: queue_backoff(retry_policy.backoff),
                 timeout,
                 source_service,
+                extensions,
             },
             database,
         })
+    }
+}
+
+/// Reads `codes`: what an application knows of its codes, by their names.
+pub fn read_codes(text: &str) -> Result<Vec<CustomCode>, InvalidInput> {
+    let by_code = match read_json(text)? {
+        Value::Object(by_code) => by_code,
+        other => {
+            let allowed = "an object such as { OUT_OF_STOCK: { category: \"business\" } }";
+            return Err(InvalidInput::new(Subject::Options, "codes", &shown(&other), allowed));
+        }
+    };
+    by_code.into_iter().map(|(code, facts)| read_code(code, facts)).collect()
+}
+
+fn read_code(code: String, facts: Value) -> Result<CustomCode, InvalidInput> {
+    let within = |error: InvalidInput| error.within(&code).within("codes");
+    let mut members = Members::new("", facts, "an object such as { category: \"business\", retryable: false }").map_err(within)?;
+    let category = named(&mut members, "category", &Category::ALL.map(Category::name), Category::from_name).map_err(within)?;
+    let severities = ["low", "medium", "high", "critical"];
+    let severity = named(&mut members, "severity", &severities, Severity::from_name).map_err(within)?;
+    let retryable = match members.take("retryable") {
+        None => None,
+        Some(Value::Bool(retryable)) => Some(retryable),
+        Some(other) => return Err(within(members.invalid("retryable", &other, "true or false"))),
+    };
+    members.finish().map_err(within)?;
+    Ok(CustomCode { category, severity, retryable, code })
+}
+
+fn named<'a, T>(
+    members: &mut Members<'a>,
+    name: &'a str,
+    allowed: &[&str],
+    from_name: fn(&str) -> Option<T>,
+) -> Result<Option<T>, InvalidInput> {
+    match members.take(name) {
+        None => Ok(None),
+        Some(value) => match value.as_str().filter(|text| allowed.contains(text)).and_then(from_name) {
+            Some(found) => Ok(Some(found)),
+            None => Err(members.invalid(name, &value, &format!("one of {}", allowed.join(", ")))),
+        },
     }
 }
 
@@ -226,7 +278,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        Options::read(text, "https://a.example").unwrap_err().to_string()
+        Options::read(text, "https://a.example", Rc::default()).unwrap_err().to_string()
     }
 
     #[test]
@@ -249,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_cosnaps() {
-        let options = Options::read(r#"{"baseUrl":"https://a.example/"}"#, "https://a.example").unwrap();
+        let options = Options::read(r#"{"baseUrl":"https://a.example/"}"#, "https://a.example", Rc::default()).unwrap();
         assert_eq!(options.call.retry, RetryPolicy::default());
         assert_eq!(options.sync.url, "https://a.example/api/sync/queue-actions");
         assert_eq!(options.call.trusted_origins, ["https://a.example"]);
@@ -258,11 +310,23 @@ mod tests {
     #[test]
     fn a_call_takes_the_policy_and_changes_what_it_names() {
         let policy =
-            Options::read(r#"{"baseUrl":"https://a.example","retry":{"maxAttempts":5}}"#, "https://a.example").unwrap().call;
+            Options::read(r#"{"baseUrl":"https://a.example","retry":{"maxAttempts":5}}"#, "https://a.example", Rc::default()).unwrap().call;
         let options = CallOptions::read(r#"{"idempotencyKey":"order-7","attemptTimeoutMs":500}"#, &policy).unwrap();
         assert_eq!(options.retry.max_attempts, 5);
         assert_eq!(options.retry.attempt_timeout, Duration::from_millis(500));
         assert_eq!(options.idempotency_key, IdempotencyKey::Given("order-7".into()));
         assert!(CallOptions::read(r#"{"idempotencyKey":"a\"b"}"#, &policy).is_err());
+    }
+
+    #[test]
+    fn what_is_known_of_a_code_is_checked() {
+        let codes = read_codes(r#"{"OUT_OF_STOCK":{"category":"business","severity":"low","retryable":false},"HM":{}}"#).unwrap();
+        assert_eq!((codes[1].code.as_str(), codes[1].category), ("OUT_OF_STOCK", Some(Category::Business)));
+        assert_eq!(codes[0], CustomCode { code: "HM".into(), ..CustomCode::default() });
+        let error = |text| read_codes(text).unwrap_err().to_string();
+        assert!(error(r#"{"A":{"category":"odd"}}"#).starts_with("options.codes.A.category is \"odd\"; allowed: one of auth, "));
+        assert_eq!(error(r#"{"A":{"retryable":1}}"#), "options.codes.A.retryable is 1; allowed: true or false");
+        assert!(error(r#"{"A":{"status":1}}"#).contains("no such option"));
+        assert!(error("[]").starts_with("options.codes is "));
     }
 }

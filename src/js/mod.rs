@@ -3,17 +3,20 @@
 //! Text crosses as JSON, once per call. Methods take `&self`, clone the client and return a promise, so that no borrow of
 //! wasm-bindgen's lives across an await. A promise rejects with JSON text `{ kind, … }`, which the facade makes an error of.
 
+mod reader;
+
+pub use reader::Reader;
+
 use crate::browser::{Browser, Fetch, FetchRequest};
 use crate::client::{CallError, Client, Options, QueueError};
 use crate::error::ApiError;
-use crate::error::parse::{ResponseParts, parse};
 use crate::input::InvalidInput;
 use crate::platform::StoreError;
 use crate::queue::action::Action;
 use crate::queue::draft::Draft;
 use crate::queue::record::Counts;
 use crate::sync::DrainReport;
-use crate::time::{WallTime, milliseconds};
+use crate::time::milliseconds;
 use futures_util::future::{Either, select};
 use gloo_events::EventListener;
 use js_sys::{Function, Promise};
@@ -116,11 +119,13 @@ impl Core {
     pub fn new(
         options: &str,
         base_origin: &str,
+        reader: &Reader,
         fetch: Function,
         headers: Option<Function>,
         emit: Function,
     ) -> Result<Core, JsValue> {
-        let options = Options::read(options, base_origin).map_err(|error| JsValue::from(Failure::from(error)))?;
+        let extensions = reader.extensions.clone();
+        let options = Options::read(options, base_origin, extensions).map_err(|error| JsValue::from(Failure::from(error)))?;
         let http = Fetch { fetch, headers, trusted_origins: options.call.trusted_origins.clone() };
         let browser = Browser::new(&options.database, http, emit);
         Ok(Self { client: Client::open(browser, options) })
@@ -201,16 +206,6 @@ impl Core {
     pub fn close(&self) {
         self.client.close();
     }
-}
-
-/// Reads an error response. `headers` is alternating names and values.
-#[wasm_bindgen(js_name = parseError)]
-#[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen passes lists of strings by value")]
-pub fn parse_error(status: u16, headers: Vec<String>, body: Vec<u8>, truncated: bool) -> JsValue {
-    let headers = headers.chunks_exact(2).filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone()))).collect();
-    #[expect(clippy::cast_possible_truncation, reason = "a Date is within 2^53")]
-    let received_at = WallTime(js_sys::Date::now() as i64);
-    to_text(&parse(&ResponseParts { status, headers, body, truncated, received_at }))
 }
 
 /// Resolves when the signal is aborted.

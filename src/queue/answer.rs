@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use crate::error::ApiError;
-use crate::error::parse::{ResponseParts, decode, parse, read_value};
+use crate::error::parse::{Extensions, ResponseParts, decode, parse, read_value};
 use crate::time::WallTime;
 use crate::wire::{ActionStatus, Conflict};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub enum NoAnswer {
 
 /// Reads the body of a 2xx answer to `batch`: one verdict for each of its actions, in its order. Ids that were not sent are
 /// ignored. An entry that cannot be understood is [`Verdict::Unlisted`] and does not spoil the others.
-pub fn read(body: &[u8], batch: &[Action], now: WallTime) -> Result<Vec<Verdict>, NoAnswer> {
+pub fn read(body: &[u8], batch: &[Action], now: WallTime, extensions: &Extensions) -> Result<Vec<Verdict>, NoAnswer> {
     let answer = read_value(&decode(body)).ok_or(NoAnswer::NotJson)?;
     let results = answer.get("results").and_then(Value::as_array).ok_or(NoAnswer::NoResults)?;
     let mut by_id: Vec<(&str, &Value)> = results.iter().filter_map(|entry| Some((entry.get("id")?.as_str()?, entry))).collect();
@@ -46,19 +46,19 @@ pub fn read(body: &[u8], batch: &[Action], now: WallTime) -> Result<Vec<Verdict>
     };
     Ok(batch
         .iter()
-        .map(|action| entry_of(&action.id).and_then(|entry| verdict(entry, now)).unwrap_or(Verdict::Unlisted))
+        .map(|action| entry_of(&action.id).and_then(|entry| verdict(entry, now, extensions)).unwrap_or(Verdict::Unlisted))
         .collect())
 }
 
-fn verdict(entry: &Value, now: WallTime) -> Option<Verdict> {
+fn verdict(entry: &Value, now: WallTime, extensions: &Extensions) -> Option<Verdict> {
     let status = ActionStatus::from_name(entry.get("status")?.as_str()?)?;
     let error = entry.get("error").filter(|error| error.is_object());
     Some(match status {
         ActionStatus::Applied => Verdict::Applied,
         ActionStatus::Duplicate => Verdict::Duplicate,
-        ActionStatus::Rejected => Verdict::Rejected(Box::new(item_error(error, now))),
+        ActionStatus::Rejected => Verdict::Rejected(Box::new(item_error(error, now, extensions))),
         ActionStatus::Conflict => Verdict::Conflict(conflict(entry.get("conflict").unwrap_or(&Value::Null))),
-        ActionStatus::Retry => Verdict::Retry(error.map(|error| Box::new(item_error(Some(error), now)))),
+        ActionStatus::Retry => Verdict::Retry(error.map(|error| Box::new(item_error(Some(error), now, extensions)))),
     })
 }
 
@@ -73,16 +73,17 @@ fn conflict(entry: &Value) -> Conflict {
 }
 
 /// The `error` of one entry, read as if it had come alone: whatever format it is in.
-fn item_error(error: Option<&Value>, now: WallTime) -> ApiError {
+fn item_error(error: Option<&Value>, now: WallTime, extensions: &Extensions) -> ApiError {
     let body = json!({ "success": false, "error": error.cloned().unwrap_or_else(|| json!({ "message": "The server rejected the action and gave no reason." })) });
     // 422 is what such an action would have been answered with on its own (RFC 9110 §15.5.21).
-    parse(&ResponseParts {
+    let response = ResponseParts {
         status: 422,
         headers: Vec::new(),
         body: body.to_string().into_bytes(),
         truncated: false,
         received_at: now,
-    })
+    };
+    parse(&response, extensions)
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -101,7 +102,7 @@ mod tests {
             {"id":"action-1","status":"applied"},
             {"id":"action-3","status":"rejected","error":{"code":"VALIDATION_ERROR","message":"Title is required","correlationId":"c","timestamp":"t","userMessage":"Give it a title","retryable":false,"severity":"low"}},
             {"id":"action-4","status":"perhaps"}]}"#;
-        let verdicts = read(body.as_bytes(), &batch, NOW).unwrap();
+        let verdicts = read(body.as_bytes(), &batch, NOW, &Extensions::default()).unwrap();
         assert_eq!(verdicts[0], Verdict::Applied);
         assert_eq!(verdicts[1], Verdict::Duplicate);
         let Verdict::Rejected(error) = &verdicts[2] else { panic!("{:?}", verdicts[2]) };
@@ -112,21 +113,21 @@ mod tests {
     #[test]
     fn a_page_and_a_cut_off_answer_are_no_answers() {
         let batch = [action(1, None)];
-        assert_eq!(read(b"<!doctype html><title>Welcome to the airport</title>", &batch, NOW), Err(NoAnswer::NotJson));
-        assert_eq!(read(br#"{"success":true,"results":[{"id":"action-1","sta"#, &batch, NOW), Err(NoAnswer::NotJson));
-        assert_eq!(read(br#"{"success":true}"#, &batch, NOW), Err(NoAnswer::NoResults));
-        assert_eq!(read(b"", &batch, NOW), Err(NoAnswer::NotJson));
+        assert_eq!(read(b"<!doctype html><title>Welcome to the airport</title>", &batch, NOW, &Extensions::default()), Err(NoAnswer::NotJson));
+        assert_eq!(read(br#"{"success":true,"results":[{"id":"action-1","sta"#, &batch, NOW, &Extensions::default()), Err(NoAnswer::NotJson));
+        assert_eq!(read(br#"{"success":true}"#, &batch, NOW, &Extensions::default()), Err(NoAnswer::NoResults));
+        assert_eq!(read(b"", &batch, NOW, &Extensions::default()), Err(NoAnswer::NotJson));
     }
 
     #[test]
     fn half_an_emoji_and_a_byte_order_mark_do_not_spoil_an_answer() {
         let body = "\u{feff}{\"results\":[{\"id\":\"action-1\",\"status\":\"applied\",\"note\":\"\\\\ \\ud83d\"}]}";
-        assert_eq!(read(body.as_bytes(), &[action(1, None)], NOW).unwrap(), [Verdict::Applied]);
+        assert_eq!(read(body.as_bytes(), &[action(1, None)], NOW, &Extensions::default()).unwrap(), [Verdict::Applied]);
     }
 
     #[test]
     fn an_answer_without_a_reason_is_still_kept_as_an_error() {
-        let verdicts = read(br#"{"results":[{"id":"action-1","status":"rejected"}]}"#, &[action(1, None)], NOW).unwrap();
+        let verdicts = read(br#"{"results":[{"id":"action-1","status":"rejected"}]}"#, &[action(1, None)], NOW, &Extensions::default()).unwrap();
         let Verdict::Rejected(error) = &verdicts[0] else { panic!() };
         assert!(error.message.as_deref().unwrap().contains("no reason"));
     }

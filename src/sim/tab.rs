@@ -50,7 +50,7 @@ impl Tab {
     /// Opens a tab for a user. `options` are those of the SDK, as JSON members behind the base URL and the user.
     pub fn open(world: &World, user_id: &str, options: &str) -> Self {
         let text = format!(r#"{{"baseUrl":"https://api.example","userId":"{user_id}"{options}}}"#);
-        let options = Options::read(&text, "https://api.example").unwrap();
+        let options = Options::read(&text, "https://api.example", Rc::default()).unwrap();
         let process = Rc::new(Process::default());
         let platform = TabPlatform::new(world.inner.clone(), process.clone());
         Self { client: Client::open(platform, options), user_id: user_id.into(), world: world.clone(), process }

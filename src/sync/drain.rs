@@ -4,7 +4,7 @@ use super::waiters::{Announcement, Waiters};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
 use crate::error::ApiError;
-use crate::error::parse::{ResponseParts, parse};
+use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::outbox::{self, Begin, Claim, Closed, Moment};
 use crate::platform::{Channel, Clock, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
@@ -37,6 +37,8 @@ pub struct SyncPolicy {
     pub timeout: Duration,
     /// What `x-source-service` says.
     pub source_service: String,
+    /// The application's formats and codes.
+    pub extensions: Rc<Extensions>,
 }
 
 /// What a drain leaves behind.
@@ -206,19 +208,19 @@ impl<P: Platform> Drainer<P> {
     fn understand(&self, response: &ResponseParts, actions: &[Action]) -> Sent {
         let status = response.status;
         if (200..300).contains(&status) {
-            return match answer::read(&response.body, actions, self.now()) {
+            return match answer::read(&response.body, actions, self.now(), &self.policy.extensions) {
                 Ok(verdicts) => Sent::Answered(verdicts),
                 Err(no_answer) => {
                     let message = match no_answer {
                         NoAnswer::NotJson => "The answer to the batch is no JSON, or cut off; it may not be the backend's.",
                         NoAnswer::NoResults => "The answer to the batch has no list of results; see the sync contract.",
                     };
-                    let error = parse(response).overruled("SYNC_ANSWER_UNREADABLE", message);
+                    let error = parse(response, &self.policy.extensions).overruled("SYNC_ANSWER_UNREADABLE", message);
                     failed(error, GateReason::ServerError)
                 }
             };
         }
-        let error = parse(response);
+        let error = parse(response, &self.policy.extensions);
         // A server that says when to come back does not mean "never", and a page or nothing at all is not its word on an action.
         let is_final = error.retry_hint.is_none_or(|hint| hint.after_ms == 0);
         let is_the_backends = !matches!(error.format.name.as_str(), "html" | "empty");

@@ -1,5 +1,6 @@
 //! A client over the browser's platform.
 
+use std::rc::Rc;
 use crate::{fresh_database, network};
 use js_sys::{Function, Reflect};
 use steadfast::browser::Browser;
@@ -13,7 +14,7 @@ const APPLIES_ALL: &str = "return request.json().then((batch) => Response.json({
 
 fn open(database: &str, backend: &str) -> Client<Browser> {
     let options = r#"{"baseUrl":"https://api.example","userId":"ada","retry":{"baseDelayMs":10}}"#;
-    let options = Options::read(options, "https://api.example").unwrap();
+    let options = Options::read(options, "https://api.example", Rc::default()).unwrap();
     Client::open(Browser::new(database, network(backend), Function::new_no_args("")), options)
 }
 
@@ -56,7 +57,7 @@ async fn a_call_is_tried_again_until_it_succeeds() {
     let request = fetch.json_request("PUT", "https://api.example/a", "{}".into()).unwrap();
     let client = open(&fresh_database(), "return Promise.reject()");
     drop(client);
-    let options = Options::read(r#"{"baseUrl":"https://api.example","retry":{"baseDelayMs":1}}"#, "https://api.example").unwrap();
+    let options = Options::read(r#"{"baseUrl":"https://api.example","retry":{"baseDelayMs":1}}"#, "https://api.example", Rc::default()).unwrap();
     let client = Client::open(Browser::new(&fresh_database(), fetch, Function::new_no_args("")), options);
     let response = client.call(&request, "{}").await.unwrap();
     assert_eq!(response.into_js().status(), 200);

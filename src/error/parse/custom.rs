@@ -67,6 +67,11 @@ impl Extensions {
         })
     }
 
+    /// Whether one of the application's formats takes the response for an error.
+    pub(super) fn knows(&self, response: &ResponseParts, text: &str) -> bool {
+        self.formats.iter().any(|format| format.read(response, text).is_some())
+    }
+
     pub(super) fn code(&self, code: &str) -> Option<CodeFacts> {
         let custom = self.codes.iter().find(|custom| custom.code == code)?;
         Some(CodeFacts { category: custom.category, severity: custom.severity, retryable: custom.retryable })

@@ -68,7 +68,7 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
         if !value.is_array() || value.is_empty() {
             return None;
         }
-        if matches!(*name, "fields" | "memberNames") {
+        if matches!(*name, "fields" | "memberNames" | "expression") {
             let names: Vec<_> = value.items().filter_map(Value::as_str).map(Into::into).collect();
             return (!names.is_empty()).then_some(names);
         }

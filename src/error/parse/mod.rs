@@ -13,10 +13,12 @@ mod formats;
 mod generic;
 mod headers;
 mod markup;
+mod success;
 mod vocabulary;
 
 pub use body::reads_charset;
 pub use custom::{CustomCode, CustomFormat, Extensions};
+pub use success::{Degraded, LARGEST_INSPECTED, Success, Warning, inspect};
 
 use super::{
     ApiError, Category, Confidence, FieldError, Format, RawBody, Recovery, RetryReason, Severity, Upstream, UserAction, classify,
@@ -107,30 +109,27 @@ struct Reading {
     details: Option<Json>,
 }
 
-/// Reads a response into an [`ApiError`]. Takes any bytes and any headers, and never fails.
+/// Reads a response into an [`ApiError`]. Takes any bytes and any headers, and never fails. The application's own formats and
+/// codes, if it has any, come first.
 ///
 /// ```
-/// use steadfast::error::parse::{ResponseParts, parse};
+/// use steadfast::error::parse::{Extensions, ResponseParts, parse};
 /// use steadfast::time::WallTime;
 ///
-/// let error = parse(&ResponseParts {
+/// let response = ResponseParts {
 ///     status: 503,
 ///     headers: vec![("Retry-After".into(), "120".into())],
 ///     body: br#"{"error":{"code":"RENDER_BUSY","message":"All renderers are busy","recoverable":true}}"#.to_vec(),
 ///     truncated: false,
 ///     received_at: WallTime(1_780_315_200_000),
-/// });
+/// };
+/// let error = parse(&response, &Extensions::default());
 /// assert_eq!(error.format.name, "oriel");
 /// assert_eq!(error.code.as_deref(), Some("RENDER_BUSY"));
 /// assert!(error.retryable);
 /// assert_eq!(error.retry_hint.unwrap().after_ms, 120_000);
 /// ```
-pub fn parse(response: &ResponseParts) -> ApiError {
-    parse_with(response, &Extensions::default())
-}
-
-/// As [`parse`], with the application's own formats and codes, which come first.
-pub fn parse_with(response: &ResponseParts, extensions: &Extensions) -> ApiError {
+pub fn parse(response: &ResponseParts, extensions: &Extensions) -> ApiError {
     let content_type = response.header("content-type").map(ToString::to_string);
     let text = body::text(response);
     let media_type = body::media_type(content_type.as_deref());

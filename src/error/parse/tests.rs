@@ -1,4 +1,4 @@
-use super::{Category, RetryReason, WallTime, ApiError, ResponseParts, parse};
+use super::{Category, Extensions, RetryReason, WallTime, ApiError, ResponseParts, parse};
 use crate::error::{Confidence, HintSource, Json, Severity};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ const NOW: WallTime = WallTime(1_780_315_200_000);
 
 fn read(status: u16, headers: &[(&str, &str)], body: &str) -> ApiError {
     let headers = headers.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect();
-    parse(&ResponseParts { status, headers, body: body.as_bytes().to_vec(), truncated: false, received_at: NOW })
+    parse(&ResponseParts { status, headers, body: body.as_bytes().to_vec(), truncated: false, received_at: NOW }, &Extensions::default())
 }
 
 fn read_json_body(status: u16, body: &Value) -> ApiError {
@@ -209,7 +209,7 @@ fn a_mislabelled_body_and_a_byte_order_mark_are_read_all_the_same() {
 fn a_body_that_is_longer_than_what_is_read_is_read_as_far_as_it_goes() {
     let entries = r#"{"field":"a","message":"too long"},"#.repeat(3);
     let body = format!(r#"{{"code":"VALIDATION_FAILED","message":"Check these","errors":[{entries}{{"field":"b","mess"#).into_bytes();
-    let error = parse(&ResponseParts { status: 422, headers: vec![], body, truncated: true, received_at: NOW });
+    let error = parse(&ResponseParts { status: 422, headers: vec![], body, truncated: true, received_at: NOW }, &Extensions::default());
     assert_eq!((error.code.as_deref(), error.message.as_deref()), (Some("VALIDATION_FAILED"), Some("Check these")));
     assert_eq!(error.field_errors.len(), 4);
     assert!(error.raw.truncated && error.format.confidence < Confidence::Certain, "{:?}", error.format);
@@ -226,7 +226,7 @@ fn bodies_in_other_charsets_are_read() {
         ("application/json; charset=\"iso-8859-1\"", "{\"message\":\"Zu groß\"}".as_bytes().to_vec()),
     ] {
         let headers = vec![("content-type".to_string(), content_type.to_string())];
-        let error = parse(&ResponseParts { status: 413, headers, body, truncated: false, received_at: NOW });
+        let error = parse(&ResponseParts { status: 413, headers, body, truncated: false, received_at: NOW }, &Extensions::default());
         assert_eq!(error.message.as_deref(), Some("Zu groß"), "{content_type}");
     }
 }
@@ -267,7 +267,7 @@ proptest! {
     #[test]
     fn any_bytes_are_parsed(body in prop::collection::vec(any::<u8>(), 0..300), status in any::<u16>()) {
         let parts = ResponseParts { status, headers: vec![], body: body.clone(), truncated: false, received_at: NOW };
-        let error = parse(&parts);
+        let error = parse(&parts, &Extensions::default());
         if let Ok(text) = String::from_utf8(body) {
             prop_assert_eq!(error.raw.text, text.strip_prefix('\u{feff}').unwrap_or(&text));
         }

@@ -56,10 +56,10 @@ pub(super) const RETRYABLE: [&str; 12] = [
 ];
 
 /// Which field an entry of a list is about.
-pub(super) const FIELD: [&str; 26] = [
+pub(super) const FIELD: [&str; 27] = [
     "field", "path", "param", "parameter", "pointer", "loc", "property", "propertyPath", "propertyName", "property_name", "fieldName",
     "field_name", "field_path", "attribute", "attributePath", "element", "instancePath", "dataPath", "parameterName", "argument", "key",
-    "target", "in", "location", "memberNames", "fields",
+    "target", "in", "memberNames", "fields", "expression", "location",
 ];
 
 /// What is wrong with it.
@@ -80,9 +80,9 @@ pub(super) const FIELD_ERRORS: [&str; 26] = [
 ];
 
 /// What holds an error inside another object.
-pub(super) const ENVELOPE: [&str; 14] = [
+pub(super) const ENVELOPE: [&str; 17] = [
     "error", "Error", "fault", "Fault", "errors", "Errors", "err", "errorResponse", "ErrorResponse", "exception", "meta", "errorDetail",
-    "apiError", "response",
+    "apiError", "response", "Response", "issue", "result",
 ];
 
 /// Names of marks that are no code, though they stand where one may.

@@ -1,0 +1,85 @@
+//! Reading errors, with the application's own formats and codes.
+
+use super::{Failure, to_text};
+use crate::client::read_codes;
+use crate::error::parse::{CustomFormat, Extensions, ResponseParts, Success, inspect, parse};
+use crate::time::WallTime;
+use js_sys::Function;
+use serde::Serialize;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Reads errors. A client is opened with one.
+#[wasm_bindgen]
+pub struct Reader {
+    pub(super) extensions: Rc<Extensions>,
+}
+
+/// A format whose reading is a function of the application's, wrapped by the facade: it takes the status, alternating names and
+/// values of the headers, and the text, and gives the JSON of what it read, or null.
+struct JsFormat {
+    name: String,
+    read: Function,
+}
+
+impl CustomFormat for JsFormat {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn read(&self, response: &ResponseParts, text: &str) -> Option<String> {
+        let headers = js_sys::Array::new();
+        for (name, value) in &response.headers {
+            headers.push(&JsValue::from_str(name));
+            headers.push(&JsValue::from_str(value));
+        }
+        // The facade catches what the application's function throws, and says so.
+        self.read.call3(&JsValue::NULL, &response.status.into(), &headers, &text.into()).ok()?.as_string()
+    }
+}
+
+/// What is to be said of a success.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+enum Said<'a> {
+    Degraded { degraded: &'a crate::error::parse::Degraded },
+    Failed { error: &'a crate::error::ApiError },
+}
+
+#[wasm_bindgen]
+impl Reader {
+    /// A reader with these formats, asked in order, and codes, as JSON.
+    ///
+    /// # Errors
+    /// An invalid code, as JSON text.
+    #[wasm_bindgen(constructor)]
+    pub fn new(names: Vec<String>, formats: Vec<Function>, codes: &str) -> Result<Reader, JsValue> {
+        let codes = read_codes(codes).map_err(|error| JsValue::from(Failure::from(error)))?;
+        let formats = names.into_iter().zip(formats);
+        let formats = formats.map(|(name, read)| Box::new(JsFormat { name, read }) as Box<dyn CustomFormat>).collect();
+        Ok(Self { extensions: Rc::new(Extensions { formats, codes }) })
+    }
+
+    /// Reads an error response. `headers` is alternating names and values.
+    pub fn read(&self, status: u16, headers: Vec<String>, body: Vec<u8>, truncated: bool) -> JsValue {
+        to_text(&parse(&parts(status, headers, body, truncated), &self.extensions))
+    }
+
+    /// Looks at a response with a status below 400: null if there is nothing to be said of it.
+    pub fn inspect(&self, status: u16, headers: Vec<String>, body: Vec<u8>, truncated: bool) -> JsValue {
+        match inspect(&parts(status, headers, body, truncated), &self.extensions) {
+            Success::Whole => JsValue::NULL,
+            Success::Degraded(degraded) => to_text(&Said::Degraded { degraded: &degraded }),
+            Success::Failed(error) => to_text(&Said::Failed { error: &error }),
+        }
+    }
+}
+
+fn parts(status: u16, headers: Vec<String>, body: Vec<u8>, truncated: bool) -> ResponseParts {
+    let mut headers = headers.into_iter();
+    let pairs = std::iter::from_fn(|| Some((headers.next()?, headers.next()?))).collect();
+    #[expect(clippy::cast_possible_truncation, reason = "a Date is within 2^53")]
+    let received_at = WallTime(js_sys::Date::now() as i64);
+    ResponseParts { status, headers: pairs, body, truncated, received_at }
+}
