@@ -167,7 +167,7 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
         rate_limit: reading.rate_limit,
         ..BodyHints::default()
     };
-    let hint::Resolved { hint, rate_limit } = hint::resolve(status, &response.headers, response.received_at, &body);
+    let hint::Resolved { hint, rate_limit, .. } = hint::resolve(status, &response.headers, response.received_at, &body);
     ApiError {
         message: reading.message,
         user_message: reading.user_message,

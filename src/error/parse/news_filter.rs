@@ -34,6 +34,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
                 .and_then(|millis| i64::try_from(millis).ok())
                 .map(WallTime)
                 .filter(|reset| *reset > evidence.received_at),
+            window_ms: None,
         }),
         upstream: metadata.get("provider_name").map(|_| {
             let raw = metadata.get("raw");

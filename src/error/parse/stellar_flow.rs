@@ -46,7 +46,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
             |details| RateLimit {
                 limit: member::count(details, "limit"),
                 remaining: member::count(details, "remaining"),
-                reset_at: None,
+                ..RateLimit::default()
             },
         ),
         help_link: member::text(error, "documentation"),
