@@ -164,7 +164,9 @@ fn number(text: &str, lengths: RangeInclusive<usize>) -> Option<i64> {
 
 /// A weekday's name or its first three letters.
 fn is_weekday(word: &str) -> bool {
-    WEEKDAYS.iter().any(|name| name.eq_ignore_ascii_case(word) || name.get(..3).is_some_and(|name| name.eq_ignore_ascii_case(word)))
+    WEEKDAYS
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(word) || name.get(..3).is_some_and(|name| name.eq_ignore_ascii_case(word)))
 }
 
 /// Whether a date is written as HTTP has it, to the letter.

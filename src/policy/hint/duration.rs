@@ -83,7 +83,7 @@ pub fn from_seconds(seconds: f64) -> Option<Duration> {
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(u64::MAX)))
 }
 
-/// Reads a duration as Go prints it (`time.Duration.String`), which OpenAI's rate-limit headers use: `6m0s`, `1.5s`, `120ms`.
+/// Reads a duration as Go prints it (`time.Duration.String`), as rate-limit headers of language models have it: `6m0s`, `1.5s`, `120ms`.
 /// Saturates; a negative one is `None`.
 ///
 /// ```
@@ -160,7 +160,7 @@ mod tests {
         for (duration, expected) in [
             (Duration::ZERO, 0),
             (Duration::from_nanos(1), 1),
-            (Duration::from_nanos(1_000_000), 1),
+            (Duration::from_millis(1), 1),
             (Duration::from_nanos(999_000_001), 1000),
             (Duration::MAX, u64::MAX),
         ] {

@@ -176,9 +176,11 @@ fn within_body(source: HintSource) -> HintSource {
 fn moment_of_body(status: u16, body: &BodyHints, clock: &Clock) -> Option<Wait> {
     let exhausted = body.rate_limit.filter(|limit| limit.remaining == Some(0) || status == 429);
     let moments = [(body.until, Confidence::Likely), (exhausted.and_then(|limit| limit.reset_at), Confidence::Guess)];
-    wait::longest(moments.into_iter().filter_map(|(moment, confidence)| {
-        Some(Wait { after: clock.until_unless_stale(moment?)?, confidence })
-    }))
+    wait::longest(
+        moments
+            .into_iter()
+            .filter_map(|(moment, confidence)| Some(Wait { after: clock.until_unless_stale(moment?)?, confidence })),
+    )
 }
 
 /// A moment of the server's clock by the client's, unless it has passed.

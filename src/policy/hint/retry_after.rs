@@ -49,7 +49,6 @@ fn read_one(value: &str, now: WallTime) -> Option<Wait> {
     })
 }
 
-
 /// Reads the headers that say outright when to come back: `retry-after-ms` and `x-ms-retry-after-ms` (milliseconds, more
 /// precise than what stands beside them), then `Retry-After`, then `X-Retry-After`.
 pub(super) fn from_headers(fields: &Fields<'_>, clock: &Clock) -> Option<(Wait, HintSource)> {

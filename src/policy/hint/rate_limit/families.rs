@@ -89,7 +89,7 @@ pub(super) fn read<'a>(fields: &'a Fields<'_>, clock: &Clock) -> Vec<Family<'a>>
         let limit = &mut family.limit;
         let later = |known: Option<Wait>, read: Option<Wait>| longest(known.into_iter().chain(read));
         match word {
-            Word::Limit => limit.limit = limit.limit.or_else(|| counts(value).next()),
+            Word::Limit => limit.quota = limit.quota.or_else(|| counts(value).next()),
             Word::Remaining => limit.remaining = limit.remaining.into_iter().chain(counts(value)).min(),
             Word::Reset => limit.reset = later(limit.reset, read_joined(value, |value| reset(value, is_of_draft, clock))),
             Word::ResetAfter => limit.reset = later(limit.reset, read_joined(value, reset_after)),
@@ -155,7 +155,9 @@ mod tests {
         assert_eq!(parts("anthropic-ratelimit-input-tokens-reset"), Some(("anthropic-", reset, "input-tokens")));
         assert_eq!(parts("x-ratelimit-reset-after"), Some(("x-", Word::ResetAfter as usize, "")));
         assert_eq!(parts("x-ratelimit-retry-after"), Some(("x-", Word::RetryAfter as usize, "")));
-        for name in ["ratelimit", "ratelimit-policy", "x-ratelimit-used", "x-app-rate-limit", "corporatelimit-reset", "retry-after"] {
+        for name in
+            ["ratelimit", "ratelimit-policy", "x-ratelimit-used", "x-app-rate-limit", "corporatelimit-reset", "retry-after"]
+        {
             assert_eq!(parts(name), None, "{name}");
         }
     }
@@ -168,6 +170,6 @@ mod tests {
         let clock = Clock { received_at: WallTime(0), server_now: WallTime(0), skew_ms: None };
         let fields = Fields::new(&headers);
         let families = read(&fields, &clock);
-        assert_eq!((families[0].limit.limit, families[0].limit.remaining), (Some(100), Some(0)));
+        assert_eq!((families[0].limit.quota, families[0].limit.remaining), (Some(100), Some(0)));
     }
 }

@@ -18,7 +18,8 @@ use structured::Policy;
 struct Limit {
     /// The policy's name, if it has one.
     policy: Option<String>,
-    limit: Option<u64>,
+    /// How many requests a window allows.
+    quota: Option<u64>,
     remaining: Option<u64>,
     reset: Option<Wait>,
 }
@@ -74,7 +75,7 @@ fn nearest(limits: &[Limit], policies: &[Policy], families: &[Family<'_>], clock
     let policy = |found: &dyn Fn(&Policy) -> bool| policies.iter().find(|policy| found(policy));
     let window = |policy: &Policy| policy.window.map(milliseconds_rounded_up);
     let told = limits.iter().chain(families.iter().map(|family| &family.limit));
-    let said = told.filter(|limit| limit.limit.is_some() || limit.remaining.is_some() || limit.reset.is_some());
+    let said = told.filter(|limit| limit.quota.is_some() || limit.remaining.is_some() || limit.reset.is_some());
     let nearest = said.min_by_key(|limit| {
         let after = limit.reset.map_or(Duration::ZERO, |wait| wait.after);
         (limit.remaining.unwrap_or(u64::MAX), Reverse(after))
@@ -86,14 +87,14 @@ fn nearest(limits: &[Limit], policies: &[Policy], families: &[Family<'_>], clock
             ..RateLimit::default()
         });
     };
-    let policy = match (&nearest.policy, nearest.limit) {
+    let policy = match (&nearest.policy, nearest.quota) {
         (Some(name), _) => policy(&|policy| policy.name.as_ref() == Some(name)),
         (None, Some(quota)) => policy(&|policy| policy.quota == quota),
         (None, None) => None,
     };
     let reset_at = nearest.reset.filter(|wait| wait.after > Duration::ZERO).map(|wait| clock.after(wait.after));
     Some(RateLimit {
-        limit: nearest.limit.or(policy.map(|policy| policy.quota)),
+        limit: nearest.quota.or(policy.map(|policy| policy.quota)),
         remaining: nearest.remaining,
         reset_at,
         window_ms: policy.and_then(window),

@@ -4,9 +4,9 @@
 //! A malformed field is ignored as a whole.
 
 use super::Limit;
+use crate::policy::hint::Confidence;
 use crate::policy::hint::fields::Fields;
 use crate::policy::hint::wait::Wait;
-use crate::policy::hint::Confidence;
 use sfv::visitor::{DictionaryVisitor, EntryVisitor, InnerListVisitor, ItemVisitor, ListVisitor, Never, ParameterVisitor};
 use sfv::{BareItemFromInput, KeyRef, Parser};
 use std::fmt::{self, Display};
@@ -28,7 +28,7 @@ pub(super) fn limits(fields: &Fields<'_>) -> Vec<Limit> {
         .into_iter()
         .map(|member| Limit {
             policy: member.name,
-            limit: member.quota,
+            quota: member.quota,
             remaining: member.remaining,
             reset: member.reset.map(|seconds| Wait { after: Duration::from_secs(seconds), confidence: Confidence::Certain }),
         })
