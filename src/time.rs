@@ -49,7 +49,7 @@ impl WallTime {
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. The year is counted from
 /// March, so that the leap day is its last (H. Hinnant, "chrono-compatible low-level date algorithms").
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -58,6 +58,15 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     (year, month, day_of_year - (153 * month_from_march + 2) / 5 + 1)
+}
+
+/// The day, counted from 1970-01-01, of a year, month and day: the inverse of [`civil_from_days`], by the same algorithms. A day
+/// that its month does not have becomes one of the next month.
+pub(crate) fn days_from_civil((year, month, day): (i64, i64, i64)) -> i64 {
+    let shifted_year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (shifted_year.div_euclid(400), shifted_year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -82,5 +91,12 @@ mod tests {
     fn adding_an_endless_duration_stops_at_the_last_date() {
         assert_eq!(WallTime(5).after(Duration::MAX), LAST_DATE);
         assert_eq!(WallTime(0).since(WallTime(10)), Duration::ZERO);
+    }
+    #[test]
+    fn every_day_of_four_centuries_is_counted_and_named_alike() {
+        for days in -150_000..150_000 {
+            assert_eq!(days_from_civil(civil_from_days(days)), days);
+        }
+        assert_eq!(civil_from_days(days_from_civil((2026, 2, 31))), (2026, 3, 3));
     }
 }

@@ -28,13 +28,22 @@ export type RetryReason = "body" | "code" | "status" | "network";
 
 /** When a server wants to be asked again. */
 export interface RetryHint {
-  /** Milliseconds from the arrival of the response. */
+  /** Milliseconds from the arrival of the response, rounded up. */
   readonly afterMs: number;
-  /** The same as a moment: milliseconds since the epoch, as `Date` takes it. */
+  /** The same as a moment of this device's clock: milliseconds since the epoch, as `Date` takes it. */
   readonly at: number;
-  /** Where the hint stood: the `Retry-After` header, a documented member of the body, or the reset of an exhausted limit. */
-  readonly source: "retryAfterHeader" | "body" | "rateLimitReset";
-  /** How sure its reading is: the documented form, another that can only be meant one way, or a conclusion. */
+  /**
+   * Where the hint stood:
+   *
+   * - `retryAfterHeader`: `Retry-After` (RFC 9110 §10.2.3), or a header that means the same;
+   * - `retryAfterMsHeader`: `retry-after-ms` or `x-ms-retry-after-ms`;
+   * - `rateLimitHeader`: an exhausted policy in `RateLimit` (draft-ietf-httpapi-ratelimit-headers);
+   * - `rateLimitResetHeader`: the reset of an exhausted limit in a header, `X-RateLimit-Reset` and what resembles it;
+   * - `body`: a delay in the body;
+   * - `bodyReset`: a moment in the body, until which the service is away or the limit exhausted.
+   */
+  readonly source: "retryAfterHeader" | "retryAfterMsHeader" | "rateLimitHeader" | "rateLimitResetHeader" | "body" | "bodyReset";
+  /** How sure its reading is: the documented form, another that can only be meant one way, or a conclusion, as of a unit. */
   readonly confidence: "certain" | "likely" | "guess";
 }
 
@@ -60,14 +69,16 @@ export interface Recovery {
   readonly links: readonly { readonly rel: string; readonly href: string; readonly method: string | null }[];
 }
 
-/** A limit that was hit. */
+/** A limit that was hit, or of several the one that is nearest to it. */
 export interface RateLimit {
   /** How many requests a window allows. */
   readonly limit: number | null;
   /** How many are left. */
   readonly remaining: number | null;
-  /** When the window ends: milliseconds since the epoch. */
+  /** When the window ends, by this device's clock: milliseconds since the epoch. Never a moment that had passed. */
   readonly resetAt: number | null;
+  /** How long a window is, in milliseconds. */
+  readonly windowMs: number | null;
 }
 
 /** A provider's own error inside an error. */

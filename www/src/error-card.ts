@@ -84,8 +84,11 @@ const RETRY_REASONS: Record<RetryReason, string> = {
 
 const HINT_SOURCES: Record<RetryHint["source"], string> = {
   retryAfterHeader: "the Retry-After header",
+  retryAfterMsHeader: "the retry-after-ms header",
+  rateLimitHeader: "the RateLimit header",
+  rateLimitResetHeader: "the reset of the limit, in a header",
   body: "the body",
-  rateLimitReset: "the reset of the limit",
+  bodyReset: "a moment in the body",
 };
 
 function hintText({ afterMs, at, source, lenient }: RetryHint): string {

@@ -116,7 +116,7 @@ fn reading(object: Value<'_>) -> Reading {
         details: object.get("details").map(Value::to_json),
         ..Reading::default()
     };
-    reading.hints.after = object.get("retryAfter").and_then(Value::as_f64).and_then(hint::retry_after::from_seconds);
+    reading.hints.after = object.get("retryAfter").and_then(Value::as_f64).and_then(hint::from_seconds);
     reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
     reading.timestamp = timestamp;
     reading

@@ -144,7 +144,7 @@ fn retry_after(object: Value<'_>) -> Option<Duration> {
     let here = |object: Value<'_>| {
         let milliseconds = object.first(&RETRY_AFTER_MILLISECONDS).and_then(Value::as_f64);
         let seconds = || object.first(&RETRY_AFTER_SECONDS).and_then(Value::as_f64);
-        milliseconds.map(|number| number / 1000.0).or_else(seconds).and_then(hint::retry_after::from_seconds)
+        milliseconds.map(|number| number / 1000.0).or_else(seconds).and_then(hint::from_seconds)
     };
     here(object).or_else(|| {
         ["recovery", "details", "parameters", "extensions", "metadata", "data", "params", "meta"]

@@ -170,7 +170,7 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
         }
     }
     let known = code.as_deref().and_then(|code| extensions.code(code).or_else(|| known_code(code).map(Into::into)));
-    let hint::Resolved { hint, rate_limit } =
+    let hint::Resolved { hint, rate_limit, .. } =
         hint::resolve(status, &response.headers, response.received_at, &reading.hints);
     let symptoms = classify::Symptoms {
         status,

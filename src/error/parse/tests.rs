@@ -130,7 +130,7 @@ fn news_filter_gives_resets_in_milliseconds_and_a_stale_one_says_nothing() {
     assert_eq!(stale.retry_hint, None);
     let fresh = read_json_body(429, &body("1780315260000"));
     let hint = fresh.retry_hint.unwrap();
-    assert_eq!((hint.after_ms, hint.source), (60_000, HintSource::RateLimitReset));
+    assert_eq!((hint.after_ms, hint.source), (60_000, HintSource::BodyReset));
 }
 
 #[test]

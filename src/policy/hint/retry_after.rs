@@ -1,5 +1,11 @@
 //! Reading `Retry-After` (RFC 9110 §10.2.3): a number of seconds or a date.
 
+
+use super::clock::Clock;
+use super::duration::Decimal;
+use super::fields::Fields;
+use super::wait::{Wait, read_joined};
+use super::{Confidence, HintSource, date};
 use crate::time::WallTime;
 use std::time::Duration;
 
@@ -7,20 +13,12 @@ use std::time::Duration;
 const FIRST_EPOCH_SECOND: u64 = 1_000_000_000;
 const FIRST_EPOCH_MILLISECOND: u64 = 100_000_000_000;
 
-/// What a `Retry-After` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryAfter {
-    /// How long to wait from now.
-    pub after: Duration,
-    /// Whether the value is not of the standard's form, but can only be meant one way.
-    pub lenient: bool,
-}
-
 /// Reads the value of a `Retry-After` header; `None` if it says nothing, which is not the same as zero. `now` is what the
 /// server takes for now, by its `Date` header, or else the time of arrival.
 ///
-/// Strict: `120`, and the three date forms of RFC 9110 §5.6.7. Lenient, and said so: decimal seconds, and a number so large
-/// that it can only be a moment of the epoch. A date that has passed is zero. `-5`, `1e3`, `120s`, `soon` are no hint.
+/// Certain: `120`, and the three date forms of RFC 9110 §5.6.7. Likely: decimal seconds, ISO 8601, other offsets than `GMT`, a
+/// number so large that it can only be a moment of the epoch, and the longest of several values that have been joined by commas.
+/// A guess: a date without an offset, taken for UTC. A date that has passed is zero. `-5`, `1e3`, `120s`, `soon` are no hint.
 ///
 /// ```
 /// use steadfast::{policy::hint::retry_after, time::WallTime};
@@ -30,63 +28,37 @@ pub struct RetryAfter {
 /// assert_eq!(retry_after::read("Mon, 01 Jun 2026 12:01:00 GMT", now).unwrap().after.as_secs(), 60);
 /// assert_eq!(retry_after::read("soon", now), None);
 /// ```
-pub fn read(value: &str, now: WallTime) -> Option<RetryAfter> {
-    let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+pub fn read(value: &str, now: WallTime) -> Option<Wait> {
+    read_joined(value, |value| read_one(value, now))
+}
+
+fn read_one(value: &str, now: WallTime) -> Option<Wait> {
+    let Some(number) = Decimal::read(value) else {
+        let (moment, confidence) = date::read(value, now)?;
+        return Some(Wait { after: moment.since(now), confidence });
+    };
+    let likely = |after| Wait { after, confidence: Confidence::Likely };
+    Some(match number.whole {
         // Digits that overflow are a delay beyond all clocks.
-        let number = value.parse().unwrap_or(u64::MAX);
-        let until = |moment: u64| {
-            let moment = WallTime(i64::try_from(moment).unwrap_or(i64::MAX));
-            RetryAfter { after: moment.since(now), lenient: true }
-        };
-        return Some(match number {
-            u64::MAX => RetryAfter { after: Duration::from_secs(u64::MAX), lenient: false },
-            FIRST_EPOCH_MILLISECOND.. => until(number),
-            FIRST_EPOCH_SECOND.. => until(number * 1000),
-            _ => RetryAfter { after: Duration::from_secs(number), lenient: false },
-        });
-    }
-    if value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return from_seconds(value.parse().ok()?).map(|after| RetryAfter { after, lenient: true });
-    }
-    Some(RetryAfter { after: http_date(value)?.since(now), lenient: false })
+        u64::MAX => Wait { after: Duration::from_secs(u64::MAX), confidence: Confidence::Certain },
+        FIRST_EPOCH_MILLISECOND.. => likely(date::epoch_milliseconds(number).since(now)),
+        FIRST_EPOCH_SECOND.. => likely(date::epoch_seconds(number).since(now)),
+        _ if value.contains('.') => likely(number.seconds()),
+        _ => Wait { after: number.seconds(), confidence: Confidence::Certain },
+    })
 }
 
-/// Reads a date in any of the three forms of RFC 9110 §5.6.7.
-pub fn http_date(value: &str) -> Option<WallTime> {
-    let date = httpdate::parse_http_date(value).ok()?;
-    let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(WallTime(i64::try_from(since_epoch.as_millis()).ok()?))
-}
-
-/// A delay given as a number of seconds, as bodies give it; `None` for what is no delay.
-pub fn from_seconds(seconds: f64) -> Option<Duration> {
-    if seconds.is_nan() || seconds < 0.0 {
-        return None;
-    }
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(u64::MAX)))
-}
-
-#[cfg(all(test, not(target_arch = "wasm32")))]
-mod tests {
-    use super::*;
-    use crate::time::milliseconds;
-    use serde_json::Value;
-
-    #[test]
-    fn every_vector_is_read_as_it_should_be() {
-        let vectors: Value = serde_json::from_str(include_str!("../../../tests/vectors/retry_after.json")).unwrap();
-        for case in vectors["cases"].as_array().unwrap() {
-            let read = read(case["value"].as_str().unwrap(), WallTime(1_780_315_200_000));
-            match &case["afterMs"] {
-                Value::Null => assert_eq!(read, None, "{case}"),
-                Value::String(_) => assert_eq!(read.map(|read| milliseconds(read.after)), Some(u64::MAX), "{case}"),
-                expected => {
-                    let read = read.unwrap_or_else(|| panic!("{case}"));
-                    assert_eq!(Some(milliseconds(read.after)), expected.as_u64(), "{case}");
-                    assert_eq!(Some(read.lenient), case["lenient"].as_bool(), "{case}");
-                }
-            }
-        }
-    }
+/// Reads the headers that say outright when to come back: `retry-after-ms` and `x-ms-retry-after-ms` (milliseconds, more
+/// precise than what stands beside them), then `Retry-After`, then `X-Retry-After`.
+pub(super) fn from_headers(fields: &Fields<'_>, clock: &Clock) -> Option<(Wait, HintSource)> {
+    let in_milliseconds = |name| {
+        let read = |value: &str| Some(Wait { after: Decimal::read(value)?.milliseconds(), confidence: Confidence::Certain });
+        Some((read_joined(&fields.get(name)?, read)?, HintSource::RetryAfterMsHeader))
+    };
+    let standard = |name| Some((read(&fields.get(name)?, clock.server_now)?, HintSource::RetryAfterHeader));
+    let alike = |(wait, source): (Wait, _)| (Wait { confidence: wait.confidence.min(Confidence::Likely), ..wait }, source);
+    in_milliseconds("retry-after-ms")
+        .or_else(|| in_milliseconds("x-ms-retry-after-ms"))
+        .or_else(|| standard("retry-after"))
+        .or_else(|| standard("x-retry-after").map(alike))
 }

@@ -44,7 +44,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         details: details.map(Value::to_json),
         ..Reading::default()
     };
-    reading.hints.after = error.get("retryAfter").and_then(Value::as_f64).and_then(hint::retry_after::from_seconds);
+    reading.hints.after = error.get("retryAfter").and_then(Value::as_f64).and_then(hint::from_seconds);
     reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
     reading.timestamp = timestamp;
     reading

@@ -31,7 +31,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         ..Reading::default()
     };
     reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
-    reading.hints.after = details.and_then(|details| details.get("retry_after")?.as_f64()).and_then(hint::retry_after::from_seconds);
+    reading.hints.after = details.and_then(|details| details.get("retry_after")?.as_f64()).and_then(hint::from_seconds);
     reading.timestamp = timestamp;
     reading
 }

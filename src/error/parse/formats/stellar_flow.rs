@@ -58,13 +58,14 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         ..Reading::default()
     };
     let hints = &mut reading.hints;
-    hints.after = recovery.and_then(|recovery| recovery.get("retryAfter")?.as_f64()).and_then(hint::retry_after::from_seconds);
+    hints.after = recovery.and_then(|recovery| recovery.get("retryAfter")?.as_f64()).and_then(hint::from_seconds);
     hints.until = detail("scheduledUntil").as_deref().and_then(hint::timestamp);
     hints.timestamp = own_timestamp.as_deref().and_then(hint::timestamp);
     hints.rate_limit = details.filter(|details| details.first(&["remaining", "limit"]).is_some()).map(|details| RateLimit {
         limit: details.get("limit").and_then(Value::as_u64),
         remaining: details.get("remaining").and_then(Value::as_u64),
         reset_at: detail("resetAt").as_deref().and_then(hint::timestamp),
+        window_ms: detail("window").as_deref().and_then(hint::go_duration).map(crate::time::milliseconds),
     });
     reading.timestamp = own_timestamp;
     reading
