@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use steadfast::error::parse::{Extensions, ResponseParts, parse};
-use steadfast::error::ApiError;
+use steadfast::error::{ApiError, HintSource};
 use steadfast::time::WallTime;
 
 /// The fields that are compared.
@@ -89,7 +89,8 @@ fn value_of(error: &ApiError, field: &str) -> Value {
         "code" => json!(error.code),
         "message" => json!(error.message),
         "retryable" => json!(error.retryable),
-        "retryAfterMs" => json!(error.retry_hint.map(|hint| hint.after_ms)),
+        // What the server asks for; that a limit resets some time is not counted.
+        "retryAfterMs" => json!(error.retry_hint.filter(|hint| asks(hint.source)).map(|hint| hint.after_ms)),
         "requestId" => json!(reference(error)),
         "category" => json!(error.category.name()),
         "helpUrl" => json!(error.help_link),
@@ -105,6 +106,10 @@ fn value_of(error: &ApiError, field: &str) -> Value {
             })
             .collect(),
     }
+}
+
+fn asks(source: HintSource) -> bool {
+    matches!(source, HintSource::RetryAfterHeader | HintSource::RetryAfterMsHeader | HintSource::Body)
 }
 
 /// Whatever id of the request there is to quote, one of the body's first.

@@ -119,7 +119,8 @@ const RULES: [(Category, &[&str]); 11] = {
             RateLimit,
             &[
                 "_throttl", "_rate_limit", "_ratelimit", "_too_many", "_slow_down_", "_slowdown_", "_limit_exceeded_", "_quota_exceeded_",
-                "_resource_exhausted_", "_request_limit", "_requests_limit", "_overlimit_",
+                "_resource_exhausted_", "_request_limit", "_requests_limit", "_overlimit_", "_over_query_limit_", "_over_quota_",
+                "_quota_exhausted_", "_budget_exhausted_", "_limit_reached_",
             ],
         ),
         (
@@ -137,7 +138,7 @@ const RULES: [(Category, &[&str]); 11] = {
         (
             Permission,
             &[
-                "_forbidden_", "_access_denied", "_permission", "_not_allowed_", "_insufficient_scope", "_insufficient_privilege",
+                "_forbidden_", "_access_denied", "_request_denied_", "_permission", "_not_allowed_", "_insufficient_scope", "_insufficient_privilege",
                 "_not_authorized_", "_insufficient_access", "_missing_scope_", "_authorization",
             ],
         ),

@@ -1,6 +1,6 @@
 //! Errors of fields: lists of entries, maps of names, and every nesting of them that frameworks came up with.
 
-use super::vocabulary::{FIELD, FIELD_CODE, FIELD_MESSAGE, is_code};
+use super::vocabulary::{FIELD, FIELD_CODE, FIELD_ERRORS, FIELD_MESSAGE, is_code};
 use crate::error::FieldError;
 use crate::json::Value;
 
@@ -17,19 +17,75 @@ pub(super) fn read(value: Value<'_>) -> Vec<FieldError> {
 
 /// The entries of a list that name a field; others are no errors of fields.
 pub(super) fn list(value: Value<'_>) -> Vec<FieldError> {
-    value.items().flat_map(entry).take(MOST_FIELDS).collect()
+    let mut found = Vec::new();
+    for item in value.items() {
+        if item.first(&["constraints", "children"]).is_some() && item.get("property").is_some() {
+            by_property(item, "", 0, &mut found);
+        } else {
+            found.extend(entry(item));
+        }
+        if found.len() >= MOST_FIELDS {
+            found.truncate(MOST_FIELDS);
+            break;
+        }
+    }
+    found
+}
+
+/// class-validator's tree: `{ property, constraints: { rule: message }, children }`.
+fn by_property(item: Value<'_>, parent: &str, depth: usize, found: &mut Vec<FieldError>) {
+    let path = step(parent, &item.text("property").unwrap_or_default());
+    if let Some(constraints) = item.get("constraints") {
+        by_rule(constraints, &path, found);
+    }
+    for child in item.get("children").into_iter().flat_map(Value::items).take_while(|_| depth < DEEPEST) {
+        by_property(child, &path, depth + 1, found);
+    }
+}
+
+/// A map from the rules that one field broke to the messages.
+fn by_rule(rules: Value<'_>, path: &str, found: &mut Vec<FieldError>) {
+    let messages = rules.members().filter_map(|(rule, message)| Some((rule.as_str().into_owned(), message.as_str()?)));
+    found.extend(messages.take(MOST_FIELDS).map(|(rule, message)| FieldError {
+        path: path.into(),
+        message: Some(message.into_owned()),
+        constraint: Some(rule),
+        ..FieldError::default()
+    }));
+}
+
+/// A map from fields to the rules that they broke: laminas' `validation_messages`.
+pub(super) fn rules(value: Value<'_>) -> Vec<FieldError> {
+    let mut found = Vec::new();
+    for (field, rules) in value.members().take(MOST_FIELDS) {
+        by_rule(rules, &field.as_str(), &mut found);
+    }
+    found
 }
 
 /// What is wrong with which field, in a member that may be about anything: a list of entries that name their field, or, where
 /// the status says that the input is wrong, a map from names to lists.
 pub(super) fn of_details(details: Value<'_>, status: u16) -> Vec<FieldError> {
+    let nested = inside(details);
     if details.is_array() {
         list(details)
+    } else if !nested.is_empty() {
+        nested
     } else if status <= 400 || matches!(status, 409 | 422) {
         strict_map(details)
     } else {
         Vec::new()
     }
+}
+
+/// The errors of fields that a `details` object holds by a name of their own.
+pub(super) fn inside(value: Value<'_>) -> Vec<FieldError> {
+    FIELD_ERRORS
+        .iter()
+        .filter_map(|name| value.get(name))
+        .map(|inner| if inner.is_array() { list(inner) } else { strict_map(inner) })
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
 }
 
 /// The errors of an object that names its own field.
@@ -41,6 +97,11 @@ pub(super) fn one(object: Value<'_>) -> Vec<FieldError> {
 /// One entry of a list: most name one field, some several (`fields: ["a", "b"]`).
 fn entry(entry: Value<'_>) -> Vec<FieldError> {
     let Some(paths) = paths(entry) else { return Vec::new() };
+    let messages: Vec<_> = entry.first(&["messages", "errors"]).into_iter().flat_map(Value::items).filter_map(Value::as_str).collect();
+    if let ([path], [_, _, ..]) = (paths.as_slice(), messages.as_slice()) {
+        let each = messages.into_iter().map(|message| Some(message.into_owned()));
+        return each.map(|message| FieldError { path: path.clone(), message, ..FieldError::default() }).collect();
+    }
     let error = FieldError {
         path: String::new(),
         message: message(entry),
@@ -68,7 +129,7 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
         if !value.is_array() || value.is_empty() {
             return None;
         }
-        if matches!(*name, "fields" | "memberNames" | "expression") {
+        if matches!(*name, "fields" | "members" | "memberNames" | "expression" | "ErrorRelatedTo") {
             let names: Vec<_> = value.items().filter_map(Value::as_str).map(Into::into).collect();
             return (!names.is_empty()).then_some(names);
         }
@@ -78,7 +139,7 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
     named.or_else(|| {
         let name = entry.get("name")?.as_str()?;
         let is_class = name.ends_with("Error") || name.ends_with("Exception");
-        (entry.first(&["reason", "message", "error", "errors"]).is_some() && !is_class).then(|| vec![name.into_owned()])
+        (entry.first(&["reason", "message", "messages", "error", "errors"]).is_some() && !is_class).then(|| vec![name.into_owned()])
     })
 }
 
@@ -110,7 +171,7 @@ fn message(entry: Value<'_>) -> Option<String> {
 }
 
 fn constraint(entry: Value<'_>) -> Option<String> {
-    let has_words = entry.first(&["message", "msg", "detail", "description", "error", "errorMessage", "defaultMessage", "title"]).is_some();
+    let has_words = entry.first(&["message", "msg", "detail", "description", "errorMessage", "defaultMessage", "title"]).is_some();
     FIELD_CODE.iter().find_map(|name| {
         let value = entry.get(name)?;
         if let Some(digits) = value.as_digits() {
@@ -118,8 +179,8 @@ fn constraint(entry: Value<'_>) -> Option<String> {
         }
         let code = value.as_str()?;
         let plain = matches!(*name, "code" | "constraint" | "errorCode" | "error_code" | "rule" | "keyword" | "tag");
-        // The reason is the message where there is no other.
-        let is_message = *name == "reason" && !has_words;
+        // The reason and the error are the message where there is no other.
+        let is_message = matches!(*name, "reason" | "error") && !has_words;
         (!is_message && !code.trim().is_empty() && (plain && code.len() <= 128 || is_code(&code))).then(|| code.into_owned())
     })
 }
@@ -133,13 +194,24 @@ pub(super) fn map(value: Value<'_>) -> Vec<FieldError> {
     found
 }
 
-/// A map whose every value is a list or an object: what a map that goes by a name of many meanings must be.
+/// A map in which no text stands alone, only in lists or as a message: what a map that goes by a name of many meanings must be.
 pub(super) fn strict_map(value: Value<'_>) -> Vec<FieldError> {
-    let strict = value.members().all(|(_, value)| {
-        value.is_array() && !value.is_empty() && value.items().all(|item| item.is_string() || item.is_object())
-            || value.is_object() && message(value).is_some()
-    });
-    if strict { map(value) } else { Vec::new() }
+    fn is_strict(value: Value<'_>, depth: usize) -> bool {
+        value.members().all(|(name, inner)| {
+            if inner.is_array() {
+                let listed = inner.items().all(|item| item.is_string() || item.is_object() && (speaks(item) || is_strict(item, depth + 1)));
+                listed && (!inner.is_empty() || name.is("_errors"))
+            } else {
+                inner.is_object() && depth < DEEPEST && (speaks(inner) || !inner.is_empty() && is_strict(inner, depth + 1))
+            }
+        })
+    }
+    if value.is_object() && is_strict(value, 0) { map(value) } else { Vec::new() }
+}
+
+/// Whether an object says what is wrong with the field it stands for.
+fn speaks(object: Value<'_>) -> bool {
+    object.first(&["message", "msg", "detail", "description", "error", "errorMessage", "defaultMessage"]).is_some_and(Value::is_string)
 }
 
 /// Whether everything in there was what is wrong with something.
@@ -156,7 +228,7 @@ fn walk(value: Value<'_>, path: &str, depth: usize, found: &mut Vec<FieldError>)
     }
     if value.is_array() {
         return value.items().enumerate().all(|(index, item)| {
-            if item.is_string() || message(item).is_some() {
+            if item.is_string() || speaks(item) {
                 walk(item, path, depth + 1, found)
             } else if item.is_empty() {
                 true
@@ -169,7 +241,7 @@ fn walk(value: Value<'_>, path: &str, depth: usize, found: &mut Vec<FieldError>)
     if !value.is_object() {
         return false;
     }
-    if depth > 0 && message(value).is_some() {
+    if depth > 0 && speaks(value) {
         push(found, message(value), constraint(value));
         return true;
     }

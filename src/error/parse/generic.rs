@@ -18,6 +18,8 @@ struct Subject<'d> {
     inner: Value<'d>,
     /// Those between the two, outermost first.
     between: Vec<Value<'d>>,
+    /// The body, if it is a list.
+    list: Option<Value<'d>>,
 }
 
 /// Envelopes stand in each other at most so deep.
@@ -34,7 +36,7 @@ impl<'d> Subject<'d> {
             }
             inner = next;
         }
-        Self { outer, inner, between }
+        Self { outer, inner, between, list: body.is_array().then_some(body) }
     }
 
     /// From the innermost outwards.
@@ -48,6 +50,10 @@ impl<'d> Subject<'d> {
 fn envelope<'d>(object: Value<'d>) -> Option<Value<'d>> {
     ENVELOPE.iter().find_map(|name| {
         let inner = object.get(name)?;
+        // Data is an error only as a list of results, of which the first failed.
+        if *name == "data" && !inner.items().next().is_some_and(|first| first.get("code").is_some() && message_here(first).is_some()) {
+            return None;
+        }
         if inner.is_array() {
             // A list beside a message tells more of the same error; alone, its first entry is the error.
             let first = inner.items().next().filter(|first| first.is_object())?;
@@ -61,9 +67,9 @@ fn envelope<'d>(object: Value<'d>) -> Option<Value<'d>> {
 
 /// Whether an object says what went wrong, in any way.
 fn tells(object: Value<'_>) -> bool {
-    object.first(&CODE).is_some_and(|code| !code.is_object() && !code.is_array())
-        || object.first(&MESSAGE).is_some_and(|message| message.is_string() || message.is_object())
-        || object.first(&["type", "reason", "title", "status", "name"]).is_some_and(Value::is_string)
+    object.first(&CODE).is_some_and(|code| code.is_string() || code.is_number())
+        || message_here(object).is_some()
+        || object.first(&["type", "reason", "title", "status", "name", "error"]).is_some_and(Value::is_string)
 }
 
 /// Reads what can be read.
@@ -178,7 +184,8 @@ fn symbol(object: Value<'_>) -> Option<String> {
         let only_with_words = matches!(*name, "name" | "id" | "key" | "slug" | "category" | "reason");
         // A status in words is a code only as a constant.
         let constant = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit());
-        let fits = is_code(&text) && (!only_with_words || told) && (*name != "status" || constant && !text.bytes().all(|byte| byte.is_ascii_digit()));
+        let symbolic = constant && !text.bytes().all(|byte| byte.is_ascii_digit()) || text.contains('_');
+        let fits = is_code(&text) && (!only_with_words || told) && (*name != "status" || symbolic);
         fits.then(|| text.into_owned())
     });
     certain.or_else(extension).or_else(likely)
@@ -188,14 +195,20 @@ fn number(object: Value<'_>) -> Option<String> {
     CODE.iter().find_map(|name| object.get(name)?.as_digits().map(ToString::to_string))
 }
 
+/// Whether messages are of no field: a list of texts, or a text in one language or another.
+fn is_about_the_whole(messages: Value<'_>) -> bool {
+    messages.items().any(Value::is_string)
+        || messages.first(&["value", "text", "lang", "message", "en", "default", "error", "errors", "global"]).is_some()
+}
+
 /// The message that an object itself has.
 fn message_here(object: Value<'_>) -> Option<String> {
     MESSAGE.iter().find_map(|name| {
         let value = object.get(name)?;
-        // OData 3 has `message: { lang, value }`; class-validator a list.
+        // OData 3 has `message: { lang, value }`; class-validator and Jira have lists.
         let value = match value.items().next() {
-            Some(first) => first,
-            None => value.first(&["value", "message", "text"]).unwrap_or(value),
+            Some(first) if matches!(*name, "message" | "errorMessages" | "error_messages") => first,
+            _ => value.first(&["value", "message", "text"]).unwrap_or(value),
         };
         words(value)
     })
@@ -209,10 +222,10 @@ fn message(subject: &Subject<'_>, code: Option<&str>) -> Option<String> {
         .or_else(|| {
             // What may be a code is words if it is not the code.
             subject.inside_out().find_map(|object| {
-                ["error", "reason", "title", "errors", "errorText", "cause", "info", "issue", "details", "text"].iter().find_map(|name| {
+                ["error", "err", "reason", "title", "errors", "errorText", "cause", "info", "issue", "details", "text"].iter().find_map(|name| {
                     let value = object.get(name)?;
                     let value = if value.is_array() { value.items().next()? } else { value };
-                    words(value).filter(is_told).filter(|text| *name != "reason" || !is_code(text))
+                    words(value).filter(is_told)
                 })
             })
         })
@@ -224,19 +237,20 @@ fn message(subject: &Subject<'_>, code: Option<&str>) -> Option<String> {
 }
 
 fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
+    if let Some(list) = subject.list {
+        return fields::list(list);
+    }
     for object in subject.inside_out() {
         for name in FIELD_ERRORS {
-            let Some(value) = object.get(name) else { continue };
-            let many_meanings = matches!(
-                name,
-                "details" | "data" | "messages" | "validation" | "causes" | "params" | "detail" | "issues"
-            );
-            let found = if many_meanings {
-                fields::of_details(value, status)
-            } else {
-                fields::read(value)
+            let Some(value) = object.get(name).filter(|value| value.is_array() || value.is_object()) else { continue };
+            let found = match name {
+                "validation_messages" => fields::rules(value),
+                "details" | "data" | "causes" | "params" | "detail" | "issues" | "extra" => fields::of_details(value, status),
+                "message" | "messages" if is_about_the_whole(value) => Vec::new(),
+                "message" if value.is_array() => fields::list(value),
+                _ => fields::read(value),
             };
-            let found = if found.is_empty() { inside(value) } else { found };
+            let found = if found.is_empty() { fields::inside(value) } else { found };
             if !found.is_empty() {
                 return found;
             }
@@ -256,14 +270,4 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
         return fields::strict_map(outer);
     }
     Vec::new()
-}
-
-/// A list of fields' errors inside a `details` object.
-fn inside(value: Value<'_>) -> Vec<FieldError> {
-    FIELD_ERRORS
-        .iter()
-        .filter_map(|name| value.get(name))
-        .map(|list| if list.is_array() { fields::list(list) } else { fields::strict_map(list) })
-        .find(|found| !found.is_empty())
-        .unwrap_or_default()
 }

@@ -11,6 +11,23 @@ pub(super) fn element(markup: &str, names: &[&str]) -> Option<String> {
     })
 }
 
+/// The text of the first element of one of these names that has no elements in it, or of the first such inside of it: what
+/// XML that carries data means by a name.
+pub(super) fn leaf(markup: &str, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| {
+        elements(markup).find_map(|(found, content)| {
+            let local = found.rsplit(':').next().unwrap_or(found);
+            local.eq_ignore_ascii_case(name).then(|| innermost(content)).filter(|text| !text.is_empty())
+        })
+    })
+}
+
+fn innermost(content: &str) -> String {
+    let has_elements = content.contains('<') && !content.trim_start().starts_with("<![CDATA[");
+    let inner = if has_elements { elements(content).find(|(_, inner)| !inner.contains('<')).map(|(_, inner)| inner) } else { Some(content) };
+    plain(inner.unwrap_or_default())
+}
+
 /// The names of the elements, each with what stands between its start tag and the next end tag of its name. An element
 /// with others inside gives their text in one; what is looked for has none.
 fn elements(markup: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -74,6 +91,11 @@ fn find_end(content: &str, name: &str) -> Option<usize> {
 
 /// The text of a piece of markup: tags out, entities resolved, white space as one space.
 fn text(markup: &str) -> String {
+    plain(markup).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The text of a piece of markup: tags out, entities resolved.
+fn plain(markup: &str) -> String {
     let mut plain = String::new();
     let mut rest = markup.trim();
     if let Some(data) = rest.strip_prefix("<![CDATA[") {
@@ -95,7 +117,7 @@ fn text(markup: &str) -> String {
         }
     }
     plain.push_str(rest);
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    plain
 }
 
 /// The character that an entity at the beginning of the text stands for, and where it ends.
@@ -113,6 +135,13 @@ fn entity(text: &str) -> (Option<char>, Option<usize>) {
         "quot" => Some('"'),
         "apos" => Some('\''),
         "nbsp" => Some(' '),
+        "rsaquo" => Some('›'),
+        "raquo" => Some('»'),
+        "ndash" => Some('–'),
+        "mdash" => Some('—'),
+        "rsquo" => Some('’'),
+        "hellip" => Some('…'),
+        "copy" => Some('©'),
         _ => number.and_then(char::from_u32),
     };
     (character, character.map(|_| end))

@@ -3,28 +3,16 @@
 use crate::json::Value;
 
 /// Machine-readable codes, by the names that mean nothing else.
-pub(super) const CODE: [&str; 15] = [
-    "code", "errorCode", "error_code", "errcode", "err_code", "errorcode", "Code", "ErrorCode", "ERROR_CODE", "errorKey", "error_key",
-    "scimType", "exceptionType", "errno", "messageId",
-];
+pub(super) const CODE: [&str; 16] = ["code", "errorCode", "error_code", "errcode", "err_code", "errorcode", "Code", "ErrorCode", "ERROR_CODE", "errorKey", "error_key", "scimType", "exceptionType", "errno", "ECODE", "errorIdentifier"];
 
 /// Names that may hold a code, and may hold something else.
-pub(super) const LIKE_CODE: [&str; 12] =
-    ["type", "__type", "errorType", "error_type", "error", "name", "reason", "status", "category", "key", "slug", "id"];
+pub(super) const LIKE_CODE: [&str; 12] = ["type", "__type", "errorType", "error_type", "error", "name", "reason", "status", "category", "key", "slug", "id"];
 
 /// What went wrong, in words.
-pub(super) const MESSAGE: [&str; 24] = [
-    "message", "Message", "error_description", "errorDescription", "detail", "msg", "errmsg", "err_msg", "errMsg", "error_message",
-    "errorMessage", "ErrorMessage", "description", "Description", "diagnostics", "faultstring", "faultString", "Detail", "longMessage",
-    "statusMessage", "status_message", "summary", "errorSummary", "explanation",
-];
+pub(super) const MESSAGE: [&str; 29] = ["message", "Message", "error_description", "errorDescription", "detail", "msg", "errmsg", "err_msg", "errMsg", "error_message", "errorMessage", "ErrorMessage", "description", "Description", "diagnostics", "faultstring", "faultString", "Detail", "longMessage", "statusMessage", "status_message", "summary", "errorSummary", "explanation", "errorMessages", "error_messages", "error_msg", "hydra:description", "hydra:title"];
 
 /// The server's id of the request.
-pub(super) const REQUEST_ID: [&str; 22] = [
-    "requestId", "request_id", "RequestId", "requestID", "RequestID", "request-id", "reqId", "req_id", "traceId", "trace_id", "traceID",
-    "TraceId", "debug_id", "debugId", "fbtrace_id", "logref", "activityId", "transactionId", "transaction_id", "client-request-id",
-    "x-request-id", "trackingId",
-];
+pub(super) const REQUEST_ID: [&str; 22] = ["requestId", "request_id", "RequestId", "requestID", "RequestID", "request-id", "reqId", "req_id", "traceId", "trace_id", "traceID", "TraceId", "debug_id", "debugId", "fbtrace_id", "logref", "activityId", "transactionId", "transaction_id", "client-request-id", "x-request-id", "trackingId"];
 
 /// The id that follows the call through all services.
 pub(super) const CORRELATION_ID: [&str; 4] = ["correlationId", "correlation_id", "CorrelationId", "correlation-id"];
@@ -40,10 +28,7 @@ pub(super) const HELP: [&str; 24] = [
 ];
 
 /// Seconds to wait.
-pub(super) const RETRY_AFTER_SECONDS: [&str; 9] = [
-    "retryAfter", "retry_after", "retryAfterSeconds", "retry_after_seconds", "retryAfterSec", "retry_in", "retryIn", "retry-after",
-    "backoff",
-];
+pub(super) const RETRY_AFTER_SECONDS: [&str; 12] = ["retryAfter", "retry_after", "retryAfterSeconds", "retry_after_seconds", "retryAfterSec", "retry_in", "retryIn", "retry-after", "backoff", "retry_in_seconds", "retryInSeconds", "retryAfterInSeconds"];
 
 /// Milliseconds to wait.
 pub(super) const RETRY_AFTER_MILLISECONDS: [&str; 6] =
@@ -56,34 +41,19 @@ pub(super) const RETRYABLE: [&str; 12] = [
 ];
 
 /// Which field an entry of a list is about.
-pub(super) const FIELD: [&str; 27] = [
-    "field", "path", "param", "parameter", "pointer", "loc", "property", "propertyPath", "propertyName", "property_name", "fieldName",
-    "field_name", "field_path", "attribute", "attributePath", "element", "instancePath", "dataPath", "parameterName", "argument", "key",
-    "target", "in", "memberNames", "fields", "expression", "location",
-];
+pub(super) const FIELD: [&str; 32] = ["field", "path", "param", "parameter", "pointer", "loc", "property", "propertyPath", "propertyName", "property_name", "fieldName", "field_name", "field_path", "attribute", "attributePath", "element", "instancePath", "dataPath", "parameterName", "argument", "key", "target", "in", "memberNames", "fields", "expression", "location", "ErrorRelatedTo", "attr", "members", "PropertyName", "Field"];
 
 /// What is wrong with it.
-pub(super) const FIELD_MESSAGE: [&str; 15] = [
-    "message", "msg", "detail", "description", "reason", "error", "errorMessage", "error_message", "defaultMessage", "messages", "errors",
-    "text", "Message", "Detail", "title",
-];
+pub(super) const FIELD_MESSAGE: [&str; 16] = ["message", "msg", "detail", "description", "reason", "error", "errorMessage", "error_message", "defaultMessage", "messages", "errors", "text", "Message", "Detail", "title", "ErrorMessage"];
 
 /// The rule it broke.
-pub(super) const FIELD_CODE: [&str; 11] =
-    ["code", "constraint", "errorCode", "error_code", "type", "keyword", "rule", "tag", "kind", "issue", "reason"];
+pub(super) const FIELD_CODE: [&str; 13] = ["code", "constraint", "errorCode", "error_code", "type", "keyword", "rule", "tag", "kind", "issue", "ErrorCode", "error", "reason"];
 
 /// What holds the errors of fields.
-pub(super) const FIELD_ERRORS: [&str; 26] = [
-    "errors", "fieldErrors", "field_errors", "fields", "validation_errors", "validationErrors", "invalid-params", "invalid_params",
-    "invalidParams", "invalidParameters", "violations", "fieldViolations", "parameterViolations", "error_details", "errorDetails",
-    "details", "data", "issues", "subErrors", "ModelState", "modelState", "messages", "validation", "causes", "params", "detail",
-];
+pub(super) const FIELD_ERRORS: [&str; 33] = ["errors", "fieldErrors", "field_errors", "fields", "validation_errors", "validationErrors", "invalid-params", "invalid_params", "invalidParams", "invalidParameters", "violations", "fieldViolations", "parameterViolations", "error_details", "errorDetails", "details", "data", "issues", "subErrors", "ModelState", "modelState", "messages", "validation", "causes", "params", "detail", "invalidFields", "invalid_fields", "Errors", "message", "inner", "extra", "validation_messages"];
 
 /// What holds an error inside another object.
-pub(super) const ENVELOPE: [&str; 17] = [
-    "error", "Error", "fault", "Fault", "errors", "Errors", "err", "errorResponse", "ErrorResponse", "exception", "meta", "errorDetail",
-    "apiError", "response", "Response", "issue", "result",
-];
+pub(super) const ENVELOPE: [&str; 25] = ["error", "Error", "fault", "Fault", "errors", "Errors", "err", "errorResponse", "ErrorResponse", "exception", "meta", "errorDetail", "apiError", "response", "Response", "issue", "result", "odata.error", "detail", "messages", "Messages", "status", "data", "responseStatus", "ResponseStatus"];
 
 /// Names of marks that are no code, though they stand where one may.
 fn is_no_code(text: &str) -> bool {

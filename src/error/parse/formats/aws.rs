@@ -13,7 +13,7 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
         return Some(("x-amzn-errortype", Confidence::Certain));
     }
     let start = evidence.text.trim_start();
-    if evidence.body.is_none() && start.starts_with('<') && markup::element(start, &["Code"]).is_some() {
+    if evidence.body.is_none() && start.starts_with('<') && markup::leaf(start, &["Code"]).is_some() {
         let named = ["RequestId", "RequestID", "HostId"].iter().any(|name| start.contains(name));
         let shaped = start.contains("<Error>") || start.contains("<ErrorResponse");
         return (named || shaped).then_some(("<Error><Code>", Confidence::Likely));
@@ -26,9 +26,9 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let header = evidence.response.header("x-amzn-errortype").map(short);
     let Some(body) = evidence.body else {
         return Reading {
-            code: markup::element(evidence.text, &["Code"]).map(|code| short(&code)).or(header),
-            message: markup::element(evidence.text, &["Message"]),
-            request_id: markup::element(evidence.text, &["RequestId", "RequestID"]),
+            code: markup::leaf(evidence.text, &["Code"]).map(|code| short(&code)).or(header),
+            message: markup::leaf(evidence.text, &["Message"]),
+            request_id: markup::leaf(evidence.text, &["RequestId", "RequestID"]),
             ..Reading::default()
         };
     };

@@ -26,13 +26,14 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let (Some(body), Some(first)) = (evidence.body, first(evidence)) else { return Reading::default() };
     let errors = body.get("errors");
     let about = first.get("links").and_then(|links| links.first(&["about", "type"]));
+    let common = generic::read_common(body);
     Reading {
         code: first.text("code").or_else(|| first.get("code").and_then(Value::as_digits).map(Into::into)),
-        message: first.text("detail").or_else(|| first.text("title")),
+        message: first.text("detail").or_else(|| first.text("title")).or_else(|| first.text("message")),
         error_id: first.text("id"),
         field_errors: errors.map(fields::list).unwrap_or_default(),
-        help_link: about.and_then(|about| link(about).or_else(|| link(about.get("href")?))),
+        help_link: about.and_then(|about| link(about).or_else(|| link(about.get("href")?))).or(common.help_link),
         details: errors.map(Value::to_json),
-        ..generic::read_common(body)
+        ..common
     }
 }

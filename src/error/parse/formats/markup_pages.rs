@@ -28,12 +28,12 @@ pub(super) const XML: FormatDefinition = FormatDefinition {
     name: "xml",
     recognise: |evidence| recognise_xml(evidence),
     read: |evidence| Reading {
-        code: markup::element(evidence.text, &["code", "errorCode", "faultcode", "error_code", "statusCode"]),
-        message: markup::element(
+        code: markup::leaf(evidence.text, &["faultcode", "code", "errorCode", "error_code", "statusCode"]),
+        message: markup::leaf(
             evidence.text,
-            &["message", "detail", "faultstring", "error_description", "description", "reason", "text", "title", "error", "msg"],
+            &["faultstring", "message", "reason", "detail", "error_description", "description", "text", "title", "error", "msg"],
         ),
-        request_id: markup::element(evidence.text, &["requestId", "request-id", "traceId"]),
+        request_id: markup::leaf(evidence.text, &["requestId", "request-id", "traceId"]),
         ..Reading::default()
     },
 };

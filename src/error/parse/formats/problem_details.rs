@@ -42,11 +42,11 @@ fn read(evidence: &Evidence<'_>) -> Reading {
 }
 
 fn read_xml(text: &str) -> Reading {
-    let uri = markup::element(text, &["type"]).filter(|uri| uri != "about:blank");
+    let uri = markup::leaf(text, &["type"]).filter(|uri| uri != "about:blank");
     Reading {
         help_link: uri.clone().filter(|uri| is_link(uri)),
         code: uri,
-        message: markup::element(text, &["detail", "title"]),
+        message: markup::leaf(text, &["detail", "title"]),
         ..Reading::default()
     }
 }
