@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod correlation;
+pub mod exposure;
 
 use crate::error::parse::parse;
 use crate::error::{ApiError, RequestFacts};
@@ -66,11 +67,14 @@ pub async fn call<P: Platform>(
     let headers = headers(policy, &summary, &correlation_id, key.as_deref());
     let mut attempt = 1;
     loop {
-        let sent = attempt::send(platform, request, &headers, options.retry.attempt_timeout).await;
+        let sent = attempt::send(platform, request, &summary, &headers, options.retry.attempt_timeout).await;
         let mut error = match sent {
             Ok(response) if response.status() < 400 => return Ok(response),
             Ok(response) => {
-                parse(&attempt::read_error(platform, response, options.retry.attempt_timeout, LARGEST_ERROR_BODY).await)
+                let parts = attempt::read_error(platform, response, options.retry.attempt_timeout, LARGEST_ERROR_BODY).await;
+                let error = parse(&parts);
+                exposure::warn_of_hidden_hint(platform, &summary.origin, &parts.headers, &error);
+                error
             }
             Err(failure) => failure.into_api_error(),
         };

@@ -16,8 +16,8 @@ mod qwen_proxy;
 mod stellar_flow;
 
 use super::{
-    ApiError, Category, Confidence, FieldError, Format, RateLimit, RawBody, Recovery, RetryReason, Severity, Upstream, UserAction,
-    known_code,
+    ApiError, Category, Confidence, FieldError, Format, RateLimit, RawBody, Recovery, RetryReason, Severity, Upstream,
+    UserAction, known_code,
 };
 use crate::policy::hint::{self, BodyHints, retry_after};
 use crate::time::WallTime;

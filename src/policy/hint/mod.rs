@@ -84,8 +84,12 @@ pub struct Resolved {
 pub fn resolve(status: u16, headers: &[(String, String)], received_at: WallTime, body: &BodyHints) -> Resolved {
     let header = |name: &str| headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
     let now = received_at;
-    let hint =
-        |after: Duration, source, confidence| RetryHint { after_ms: milliseconds(after), at: now.after(after), source, confidence };
+    let hint = |after: Duration, source, confidence| RetryHint {
+        after_ms: milliseconds(after),
+        at: now.after(after),
+        source,
+        confidence,
+    };
     // A date is meant by the server's clock, which its own Date header tells; the client's may be off by anything.
     let server_now = header("date").and_then(retry_after::http_date).unwrap_or(now);
     let exhausted = body.rate_limit.filter(|limit| limit.remaining == Some(0) || status == 429);
@@ -95,7 +99,9 @@ pub fn resolve(status: u16, headers: &[(String, String)], received_at: WallTime,
     } else if let Some(after) = body.after {
         Some(hint(after, HintSource::Body, Confidence::Certain))
     } else {
-        exhausted.and_then(|limit| limit.reset_at).map(|reset| hint(reset.since(now), HintSource::RateLimitReset, Confidence::Guess))
+        exhausted
+            .and_then(|limit| limit.reset_at)
+            .map(|reset| hint(reset.since(now), HintSource::RateLimitReset, Confidence::Guess))
     };
     Resolved { hint: found, rate_limit: body.rate_limit }
 }
