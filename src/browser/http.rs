@@ -3,7 +3,7 @@
 use super::global;
 use super::policy_violation::PolicyViolations;
 use crate::call::correlation::CORRELATION_HEADER;
-use crate::error::network::{Rejection, Surroundings};
+use crate::error::network::{Page, Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use std::rc::Rc;
@@ -24,9 +24,10 @@ pub struct Fetch {
     pub surroundings: Rc<Surroundings>,
 }
 
-/// The origin of the page or the worker; `None` outside a browser.
-pub fn page_origin() -> Option<String> {
-    global::member::<JsValue>("origin").and_then(|origin| origin.as_string())
+/// This page, or this worker.
+pub fn this_page() -> Page {
+    let origin = global::member::<JsValue>("origin").and_then(|origin| origin.as_string());
+    Page { origin, is_isolated: global::member::<JsValue>("crossOriginIsolated").is_some_and(|isolated| isolated.is_truthy()) }
 }
 
 /// A request that can be sent any number of times: it is cloned for each attempt and never read itself.

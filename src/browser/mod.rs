@@ -13,7 +13,7 @@ mod random;
 pub use channel::BroadcastChannels;
 pub use clock::BrowserClock;
 pub use connectivity::PageConnectivity;
-pub use http::{Fetch, FetchRequest, FetchResponse, page_origin};
+pub use http::{Fetch, FetchRequest, FetchResponse, this_page};
 pub use indexed_db::{IndexedDb, IndexedDbTransaction};
 pub use locks::{WebLock, WebLocks};
 pub use random::BrowserRandom;

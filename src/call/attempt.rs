@@ -112,7 +112,7 @@ async fn diagnose<P: Platform>(
     let answers = around.answers(&summary.origin, sent, now);
     let mut evidence = Evidence {
         rejection: &failure.rejection,
-        page: around.page.as_deref(),
+        page: around.page.origin.as_deref(),
         target: &summary.origin,
         no_cors: !summary.carries_headers,
         online: platform.connectivity().online(),

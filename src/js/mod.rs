@@ -3,7 +3,7 @@
 //! Text crosses as JSON, once per call. Methods take `&self`, clone the client and return a promise, so that no borrow of
 //! wasm-bindgen's lives across an await. A promise rejects with JSON text `{ kind, … }`, which the facade makes an error of.
 
-use crate::browser::{Browser, Fetch, FetchRequest, page_origin};
+use crate::browser::{Browser, Fetch, FetchRequest, this_page};
 use crate::client::{CallError, Client, Options, QueueError};
 use crate::error::ApiError;
 use crate::error::network::Surroundings;
@@ -122,7 +122,7 @@ impl Core {
         emit: Function,
     ) -> Result<Core, JsValue> {
         let options = Options::read(options, base_origin).map_err(|error| JsValue::from(Failure::from(error)))?;
-        let surroundings = Surroundings::new(page_origin(), options.development, options.probe).into();
+        let surroundings = Surroundings::new(this_page(), options.development, options.probe).into();
         let http = Fetch { fetch, headers, trusted_origins: options.call.trusted_origins.clone(), surroundings };
         let browser = Browser::new(&options.database, http, emit);
         Ok(Self { client: Client::open(browser, options) })

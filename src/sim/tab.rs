@@ -4,7 +4,7 @@ use super::disk::SimStore;
 use super::network::SimHttp;
 use super::world::{Inner, World};
 use crate::client::{Client, Options};
-use crate::error::network::Surroundings;
+use crate::error::network::{Page, Surroundings};
 use crate::event::Event;
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Locks, Platform, Random};
 use crate::policy::gate::GateReason;
@@ -53,7 +53,8 @@ impl Tab {
         let text = format!(r#"{{"baseUrl":"https://api.example","userId":"{user_id}"{options}}}"#);
         let options = Options::read(&text, "https://api.example").unwrap();
         let process = Rc::new(Process::default());
-        let surroundings = Surroundings::new(Some("https://app.example".into()), options.development, options.probe);
+        let page = Page { origin: Some("https://app.example".into()), is_isolated: false };
+        let surroundings = Surroundings::new(page, options.development, options.probe);
         let platform = TabPlatform::new(world.inner.clone(), process.clone(), surroundings);
         Self { client: Client::open(platform, options), user_id: user_id.into(), world: world.clone(), process }
     }

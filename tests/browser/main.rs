@@ -12,7 +12,7 @@ mod store;
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
 use js_sys::Function;
-use steadfast::browser::{BrowserRandom, Fetch, page_origin};
+use steadfast::browser::{BrowserRandom, Fetch, this_page};
 use steadfast::error::network::Surroundings;
 use steadfast::platform::Random as _;
 
@@ -25,6 +25,6 @@ fn fresh_database() -> String {
 
 /// A network that answers as the body of this JavaScript function says, which gets a `request`.
 fn network(body: &str) -> Fetch {
-    let surroundings = Surroundings::new(page_origin(), Some(false), Some(false)).into();
+    let surroundings = Surroundings::new(this_page(), Some(false), Some(false)).into();
     Fetch { fetch: Function::new_with_args("request", body), headers: None, trusted_origins: vec![], surroundings }
 }

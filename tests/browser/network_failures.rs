@@ -2,7 +2,7 @@
 
 use crate::fresh_database;
 use js_sys::{Function, Object, Reflect};
-use steadfast::browser::{Browser, Fetch, FetchRequest, page_origin};
+use steadfast::browser::{Browser, Fetch, FetchRequest, this_page};
 use steadfast::client::{CallError, Client, Options};
 use steadfast::error::network::{Statement, Surroundings};
 use steadfast::error::{ApiError, Confidence};
@@ -19,7 +19,7 @@ fn real_fetch(probes: bool) -> Fetch {
         fetch: Function::new_with_args("request", "return fetch(request)"),
         headers: None,
         trusted_origins: vec![],
-        surroundings: Surroundings::new(page_origin(), Some(false), Some(probes)).into(),
+        surroundings: Surroundings::new(this_page(), Some(false), Some(probes)).into(),
     }
 }
 
@@ -42,7 +42,7 @@ fn code(error: &ApiError) -> (&str, Confidence, bool) {
 
 /// The page's own server under its other name: another origin, which allows this one nothing.
 fn own_server_as_another_origin() -> String {
-    let origin = page_origin().unwrap();
+    let origin = this_page().origin.unwrap();
     if origin.contains("127.0.0.1") { origin.replace("127.0.0.1", "localhost") } else { origin.replace("localhost", "127.0.0.1") }
 }
 
@@ -72,6 +72,7 @@ async fn a_host_that_does_not_exist_is_an_unreachable_server() {
 
 #[wasm_bindgen_test]
 async fn an_answer_that_the_page_may_not_read_is_cors() {
+    assert!(!this_page().is_isolated, "nothing would be heard of it: set WASM_BINDGEN_TEST_NO_ORIGIN_ISOLATION=1");
     for method in ["GET", "PUT"] {
         let error = failure_of(real_fetch(true), method, &format!("{}/", own_server_as_another_origin())).await;
         assert_eq!(code(&error), ("NETWORK_CORS", Confidence::Likely, true), "{method}: {error}");

@@ -11,7 +11,7 @@ mod surroundings;
 
 pub use origin::is_development;
 pub use rejection::{Rejection, Statement};
-pub use surroundings::{Answers, Surroundings};
+pub use surroundings::{Answers, Page, Surroundings};
 
 use super::Confidence;
 use std::time::Duration;

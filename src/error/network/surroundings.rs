@@ -13,11 +13,20 @@ const MOST_ORIGINS: usize = 32;
 /// An answer, or a probe, says something for this long.
 const FRESH: Duration = Duration::from_secs(10);
 
+/// What a page knows of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Its origin; `None` outside a browser.
+    pub origin: Option<String>,
+    /// Whether it is cross-origin isolated: answers that it could not read do not reach it at all.
+    pub is_isolated: bool,
+}
+
 /// Where a page is, and what it has learnt of the network around it.
 #[derive(Debug, Default)]
 pub struct Surroundings {
-    /// The origin of the page; `None` outside a browser.
-    pub page: Option<String>,
+    /// The page.
+    pub page: Page,
     /// Whether developers are looking: they are warned of what only they can put right.
     pub development: bool,
     /// Whether a server whose request failed may be asked for a sign of life.
@@ -48,16 +57,16 @@ pub struct Answers {
 }
 
 impl Surroundings {
-    /// Those of a page of that origin. What the application leaves open depends on whether the page
+    /// Those of a page. What the application leaves open depends on whether the page
     /// [is being developed](is_development); probes are for developers, unless asked for.
-    pub fn new(page: Option<String>, development: Option<bool>, probes: Option<bool>) -> Self {
-        let development = development.unwrap_or_else(|| page.as_deref().is_some_and(is_development));
+    pub fn new(page: Page, development: Option<bool>, probes: Option<bool>) -> Self {
+        let development = development.unwrap_or_else(|| page.origin.as_deref().is_some_and(is_development));
         Self { page, development, probes: probes.unwrap_or(development), ..Self::default() }
     }
 
     /// Whether a request to that origin leaves the page's own.
     pub fn crosses_origins(&self, target: &str) -> bool {
-        self.page.as_deref().is_some_and(|page| page != target)
+        self.page.origin.as_deref().is_some_and(|page| page != target)
     }
 
     /// A server has answered.
@@ -78,9 +87,10 @@ impl Surroundings {
         }
     }
 
-    /// Whether that origin may be probed at all.
+    /// Whether that origin may be probed at all, and would be heard.
     pub fn may_probe(&self, origin: &str) -> bool {
-        self.probes && (origin.starts_with("http://") || origin.starts_with("https://"))
+        let is_heard = !(self.page.is_isolated && self.crosses_origins(origin));
+        self.probes && is_heard && (origin.starts_with("http://") || origin.starts_with("https://"))
     }
 
     /// A probe of that origin, on behalf of a request to that URL, came to this.
@@ -134,19 +144,23 @@ mod tests {
         MonotonicTime(millis)
     }
 
+    fn page(origin: &str) -> Page {
+        Page { origin: Some(origin.into()), is_isolated: false }
+    }
+
     fn developing() -> Surroundings {
-        Surroundings::new(Some("http://localhost:5173".into()), None, None)
+        Surroundings::new(page("http://localhost:5173"), None, None)
     }
 
     #[test]
     fn what_is_left_open_depends_on_whether_the_page_is_being_developed() {
         let both = |surroundings: Surroundings| (surroundings.development, surroundings.probes);
         assert_eq!(both(developing()), (true, true));
-        assert_eq!(both(Surroundings::new(Some(API.into()), None, None)), (false, false));
-        assert_eq!(both(Surroundings::new(None, None, None)), (false, false));
-        assert_eq!(both(Surroundings::new(Some(API.into()), Some(true), None)), (true, true));
-        assert_eq!(both(Surroundings::new(Some("http://localhost:1".into()), None, Some(false))), (true, false));
-        assert_eq!(both(Surroundings::new(Some(API.into()), None, Some(true))), (false, true));
+        assert_eq!(both(Surroundings::new(page(API), None, None)), (false, false));
+        assert_eq!(both(Surroundings::new(Page::default(), None, None)), (false, false));
+        assert_eq!(both(Surroundings::new(page(API), Some(true), None)), (true, true));
+        assert_eq!(both(Surroundings::new(page("http://localhost:1"), None, Some(false))), (true, false));
+        assert_eq!(both(Surroundings::new(page(API), None, Some(true))), (false, true));
     }
 
     #[test]
@@ -185,14 +199,16 @@ mod tests {
     fn what_has_no_address_is_not_probed_and_nothing_is_where_probes_are_off() {
         assert!(developing().may_probe(API));
         assert!(!developing().may_probe("null"));
-        assert!(!Surroundings::new(None, Some(true), Some(false)).may_probe(API));
+        assert!(!Surroundings::new(Page::default(), Some(true), Some(false)).may_probe(API));
+        let isolated = Surroundings::new(Page { is_isolated: true, ..page(API) }, None, Some(true));
+        assert!(isolated.may_probe(API) && !isolated.may_probe(OTHER), "no answer from elsewhere would be heard");
     }
 
     #[test]
     fn developers_are_told_once_of_an_origin_and_nobody_else_is() {
         let around = developing();
         assert!(around.warns_of(API) && around.warns_of(OTHER) && !around.warns_of(API));
-        assert!(!Surroundings::new(Some(API.into()), None, None).warns_of(OTHER));
+        assert!(!Surroundings::new(page(API), None, None).warns_of(OTHER));
     }
 
     #[test]
