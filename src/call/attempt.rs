@@ -109,7 +109,6 @@ async fn diagnose<P: Platform>(
     }
     let (http, now) = (platform.http(), platform.clock().monotonic());
     let around = http.surroundings();
-    let answers = around.answers(&summary.origin, sent, now);
     let mut evidence = Evidence {
         rejection: &failure.rejection,
         page: around.page.origin.as_deref(),
@@ -118,9 +117,7 @@ async fn diagnose<P: Platform>(
         online: platform.connectivity().online(),
         violates_policy: failure.violates_policy,
         elapsed: now.since(sent),
-        has_answered: answers.ever,
-        answered_meanwhile: answers.meanwhile,
-        others_answer: answers.others,
+        answers: around.answers(&summary.origin, sent, now),
         probe: None,
     };
     let mut verdict = classify(&evidence);

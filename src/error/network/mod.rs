@@ -111,12 +111,8 @@ pub struct Evidence<'a> {
     pub violates_policy: bool,
     /// How long it took to fail.
     pub elapsed: Duration,
-    /// Whether the target has ever answered this page.
-    pub has_answered: bool,
-    /// Whether the target answered another request after this one was sent.
-    pub answered_meanwhile: bool,
-    /// Whether another server has answered within the last ten seconds.
-    pub others_answer: bool,
+    /// Who else has answered.
+    pub answers: Answers,
     /// What a probe of the target came to; `None` if there was none.
     pub probe: Option<Probe>,
 }
@@ -142,7 +138,7 @@ const REFUSED_AT_ONCE: Duration = Duration::from_millis(250);
 ///
 /// ```
 /// use std::time::Duration;
-/// use steadfast::error::network::{Evidence, NetworkFailureKind, Probe, Rejection, classify};
+/// use steadfast::error::network::{Answers, Evidence, NetworkFailureKind, Probe, Rejection, classify};
 /// let rejection = Rejection { name: "TypeError".into(), message: "Failed to fetch".into(), cause: None };
 /// let evidence = Evidence {
 ///     rejection: &rejection,
@@ -152,9 +148,7 @@ const REFUSED_AT_ONCE: Duration = Duration::from_millis(250);
 ///     online: true,
 ///     violates_policy: false,
 ///     elapsed: Duration::from_millis(80),
-///     has_answered: false,
-///     answered_meanwhile: false,
-///     others_answer: false,
+///     answers: Answers::default(),
 ///     probe: Some(Probe::UrlAnswers),
 /// };
 /// assert_eq!(classify(&evidence).kind, NetworkFailureKind::Cors);
@@ -194,7 +188,7 @@ pub fn classify(evidence: &Evidence<'_>) -> Verdict {
 fn is_mixed_content(evidence: &Evidence<'_>) -> bool {
     let may_be = evidence.page.is_some_and(|page| origin::is_mixed_content(page, evidence.target));
     // What has answered before was let through: upgraded to https, or allowed by the user.
-    may_be && !evidence.has_answered && evidence.elapsed <= REFUSED_AT_ONCE
+    may_be && !evidence.answers.ever && evidence.elapsed <= REFUSED_AT_ONCE
 }
 
 /// The words say nothing: what is left is who answers, and how fast.
@@ -215,7 +209,7 @@ fn by_who_answers(evidence: &Evidence<'_>) -> Verdict {
         Some(Probe::UrlAnswers | Probe::RootAnswers) => {
             guess(NetworkFailureKind::Unknown, "the server answers other requests; this one broke on its way")
         }
-        Some(Probe::Silence) if evidence.others_answer => {
+        Some(Probe::Silence) if evidence.answers.others => {
             likely(NetworkFailureKind::Unreachable, "others answer; this server does not, not even a probe of its root")
         }
         // The browser may be wrong about the network, and a server may refuse answers that are not read
@@ -224,10 +218,10 @@ fn by_who_answers(evidence: &Evidence<'_>) -> Verdict {
             NetworkFailureKind::Unreachable,
             "the browser says that there is a network, and the server does not answer, not even a probe of its root",
         ),
-        None if evidence.answered_meanwhile => {
+        None if evidence.answers.meanwhile => {
             guess(NetworkFailureKind::Unknown, "the server answers other requests; this one broke on its way, or lacks CORS")
         }
-        None if evidence.others_answer && !crosses_origins => {
+        None if evidence.answers.others && !crosses_origins => {
             likely(NetworkFailureKind::Unreachable, "others answer, and this server does not")
         }
         None => Verdict::UNKNOWN,
@@ -286,9 +280,7 @@ mod tests {
                 online: is("online"),
                 violates_policy: is("violatesPolicy"),
                 elapsed: Duration::from_millis(given("elapsedMs").as_u64().unwrap()),
-                has_answered: is("hasAnswered"),
-                answered_meanwhile: is("answeredMeanwhile"),
-                others_answer: is("othersAnswer"),
+                answers: Answers { ever: is("hasAnswered"), meanwhile: is("answeredMeanwhile"), others: is("othersAnswer") },
                 probe: given("probe").as_str().map(|name| {
                     let all = [Probe::Silence, Probe::RootAnswers, Probe::OnlyRootAnswers, Probe::UrlAnswers];
                     all.into_iter().find(|probe| written(probe) == name).unwrap()
@@ -332,11 +324,11 @@ mod tests {
             probe in probes(),
         ) {
             let rejection = Rejection { name: "TypeError".into(), message: message.into(), cause: None };
-            let [no_cors, online, violates_policy, has_answered, answered_meanwhile, others_answer] = flags;
+            let [no_cors, online, violates_policy, ever, meanwhile, others] = flags;
+            let answers = Answers { ever, meanwhile, others };
             let elapsed = Duration::from_millis(elapsed);
             let evidence = Evidence {
-                rejection: &rejection, page, target, no_cors, online, violates_policy, elapsed, has_answered, answered_meanwhile,
-                others_answer, probe,
+                rejection: &rejection, page, target, no_cors, online, violates_policy, elapsed, answers, probe,
             };
             let verdict = classify(&evidence);
             prop_assert!(verdict.retryable() || verdict.confidence == Confidence::Certain, "{verdict:?}");

@@ -13,7 +13,9 @@ fn parts(origin: &str) -> Option<(&str, &str, Option<&str>)> {
 /// Whether a host is this very device: `localhost`, what is below it, and the loopback addresses (RFC 6761 §6.3, RFC 1122
 /// §3.2.1.3, RFC 4291 §2.5.3).
 fn host_is_loopback(host: &str) -> bool {
-    host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
+    // A browser writes an address as four numbers; a name may begin like one.
+    let is_address = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    host == "localhost" || host.ends_with(".localhost") || is_address && host.starts_with("127.") || host == "[::1]"
 }
 
 /// Whether an origin is on this very device.
@@ -42,7 +44,8 @@ pub(super) fn is_mixed_content(page: &str, target: &str) -> bool {
 pub fn is_development(page_origin: &str) -> bool {
     parts(page_origin).is_some_and(|(scheme, host, port)| {
         let is_web = matches!(scheme, "http" | "https");
-        is_web && (host_is_loopback(host) && port.is_some() || host.ends_with(".local") || host.ends_with(".test"))
+        let is_local_name = host.rsplit_once('.').is_some_and(|(_, last)| matches!(last, "local" | "test"));
+        is_web && (host_is_loopback(host) && port.is_some() || is_local_name)
     })
 }
 
@@ -75,6 +78,8 @@ mod tests {
             "http://[::1]",
             "https://localhost.example.com:8080",
             "https://notlocalhost:8080",
+            "https://127.example.com:8080",
+            "https://latest",
             "http://192.168.1.7:3000",
         ] {
             assert!(!is_development(origin), "{origin}");
