@@ -19,7 +19,8 @@ pub trait Http {
     /// What the call path needs to know of a request.
     fn summary(&self, request: &Self::Request) -> RequestSummary;
     /// Sends it once, with these headers on top, and resolves when the response's headers have arrived. Dropping the future
-    /// aborts the attempt.
+    /// aborts the attempt. A failure of the network is left [unexplained](NetworkFailure::unexplained): the call path looks
+    /// into it.
     fn send(&self, request: &Self::Request, headers: &Headers) -> impl Future<Output = Result<Self::Response, NetworkFailure>>;
     /// Where the page is, and what it has learnt of the network around it.
     fn surroundings(&self) -> &Surroundings;
