@@ -8,6 +8,14 @@ use crate::time::WallTime;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+/// What developers are warned of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Warning {
+    /// A server asks for patience, and the page may not read for how long.
+    RetryAfterHidden,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -98,6 +106,15 @@ pub enum Event {
     ConnectivityChanged {
         /// Whether it believes that there is one.
         online: bool,
+    },
+    /// Something that only the developers of the application or of its backend can put right. Told once, in development.
+    Warning {
+        /// What it is.
+        code: Warning,
+        /// Whom it is about.
+        origin: String,
+        /// What is wrong, and what to do.
+        message: String,
     },
     /// The disk failed while the SDK worked in the background. It is tried again.
     StoreFailed {

@@ -23,6 +23,14 @@ pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+impl MonotonicTime {
+    /// How long it is from `earlier` to this moment; zero if it is not later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
 impl WallTime {
     /// This moment and `duration` later, at most [`LAST_DATE`].
     #[must_use]

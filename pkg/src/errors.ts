@@ -115,9 +115,9 @@ export interface Format {
     | "malformedJson"
     | "unknownJson"
     | "none";
-  /** The mark it was recognised by. */
+  /** The mark it was recognised by; when no response arrived, what the code was concluded from. */
   readonly mark: string;
-  /** How sure the reading is. */
+  /** How sure the reading, or the conclusion, is. */
   readonly confidence: "certain" | "likely" | "guess";
 }
 
@@ -125,7 +125,9 @@ export interface Format {
 export interface ApiErrorData {
   /**
    * The machine-readable code that the server gave, or one of Steadfast's own for failures that never reached a server:
-   * `NETWORK_ERROR`, `NETWORK_TIMEOUT`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`. `null` if the server gave none.
+   * `NETWORK_OFFLINE`, `NETWORK_UNREACHABLE`, `NETWORK_CORS`, `NETWORK_BLOCKED`, `NETWORK_MIXED_CONTENT`, `NETWORK_TIMEOUT`,
+   * `NETWORK_ERROR` (no response, and no saying why), `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`.
+   * `null` if the server gave none. Of those for networks, `format.confidence` says how sure they are, and `format.mark` why.
    */
   readonly code: string | null;
   /** For developers: the server's words, or a description of what happened. */

@@ -46,6 +46,12 @@ export type SteadfastEvent =
   | { readonly type: "queueChanged"; readonly counts: Counts }
   /** What the browser believes of the network changed. */
   | { readonly type: "connectivityChanged"; readonly online: boolean }
+  /**
+   * Something that only the developers of the application or of its backend can put right: told once for each `origin`, only in
+   * development, and also written to the console. `retryAfterHidden`: a server asks for patience, and the page may not read for
+   * how long.
+   */
+  | { readonly type: "warning"; readonly code: "retryAfterHidden"; readonly origin: string; readonly message: string }
   /** The disk failed while Steadfast worked in the background. It is tried again. */
   | {
       readonly type: "storeFailed";

@@ -59,6 +59,19 @@ export interface SteadfastOptions {
   readonly retry?: RetryOptions;
   /** How the queue is brought to the server. */
   readonly sync?: SyncOptions;
+  /**
+   * Whether developers are looking. They are warned, in the console and by `warning` events, of what only they can put right.
+   * Default: whether the page comes from this device (`localhost`, `127.0.0.1`, `[::1]`) through a port of its own, as from a
+   * development server, or from a `.local` or `.test` name.
+   */
+  readonly development?: boolean;
+  /**
+   * Whether a server whose request got no response may be asked, at most once in ten seconds, whether it is there at all: `HEAD`
+   * on its root and, if the request was a `GET` or `HEAD`, on the same URL; without credentials and without reading the answer.
+   * That tells `NETWORK_CORS`, `NETWORK_BLOCKED` and `NETWORK_UNREACHABLE` apart, of which a browser says nothing. Default: in
+   * development, unless `fetch` is given.
+   */
+  readonly probe?: boolean;
   /** The name of the IndexedDB database. Default `steadfast`. */
   readonly database?: string;
   /** What sends requests instead of the browser's `fetch`. */
@@ -119,13 +132,17 @@ export class Steadfast {
     await loadCore(source);
     const events = new Events();
     const publish = (text: string) => {
-      events.publish(JSON.parse(text) as SteadfastEvent);
+      const event = JSON.parse(text) as SteadfastEvent;
+      if (event.type === "warning") console.warn(`Steadfast: ${event.message}`);
+      events.publish(event);
     };
     // Looked up at each call: a test or another library may replace it.
     const network = (request: Request) => (send ? send(request) : globalThis.fetch(request));
+    // A stand-in for `fetch` answers what it knows, and a test would see requests that nobody has made.
+    const probe = plain.probe ?? (send ? false : undefined);
     let core: Core;
     try {
-      core = new Core(optionsText({ ...plain, baseUrl: base.href }), base.origin, network, headers, publish);
+      core = new Core(optionsText({ ...plain, probe, baseUrl: base.href }), base.origin, network, headers, publish);
     } catch (thrown) {
       throw toError(thrown);
     }

@@ -1,9 +1,12 @@
 //! `fetch`.
 
-use super::global::{self, describe};
+use super::global;
+use super::policy_violation::PolicyViolations;
 use crate::call::correlation::CORRELATION_HEADER;
+use crate::error::network::{Page, Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal, ReadableStreamDefaultReader, Request, RequestInit, RequestMode, Url};
@@ -17,6 +20,14 @@ pub struct Fetch {
     pub headers: Option<Function>,
     /// The origins that get those headers.
     pub trusted_origins: Vec<String>,
+    /// Where the page is, and what it has learnt of the network around it.
+    pub surroundings: Rc<Surroundings>,
+}
+
+/// This page, or this worker.
+pub fn this_page() -> Page {
+    let origin = global::member::<JsValue>("origin").and_then(|origin| origin.as_string());
+    Page { origin, is_isolated: global::member::<JsValue>("crossOriginIsolated").is_some_and(|isolated| isolated.is_truthy()) }
 }
 
 /// A request that can be sent any number of times: it is cloned for each attempt and never read itself.
@@ -50,13 +61,22 @@ impl FetchResponse {
     }
 }
 
-fn failure(kind: NetworkFailureKind, thrown: &JsValue) -> NetworkFailure {
-    NetworkFailure { kind, message: describe(thrown) }
+fn rejection(thrown: &JsValue) -> Rejection {
+    let text = |object: &JsValue, name| global::property::<JsValue>(object, name).and_then(|value| value.as_string());
+    // Node tells in a cause what browsers keep to themselves.
+    let cause = global::property::<JsValue>(thrown, "cause").and_then(|cause| text(&cause, "code"));
+    let name = text(thrown, "name").unwrap_or_default();
+    let message = text(thrown, "message").or_else(|| thrown.as_string());
+    Rejection {
+        message: message.unwrap_or_else(|| if name.is_empty() { format!("{thrown:?}") } else { String::new() }),
+        name,
+        cause,
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
 fn invalid(thrown: JsValue) -> NetworkFailure {
-    failure(NetworkFailureKind::Invalid, &thrown)
+    NetworkFailure::certain(NetworkFailureKind::Invalid, "the request cannot be sent", rejection(&thrown))
 }
 
 impl Http for Fetch {
@@ -106,14 +126,49 @@ impl Http for Fetch {
         let copy = request.clone().map_err(invalid)?;
         let attempt = Request::new_with_request_and_init(&copy, &init).map_err(invalid)?;
         let transfer = Transfer(Some(controller));
-        let unreachable = |thrown: JsValue| failure(NetworkFailureKind::Unreachable, &thrown);
-        let sent = self.fetch.call1(&JsValue::UNDEFINED, &attempt).map_err(unreachable)?;
-        let answer = JsFuture::from(Promise::resolve(&sent)).await.map_err(unreachable)?;
+        let violations = PolicyViolations::listen();
+        let answer = match self.fetch.call1(&JsValue::UNDEFINED, &attempt) {
+            Ok(sent) => JsFuture::from(Promise::resolve(&sent)).await,
+            Err(thrown) => Err(thrown),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(thrown) => {
+                let violates_policy = violations.include(&request.url()).await;
+                return Err(NetworkFailure { violates_policy, ..NetworkFailure::unexplained(rejection(&thrown)) });
+            }
+        };
         if !Reflect::has(&answer, &JsValue::from_str("status")).unwrap_or(false) {
-            let message = "the fetch option must return a promise of a Response".into();
-            return Err(NetworkFailure { kind: NetworkFailureKind::Application, message });
+            let reason = "the fetch option must return a promise of a Response";
+            return Err(NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&answer)));
         }
         Ok(FetchResponse { response: answer.unchecked_into(), transfer })
+    }
+
+    fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    async fn probe(&self, url: &str) -> bool {
+        let init = Object::new();
+        for (name, value) in [
+            ("method", "HEAD"),
+            ("mode", "no-cors"),
+            ("cache", "no-store"),
+            ("credentials", "omit"),
+            ("referrerPolicy", "no-referrer"),
+        ] {
+            if Reflect::set(&init, &JsValue::from_str(name), &JsValue::from_str(value)).is_err() {
+                return false;
+            }
+        }
+        let Ok(controller) = AbortController::new() else { return false };
+        let init: RequestInit = init.unchecked_into();
+        init.set_signal(Some(&controller.signal()));
+        let _given_up_when_dropped = Transfer(Some(controller));
+        let Ok(request) = Request::new_with_str_and_init(url, &init) else { return false };
+        let Ok(sent) = self.fetch.call1(&JsValue::UNDEFINED, &request) else { return false };
+        JsFuture::from(Promise::resolve(&sent)).await.is_ok()
     }
 }
 
@@ -123,9 +178,8 @@ impl Fetch {
         if !self.trusted_origins.contains(&origin(&request.url())) {
             return Ok(());
         }
-        let failed = |thrown: JsValue| NetworkFailure {
-            kind: NetworkFailureKind::Application,
-            message: format!("the headers option failed: {}", describe(&thrown)),
+        let failed = |thrown: JsValue| {
+            NetworkFailure::certain(NetworkFailureKind::Application, "the headers option failed", rejection(&thrown))
         };
         let context = Object::new();
         Reflect::set(&context, &JsValue::from_str("url"), &JsValue::from_str(&request.url())).map_err(failed)?;
@@ -160,7 +214,8 @@ impl Response for FetchResponse {
         let mut read = ResponseBody::default();
         // What is wrong with a body is a fact about it, not a failure to read it.
         if let Err(thrown) = read_chunks(&self.response, limit, &mut read).await {
-            read.broken = Some(failure(NetworkFailureKind::Unreachable, &thrown));
+            let reason = "the response broke off on its way";
+            read.broken = Some(NetworkFailure::certain(NetworkFailureKind::Unknown, reason, rejection(&thrown)));
         }
         self.transfer.0 = None;
         read

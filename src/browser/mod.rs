@@ -7,12 +7,13 @@ mod global;
 mod http;
 mod indexed_db;
 mod locks;
+mod policy_violation;
 mod random;
 
 pub use channel::BroadcastChannels;
 pub use clock::BrowserClock;
 pub use connectivity::PageConnectivity;
-pub use http::{Fetch, FetchRequest, FetchResponse};
+pub use http::{Fetch, FetchRequest, FetchResponse, this_page};
 pub use indexed_db::{IndexedDb, IndexedDbTransaction};
 pub use locks::{WebLock, WebLocks};
 pub use random::BrowserRandom;

@@ -1,13 +1,18 @@
 //! One attempt: send, wait at most so long, and put what went wrong into words.
 
 use super::LARGEST_ERROR_BODY;
-use crate::error::ApiError;
+use crate::error::network::{Evidence, Probe, Verdict, classify};
 use crate::error::parse::ResponseParts;
-use crate::platform::{Clock, Headers, Http, NetworkFailure, NetworkFailureKind, Platform, Response};
+use crate::error::{ApiError, Confidence};
+use crate::platform::{Clock, Connectivity, Headers, Http, NetworkFailure, Platform, RequestSummary, Response};
+use crate::time::MonotonicTime;
 use futures_util::future::{Either, select};
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
+
+/// How long a server has to give a sign of life.
+const LONGEST_PROBE: Duration = Duration::from_secs(3);
 
 /// Why an attempt got no response.
 #[derive(Debug)]
@@ -27,11 +32,13 @@ impl AttemptError {
                 format!("The server did not answer within {} ms.", limit.as_millis()),
                 true,
             ),
-            Self::Failed(NetworkFailure { kind, message }) => match kind {
-                NetworkFailureKind::Unreachable => ApiError::without_response("NETWORK_ERROR", message, true),
-                NetworkFailureKind::Invalid => ApiError::without_response("REQUEST_INVALID", message, false),
-                NetworkFailureKind::Application => ApiError::without_response("APPLICATION_HOOK_FAILED", message, false),
-            },
+            Self::Failed(NetworkFailure { verdict, rejection, .. }) => {
+                let message = format!("{rejection} ({})", verdict.reason);
+                let mut error = ApiError::without_response(verdict.code(), message, verdict.retryable());
+                error.format.mark = verdict.reason.into();
+                error.format.confidence = verdict.confidence;
+                error
+            }
         }
     }
 }
@@ -40,22 +47,28 @@ impl AttemptError {
 pub async fn send<P: Platform>(
     platform: &P,
     request: &<P::Http as Http>::Request,
+    summary: &RequestSummary,
     headers: &Headers,
     limit: Duration,
 ) -> Result<<P::Http as Http>::Response, AttemptError> {
-    within(platform, limit, platform.http().send(request, headers)).await?.map_err(AttemptError::Failed)
+    let sent = platform.clock().monotonic();
+    match within(platform, limit, dispatch(platform, request, summary, headers)).await? {
+        Ok(response) => Ok(response),
+        Err(failure) => Err(AttemptError::Failed(diagnose(platform, summary, sent, failure).await)),
+    }
 }
 
 /// Sends a request once and reads the response to its end, all within the deadline; an error at most as far as any.
 pub async fn exchange<P: Platform>(
     platform: &P,
     request: &<P::Http as Http>::Request,
+    summary: &RequestSummary,
     headers: &Headers,
     limit: Duration,
     largest_body: usize,
 ) -> Result<ResponseParts, AttemptError> {
     let exchange = async {
-        let response = platform.http().send(request, headers).await?;
+        let response = dispatch(platform, request, summary, headers).await?;
         let mut parts = head(platform, &response);
         let most = if parts.status < 400 { largest_body } else { LARGEST_ERROR_BODY };
         match read_body(&mut parts, response, most).await {
@@ -64,7 +77,80 @@ pub async fn exchange<P: Platform>(
             _ => Ok(parts),
         }
     };
-    within(platform, limit, exchange).await?.map_err(AttemptError::Failed)
+    let sent = platform.clock().monotonic();
+    match within(platform, limit, exchange).await? {
+        Ok(parts) => Ok(parts),
+        Err(failure) => Err(AttemptError::Failed(diagnose(platform, summary, sent, failure).await)),
+    }
+}
+
+/// Sends, and remembers who has answered.
+async fn dispatch<P: Platform>(
+    platform: &P,
+    request: &<P::Http as Http>::Request,
+    summary: &RequestSummary,
+    headers: &Headers,
+) -> Result<<P::Http as Http>::Response, NetworkFailure> {
+    let response = platform.http().send(request, headers).await?;
+    platform.http().surroundings().answered(&summary.origin, platform.clock().monotonic());
+    Ok(response)
+}
+
+/// Finds out what can be found out about a failure, where that is wanted by a probe. The deadline of the attempt does not count
+/// here, or a server that does not answer would look like one that is slow.
+async fn diagnose<P: Platform>(
+    platform: &P,
+    summary: &RequestSummary,
+    sent: MonotonicTime,
+    failure: NetworkFailure,
+) -> NetworkFailure {
+    if failure.verdict != Verdict::UNKNOWN {
+        return failure;
+    }
+    let (http, now) = (platform.http(), platform.clock().monotonic());
+    let around = http.surroundings();
+    let mut evidence = Evidence {
+        rejection: &failure.rejection,
+        page: around.page.origin.as_deref(),
+        target: &summary.origin,
+        no_cors: !summary.carries_headers,
+        online: platform.connectivity().online(),
+        violates_policy: failure.violates_policy,
+        elapsed: now.since(sent),
+        answers: around.answers(&summary.origin, sent, now),
+        probe: None,
+    };
+    let mut verdict = classify(&evidence);
+    if verdict.confidence == Confidence::Guess && around.may_probe(&summary.origin) {
+        evidence.probe = Some(probe(platform, summary).await);
+        verdict = classify(&evidence);
+    }
+    NetworkFailure { verdict, ..failure }
+}
+
+/// Asks the server for a sign of life, unless that has just been done.
+///
+/// The root of the origin comes first, and the URL itself only if the request was safe (RFC 9110 §9.2.1), so that the question
+/// can do nothing that the request has not done itself.
+async fn probe<P: Platform>(platform: &P, summary: &RequestSummary) -> Probe {
+    let (http, clock) = (platform.http(), platform.clock());
+    let around = http.surroundings();
+    let _one_at_a_time = around.probing.lock().await;
+    if let Some(outcome) = around.last_probe(&summary.origin, &summary.url, clock.monotonic()) {
+        return outcome;
+    }
+    let answers = async |url: &str| within(platform, LONGEST_PROBE, http.probe(url)).await.unwrap_or(false);
+    let outcome = if !answers(&format!("{}/", summary.origin)).await {
+        Probe::Silence
+    } else if !matches!(summary.method.as_str(), "GET" | "HEAD") {
+        Probe::RootAnswers
+    } else if answers(&summary.url).await {
+        Probe::UrlAnswers
+    } else {
+        Probe::OnlyRootAnswers
+    };
+    around.probed(&summary.origin, &summary.url, outcome, clock.monotonic());
+    outcome
 }
 
 /// Reads an error response. A body that breaks off or never ends does not hold up the call: the status alone is an error too.

@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod correlation;
+pub mod exposure;
 
 use crate::error::parse::{Extensions, parse};
 use crate::error::{ApiError, RequestFacts};
@@ -69,13 +70,15 @@ pub async fn call<P: Platform>(
     let headers = headers(policy, &summary, &correlation_id, key.as_deref());
     let mut attempt = 1;
     loop {
-        let sent = attempt::send(platform, request, &headers, options.retry.attempt_timeout).await;
+        let sent = attempt::send(platform, request, &summary, &headers, options.retry.attempt_timeout).await;
         let mut error = match sent {
             Ok(response) if response.status() < 400 => return Ok(response),
             Ok(response) => {
                 let limit = options.retry.attempt_timeout;
-                let response = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
-                parse(&response, &policy.extensions)
+                let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
+                let error = parse(&parts, &policy.extensions);
+                exposure::warn_of_hidden_hint(platform, &summary.origin, &parts.headers, &error);
+                error
             }
             Err(failure) => failure.into_api_error(),
         };

@@ -22,6 +22,10 @@ pub struct Options {
     pub call: CallPolicy,
     /// How the queue is brought to the server.
     pub sync: SyncPolicy,
+    /// Whether developers are looking; `None` leaves that to where the page is.
+    pub development: Option<bool>,
+    /// Whether a server whose request failed may be probed; `None` leaves that to `development`.
+    pub probe: Option<bool>,
     /// The name of the database.
     pub database: String,
 }
@@ -57,6 +61,14 @@ impl<'a> Members<'a> {
             None => Ok(None),
             Some(Value::String(text)) if (1..=LONGEST_NAME).contains(&text.chars().count()) => Ok(Some(text)),
             Some(other) => Err(self.invalid(name, &other, &format!("a string of 1 to {LONGEST_NAME} characters"))),
+        }
+    }
+
+    fn flag(&mut self, name: &'a str) -> Result<Option<bool>, InvalidInput> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(other) => Err(self.invalid(name, &other, "true or false")),
         }
     }
 
@@ -138,6 +150,8 @@ impl Options {
         let user_id = members.text("userId")?;
         let source_service = members.text("sourceService")?.unwrap_or_else(|| "steadfast".into());
         let database = members.text("database")?.unwrap_or_else(|| "steadfast".into());
+        let development = members.flag("development")?;
+        let probe = members.flag("probe")?;
         let trusted_origins = read_origins(&mut members, base_origin)?;
         let mut retry = Members::new("retry", members.take("retry").unwrap_or_default(), "an object such as { maxAttempts: 3 }")?;
         let retry_policy = read_retry(&mut retry, RetryPolicy::default())?;
@@ -170,6 +184,8 @@ impl Options {
                 source_service,
                 extensions,
             },
+            development,
+            probe,
             database,
         })
     }
@@ -296,6 +312,10 @@ mod tests {
             error(r#"{"baseUrl":"https://a.example","trustedOrigins":["https://b.example/path"]}"#).contains("without a path")
         );
         assert!(error(r#"{"baseUrl":"https://a.example","userId":7}"#).starts_with("options.userId is 7"));
+        assert_eq!(
+            error(r#"{"baseUrl":"https://a.example","probe":"yes"}"#),
+            r#"options.probe is "yes"; allowed: true or false"#
+        );
         assert!(error("nonsense").starts_with("options is something else"));
     }
 

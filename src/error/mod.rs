@@ -3,12 +3,13 @@
 mod category;
 mod classify;
 mod code;
+pub mod network;
 pub mod parse;
 mod user_action;
 
-pub use category::{Category, Severity};
 pub use crate::json::Json;
 pub use crate::policy::hint::{Confidence, HintSource, RateLimit, RetryHint};
+pub use category::{Category, Severity};
 pub use code::{CODES, KnownCode, known_code};
 pub use user_action::UserAction;
 
@@ -24,7 +25,8 @@ use std::fmt;
 #[serde(rename_all = "camelCase")]
 pub struct ApiError {
     /// The machine-readable code that the server gave, or one of the SDK's own for failures that never reached a server
-    /// (`NETWORK_ERROR`, `NETWORK_TIMEOUT`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`).
+    /// (`NETWORK_OFFLINE`, `NETWORK_UNREACHABLE`, `NETWORK_CORS`, `NETWORK_BLOCKED`, `NETWORK_MIXED_CONTENT`,
+    /// `NETWORK_TIMEOUT`, `NETWORK_ERROR`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`).
     pub code: Option<String>,
     /// For developers: the server's words, or a description of what happened. `None` if the server gave none.
     pub message: Option<String>,
@@ -231,9 +233,9 @@ pub struct Format {
     /// `cosnap`, `qwenProxy`, `oriel`, `stellarFlow`, `newsFilter`, `legacy`, `html`, `text`, `empty`, `malformedJson`,
     /// `unknownJson`, or `none` when no response arrived.
     pub name: String,
-    /// The mark it was recognised by.
+    /// The mark it was recognised by; when no response arrived, what the code was concluded from.
     pub mark: String,
-    /// How sure the reading is.
+    /// How sure the reading, or the conclusion, is.
     pub confidence: Confidence,
 }
 

@@ -7,9 +7,10 @@ mod reader;
 
 pub use reader::Reader;
 
-use crate::browser::{Browser, Fetch, FetchRequest};
+use crate::browser::{Browser, Fetch, FetchRequest, this_page};
 use crate::client::{CallError, Client, Options, QueueError};
 use crate::error::ApiError;
+use crate::error::network::Surroundings;
 use crate::input::InvalidInput;
 use crate::platform::StoreError;
 use crate::queue::action::Action;
@@ -126,7 +127,8 @@ impl Core {
     ) -> Result<Core, JsValue> {
         let extensions = reader.extensions.clone();
         let options = Options::read(options, base_origin, extensions).map_err(|error| JsValue::from(Failure::from(error)))?;
-        let http = Fetch { fetch, headers, trusted_origins: options.call.trusted_origins.clone() };
+        let surroundings = Surroundings::new(this_page(), options.development, options.probe).into();
+        let http = Fetch { fetch, headers, trusted_origins: options.call.trusted_origins.clone(), surroundings };
         let browser = Browser::new(&options.database, http, emit);
         Ok(Self { client: Client::open(browser, options) })
     }

@@ -1,5 +1,7 @@
 //! The network.
 
+use crate::error::Confidence;
+use crate::error::network::{NetworkFailureKind, Rejection, Surroundings, Verdict};
 use std::future::Future;
 
 /// Header names and values, in order.
@@ -17,8 +19,14 @@ pub trait Http {
     /// What the call path needs to know of a request.
     fn summary(&self, request: &Self::Request) -> RequestSummary;
     /// Sends it once, with these headers on top, and resolves when the response's headers have arrived. Dropping the future
-    /// aborts the attempt.
+    /// aborts the attempt. A failure of the network is left [unexplained](NetworkFailure::unexplained): the call path looks
+    /// into it.
     fn send(&self, request: &Self::Request, headers: &Headers) -> impl Future<Output = Result<Self::Response, NetworkFailure>>;
+    /// Where the page is, and what it has learnt of the network around it.
+    fn surroundings(&self) -> &Surroundings;
+    /// Whether anything answers at that URL: asks with `HEAD`, without credentials, in a way that shows nothing of the answer but
+    /// that there is one. "No" may also mean that the browser did not let the question out, or the answer in.
+    fn probe(&self, url: &str) -> impl Future<Output = bool>;
 }
 
 /// What the call path needs to know of a request.
@@ -61,21 +69,25 @@ pub struct ResponseBody {
 
 /// A request that got no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{rejection}")]
 pub struct NetworkFailure {
-    /// As far as it can be told.
-    pub kind: NetworkFailureKind,
-    /// The browser's own words.
-    pub message: String,
+    /// Why, as far as it can be told.
+    pub verdict: Verdict,
+    /// What was thrown.
+    pub rejection: Rejection,
+    /// Whether the page's content security policy reported the request.
+    pub violates_policy: bool,
 }
 
-/// Why a request got no response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetworkFailureKind {
-    /// The network did not carry it. A browser does not say why.
-    Unreachable,
-    /// It cannot be sent at all: a broken URL, a forbidden method, a body that was used up.
-    Invalid,
-    /// The application's own `fetch` or `headers` option failed.
-    Application,
+impl NetworkFailure {
+    /// One of that kind, of which there is no doubt.
+    pub fn certain(kind: NetworkFailureKind, reason: &'static str, rejection: Rejection) -> Self {
+        let verdict = Verdict { kind, confidence: Confidence::Certain, reason };
+        Self { verdict, rejection, violates_policy: false }
+    }
+
+    /// One that nothing is known of yet.
+    pub fn unexplained(rejection: Rejection) -> Self {
+        Self { verdict: Verdict::UNKNOWN, rejection, violates_policy: false }
+    }
 }

@@ -6,7 +6,8 @@
 mod http;
 mod store;
 
-pub use http::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
+pub use crate::error::network::NetworkFailureKind;
+pub use http::{Headers, Http, NetworkFailure, RequestSummary, Response, ResponseBody};
 pub use store::{Access, Store, StoreError, StoreErrorKind, Transaction};
 
 use crate::event::Event;

@@ -2,6 +2,7 @@
 
 use super::server::Reply;
 use super::world::Inner;
+use crate::error::network::{Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +14,10 @@ pub struct Faults {
     pub lost_requests: u16,
     /// It arrives and is carried out, and the answer never comes.
     pub lost_responses: u16,
+    /// An extension blocks it, as it blocks all URLs but roots.
+    pub blocked: u16,
+    /// It arrives and is carried out, and the browser does not let the page read the answer.
+    pub unreadable: u16,
     /// The answer breaks off in the middle.
     pub cut_responses: u16,
     /// A captive portal answers.
@@ -27,13 +32,23 @@ pub struct Faults {
 
 impl Faults {
     /// Nothing gets through.
-    pub const OUTAGE: Self =
-        Self { lost_requests: 1000, lost_responses: 0, cut_responses: 0, portals: 0, unavailable: 0, rate_limited: 0, stalls: 0 };
+    pub const OUTAGE: Self = Self {
+        lost_requests: 1000,
+        lost_responses: 0,
+        blocked: 0,
+        unreadable: 0,
+        cut_responses: 0,
+        portals: 0,
+        unavailable: 0,
+        rate_limited: 0,
+        stalls: 0,
+    };
 }
 
 /// A tab's way to the network.
 pub struct SimHttp {
     pub(super) world: Rc<Inner>,
+    pub(super) surroundings: Surroundings,
 }
 
 /// A request.
@@ -71,7 +86,12 @@ impl SimResponse {
 }
 
 fn lost() -> NetworkFailure {
-    NetworkFailure { kind: NetworkFailureKind::Unreachable, message: "TypeError: Failed to fetch".into() }
+    NetworkFailure::unexplained(Rejection { name: "TypeError".into(), message: "Failed to fetch".into(), cause: None })
+}
+
+fn broken_off() -> NetworkFailure {
+    let rejection = Rejection { name: "TypeError".into(), message: "network error".into(), cause: None };
+    NetworkFailure::certain(NetworkFailureKind::Unknown, "the response broke off on its way", rejection)
 }
 
 impl Http for SimHttp {
@@ -103,7 +123,7 @@ impl Http for SimHttp {
         if world.happens(faults.stalls) {
             world.sleep(Duration::from_secs(60)).await;
         }
-        if world.happens(faults.lost_requests) {
+        if world.happens(faults.blocked) || world.happens(faults.lost_requests) {
             return Err(lost());
         }
         if world.happens(faults.portals) {
@@ -120,10 +140,24 @@ impl Http for SimHttp {
         let reply =
             if world.happens(faults.unavailable) { Reply::new(503, "") } else { world.server.borrow_mut().handle(now, &sent) };
         world.sleep(Duration::from_millis(1 + world.below(40))).await;
-        if world.happens(faults.lost_responses) {
+        if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
             return Err(lost());
         }
         Ok(SimResponse { reply, broken: world.happens(faults.cut_responses) })
+    }
+
+    fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    async fn probe(&self, url: &str) -> bool {
+        let (world, faults) = (&self.world, self.world.faults.get());
+        world.sleep(Duration::from_millis(2 + world.below(80))).await;
+        world.server.borrow_mut().probes.push(url.into());
+        if !url.ends_with('/') && world.happens(faults.blocked) {
+            return false;
+        }
+        !world.happens(faults.lost_requests) && !world.happens(faults.lost_responses)
     }
 }
 
@@ -138,7 +172,7 @@ impl Response for SimResponse {
 
     async fn body(self, limit: usize) -> ResponseBody {
         let mut bytes = self.reply.body.into_bytes();
-        let broken = self.broken.then(lost);
+        let broken = self.broken.then(broken_off);
         if self.broken {
             bytes.truncate(bytes.len() / 2);
         }

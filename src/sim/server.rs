@@ -50,6 +50,8 @@ pub struct ModelServer {
     pub applied: Vec<AppliedAction>,
     /// All requests that arrived, with the moment.
     pub requests: Vec<(u64, SimRequest)>,
+    /// The URLs at which it was asked for a sign of life, in order.
+    pub probes: Vec<String>,
     /// Until when it wants to be left alone, in milliseconds.
     pub left_alone_until: u64,
     /// How often it was asked before that.

@@ -4,6 +4,7 @@ use super::disk::SimStore;
 use super::network::SimHttp;
 use super::world::{Inner, World};
 use crate::client::{Client, Options};
+use crate::error::network::{Page, Surroundings};
 use crate::event::Event;
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Locks, Platform, Random};
 use crate::policy::gate::GateReason;
@@ -47,12 +48,14 @@ impl Process {
 }
 
 impl Tab {
-    /// Opens a tab for a user. `options` are those of the SDK, as JSON members behind the base URL and the user.
+    /// Opens a tab of `https://app.example` for a user. `options` are those of the SDK, as JSON members behind the base URL and the user.
     pub fn open(world: &World, user_id: &str, options: &str) -> Self {
         let text = format!(r#"{{"baseUrl":"https://api.example","userId":"{user_id}"{options}}}"#);
         let options = Options::read(&text, "https://api.example", Rc::default()).unwrap();
         let process = Rc::new(Process::default());
-        let platform = TabPlatform::new(world.inner.clone(), process.clone());
+        let page = Page { origin: Some("https://app.example".into()), is_isolated: false };
+        let surroundings = Surroundings::new(page, options.development, options.probe);
+        let platform = TabPlatform::new(world.inner.clone(), process.clone(), surroundings);
         Self { client: Client::open(platform, options), user_id: user_id.into(), world: world.clone(), process }
     }
 
@@ -114,9 +117,9 @@ pub struct Shared {
 }
 
 impl TabPlatform {
-    fn new(world: Rc<Inner>, process: Rc<Process>) -> Self {
+    fn new(world: Rc<Inner>, process: Rc<Process>, surroundings: Surroundings) -> Self {
         Self {
-            http: SimHttp { world: world.clone() },
+            http: SimHttp { world: world.clone(), surroundings },
             store: SimStore { world: world.clone() },
             shared: Shared { tab: world.subscription_id(), world: world.clone() },
             world,

@@ -3,6 +3,7 @@
 use super::waiters::{Announcement, Waiters};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
+use crate::call::exposure;
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
@@ -179,7 +180,7 @@ impl<P: Platform> Drainer<P> {
         let body = QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
         let request = serde_json::to_string(&body)
             .map_err(|error| error.to_string())
-            .and_then(|body| http.json_request("POST", &self.policy.url, body).map_err(|failure| failure.message));
+            .and_then(|body| http.json_request("POST", &self.policy.url, body).map_err(|failure| failure.to_string()));
         let request = match request {
             Ok(request) => request,
             Err(message) => {
@@ -188,14 +189,26 @@ impl<P: Platform> Drainer<P> {
         };
         let mut headers = correlation_headers(correlation_id, &self.policy.source_service);
         headers.push(idempotency_header(key));
-        let exchange = attempt::exchange(self.platform.as_ref(), &request, &headers, self.policy.timeout, LARGEST_ANSWER);
+        let summary = http.summary(&request);
+        let platform = self.platform.as_ref();
+        let exchange = attempt::exchange(platform, &request, &summary, &headers, self.policy.timeout, LARGEST_ANSWER);
         match exchange.await {
-            Ok(response) => self.understand(&response, actions),
+            Ok(response) => {
+                let sent = self.understand(&response, actions);
+                if let Sent::Refused(error) | Sent::Failed { error, .. } = &sent {
+                    exposure::warn_of_hidden_hint(platform, &summary.origin, &response.headers, error);
+                }
+                sent
+            }
             Err(error) => {
                 let (because, counts_against_batch) = match &error {
-                    AttemptError::Failed(failure) if failure.kind != NetworkFailureKind::Unreachable => {
+                    // Made here, and not by the network: news about the network changes nothing.
+                    AttemptError::Failed(failure)
+                        if matches!(failure.verdict.kind, NetworkFailureKind::Invalid | NetworkFailureKind::Application) =>
+                    {
                         (GateReason::ServerError, false)
                     }
+                    // Whatever it looks like: it is a guess, and the batch waits for better times as it is.
                     AttemptError::Failed(_) => (GateReason::Network, false),
                     // On a slow network a smaller batch may make it in time.
                     AttemptError::TimedOut(_) => (GateReason::Network, true),

@@ -54,8 +54,8 @@ async fn whatever_is_thrown_is_a_failure_in_words() {
         for body in [format!("throw {thrown}"), format!("return Promise.reject({thrown})")] {
             let broken = network(&body);
             let failure = broken.send(&request(&broken), &vec![]).await.unwrap_err();
-            assert_eq!(failure.kind, NetworkFailureKind::Unreachable);
-            assert!(failure.message.contains(said), "{}", failure.message);
+            assert_eq!(failure.verdict.kind, NetworkFailureKind::Unknown);
+            assert!(failure.to_string().contains(said), "{failure}");
         }
     }
 }
@@ -64,7 +64,7 @@ async fn whatever_is_thrown_is_a_failure_in_words() {
 async fn a_stand_in_that_returns_no_response_is_told_so() {
     let confused = network("return Promise.resolve({ ok: true })");
     let failure = confused.send(&request(&confused), &vec![]).await.unwrap_err();
-    assert_eq!(failure.kind, NetworkFailureKind::Application);
+    assert_eq!(failure.verdict.kind, NetworkFailureKind::Application);
 }
 
 #[wasm_bindgen_test]
@@ -85,7 +85,7 @@ async fn a_body_that_breaks_off_keeps_what_came() {
     let response = breaking.send(&request(&breaking), &vec![]).await.unwrap();
     let body = response.body(2500).await;
     assert_eq!(body.bytes, b"{\"a");
-    assert!(body.broken.unwrap().message.contains("network error"));
+    assert!(body.broken.unwrap().to_string().contains("network error"));
 }
 
 #[wasm_bindgen_test]
@@ -126,6 +126,6 @@ async fn the_applications_headers_go_to_trusted_origins_only_and_never_over_the_
     assert!(sent.contains(r#"["accept","application/json"]"#), "{sent}");
     echo.headers = Some(js_sys::Function::new_no_args("throw new Error('no session')"));
     let failure = echo.send(&request(&echo), &vec![]).await.unwrap_err();
-    assert_eq!(failure.kind, NetworkFailureKind::Application);
-    assert!(failure.message.contains("no session"), "{}", failure.message);
+    assert_eq!(failure.verdict.kind, NetworkFailureKind::Application);
+    assert!(failure.to_string().contains("no session"), "{failure}");
 }

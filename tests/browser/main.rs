@@ -6,12 +6,14 @@ mod client;
 mod hints;
 mod http;
 mod locks;
+mod network_failures;
 mod store;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
 use js_sys::Function;
-use steadfast::browser::{BrowserRandom, Fetch};
+use steadfast::browser::{BrowserRandom, Fetch, this_page};
+use steadfast::error::network::Surroundings;
 use steadfast::platform::Random as _;
 
 /// A database name that no other test, and no earlier run, has used.
@@ -23,5 +25,6 @@ fn fresh_database() -> String {
 
 /// A network that answers as the body of this JavaScript function says, which gets a `request`.
 fn network(body: &str) -> Fetch {
-    Fetch { fetch: Function::new_with_args("request", body), headers: None, trusted_origins: vec![] }
+    let surroundings = Surroundings::new(this_page(), Some(false), Some(false)).into();
+    Fetch { fetch: Function::new_with_args("request", body), headers: None, trusted_origins: vec![], surroundings }
 }

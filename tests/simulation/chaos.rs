@@ -39,6 +39,8 @@ fn faults(world: &World) -> Faults {
         unavailable: some(300),
         rate_limited: some(200),
         stalls: some(100),
+        blocked: some(200),
+        unreadable: some(200),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod calls;
 mod chaos;
+mod network_failures;
 mod queue;
 
 use steadfast::queue::draft::Draft;
