@@ -40,6 +40,46 @@ pub enum Category {
 }
 
 impl Category {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Auth,
+        Self::Permission,
+        Self::Validation,
+        Self::NotFound,
+        Self::Conflict,
+        Self::RateLimit,
+        Self::Payment,
+        Self::Business,
+        Self::Client,
+        Self::Server,
+        Self::Unavailable,
+        Self::Integration,
+        Self::Timeout,
+        Self::Network,
+        Self::Unknown,
+    ];
+
+    /// Its name, as it is serialised: `not_found`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Permission => "permission",
+            Self::Validation => "validation",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::RateLimit => "rate_limit",
+            Self::Payment => "payment",
+            Self::Business => "business",
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Unavailable => "unavailable",
+            Self::Integration => "integration",
+            Self::Timeout => "timeout",
+            Self::Network => "network",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The category of an HTTP status, by RFC 9110 and common use.
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -65,26 +105,6 @@ impl Category {
             Self::Validation | Self::NotFound | Self::RateLimit => Severity::Low,
             Self::Server | Self::Unavailable | Self::Payment => Severity::High,
             _ => Severity::Medium,
-        }
-    }
-
-    /// Words for a user who met this kind of problem.
-    pub fn user_message(self) -> &'static str {
-        match self {
-            Self::Auth => "Please sign in and try again.",
-            Self::Permission => "You don't have permission to do this.",
-            Self::Validation => "Something in your input isn't right. Please check it and try again.",
-            Self::NotFound => "We couldn't find what you were looking for.",
-            Self::Conflict => "This was changed somewhere else in the meantime. Please reload and try again.",
-            Self::RateLimit => "That was a little too fast. Please wait a moment and try again.",
-            Self::Payment => "The payment didn't go through. Please check your payment details.",
-            Self::Business => "This isn't possible right now.",
-            Self::Client | Self::Unknown => "That didn't work. If it happens again, please contact support.",
-            Self::Server => "Something went wrong on our side. Please try again later.",
-            Self::Unavailable => "The service is unavailable at the moment. Please try again later.",
-            Self::Integration => "A service we depend on isn't answering. Please try again later.",
-            Self::Timeout => "This is taking longer than it should. Please try again.",
-            Self::Network => "We can't reach the server. Please check your connection.",
         }
     }
 }

@@ -5,9 +5,10 @@ mod code;
 mod json;
 pub mod parse;
 mod user_action;
+pub mod words;
 
-pub use category::{Category, Severity};
 pub use crate::policy::hint::{Confidence, HintSource, RateLimit, RetryHint};
+pub use category::{Category, Severity};
 pub use code::{CODES, KnownCode, known_code};
 pub use json::Json;
 pub use user_action::UserAction;
@@ -28,7 +29,7 @@ pub struct ApiError {
     pub code: Option<String>,
     /// For developers: the server's words, or a description of what happened. `None` if the server gave none.
     pub message: Option<String>,
-    /// For users: the server's own words. Where it gave none, there are words for the code and the category.
+    /// For users: the server's own words. Where it gave none, [`Words`](words::Words) has words for the code and the category.
     pub user_message: Option<String>,
     /// What kind of problem this is.
     pub category: Category,
