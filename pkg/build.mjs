@@ -1,8 +1,8 @@
 // Builds the npm package: wasm-opt, embed, bundle. `wasm/` is what wasm-pack made; `dist/` is what is published.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import { build } from "esbuild";
 
@@ -48,10 +48,32 @@ export async function embeddedWasm(): Promise<ArrayBuffer> {
 `,
 );
 
+// The words of each language, a module each: the main bundle imports the one it needs, and applications those they want within.
+const tables = at("..", "src", "error", "words");
+const languages = readdirSync(tables)
+  .filter((file) => file.endsWith(".json"))
+  .map((file) => basename(file, ".json"));
+rmSync(at("src", "words"), { recursive: true, force: true });
+mkdirSync(at("src", "words"));
+for (const language of languages) {
+  const table = readFileSync(join(tables, `${language}.json`), "utf8");
+  writeFileSync(
+    at("src", "words", `${language}.ts`),
+    `// Made by build.mjs.
+import type { Words } from "../words.js";
+
+/** What Steadfast says to people, in the language \`${language}\`. */
+const words: Words = ${table.trim()};
+export default words;
+`,
+  );
+}
+
 await build({
   absWorkingDir: here,
-  entryPoints: ["src/index.ts", "src/slim.ts"],
+  entryPoints: ["src/index.ts", "src/slim.ts", ...languages.map((language) => `src/words/${language}.ts`)],
   outdir: "dist",
+  charset: "utf8",
   bundle: true,
   splitting: true,
   chunkNames: "shared-[hash]",

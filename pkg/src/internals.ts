@@ -1,0 +1,54 @@
+/**
+ * @internal Takes out of what a backend sent what is only for those who develop it: stacks, queries and their parameters, the
+ * environment, credentials. Backends leave them in where they should not; here they end.
+ */
+
+/** Names whose values are never shown, whatever they are. */
+const INTERNAL = /stack|trace|frames?$|quer(y|ies)|sql|statement|param|binding|environ|exception|debug/i;
+/** The same for a word that others contain. */
+const INTERNAL_WORD = /^env$|^env[_-]|[_-]env$|[a-z]Env$/;
+/** Names whose values are never shown, unless they are numbers: a count of tokens is none. */
+const CREDENTIAL = /passw(or)?d|secret|token|credential|authorization|cookie|api.?key|private.?key|session/i;
+
+/** Deeper than this, nothing is shown. */
+const DEEPEST = 32;
+const ELLIPSIS = "…";
+
+/** A line of a stack, as JavaScript, Java, Python, Rust, Go, Ruby, PHP and .NET write it. */
+const FRAME =
+  /^\s*at\s+\S.*(:\d+|\)|<anonymous>)\s*$|\bat\s+\S*\s*\(?\S+:\d+:\d+\)?|^\s*File ".*", line \d+|Traceback \(most recent|stack backtrace|^\s*\d+:\s+(0x[0-9a-f]+|\w+::)|^goroutine \d+|^#\d+\s|^\s*from \S+:\d+:in |\bat \S+\(\S*\) in \S+:line \d+/i;
+/** A statement of SQL. In capitals only: people are told to select something from a list, too. */
+const SQL = /\b(SELECT\b[\s\S]*\bFROM|INSERT\s+INTO|UPDATE\b[\s\S]*\bSET|DELETE\s+FROM)\b/;
+
+/** A text without the stack or the statement that it ends with. */
+export function withoutInternalText(text: string): string {
+  const parsed = /^\s*[[{]/.test(text) ? parse(text) : undefined;
+  if (parsed !== undefined) return JSON.stringify(withoutInternals(parsed));
+  // A line break may have been escaped twice on its way.
+  const lines = text.split(/\r?\n|\\n/);
+  const first = lines.findIndex((line) => FRAME.test(line));
+  const shown = first < 0 ? text : lines.slice(0, first).join("\n").trimEnd();
+  const statement = shown.search(SQL);
+  return statement < 0 ? shown : shown.slice(0, statement).trimEnd() + ELLIPSIS;
+}
+
+/** JSON without internals, at every depth. */
+export function withoutInternals(value: unknown, depth = 0): unknown {
+  if (typeof value === "string") return withoutInternalText(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= DEEPEST) return ELLIPSIS;
+  if (Array.isArray(value)) return value.map((item) => withoutInternals(item, depth + 1));
+  const shown = Object.entries(value).filter(([name, member]) => {
+    const isCredential = CREDENTIAL.test(name) && typeof member !== "number";
+    return !INTERNAL.test(name) && !INTERNAL_WORD.test(name) && !isCredential;
+  });
+  return Object.fromEntries(shown.map(([name, member]) => [withoutInternalText(name), withoutInternals(member, depth + 1)]));
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
