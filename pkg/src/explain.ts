@@ -148,7 +148,8 @@ const LEVELS: readonly unknown[] = ["minimal", "standard", "technical"] satisfie
 
 function levelOf(error: ApiErrorData, disclosure: ExplainOptions["disclosure"] = "standard"): Disclosure {
   const decided = typeof disclosure === "function" ? disclosure(error) : disclosure;
-  const { level = "standard", showTechnicalDetails = false } = typeof decided === "object" ? Object(decided) : { level: decided };
+  const preferences = typeof decided === "object" && decided !== null ? decided : { level: decided };
+  const { level = "standard", showTechnicalDetails = false } = preferences as { level?: unknown; showTechnicalDetails?: boolean };
   if (!LEVELS.includes(level)) throw invalidOption("disclosure", level, "minimal, standard or technical");
   return showTechnicalDetails ? "technical" : (level as Disclosure);
 }

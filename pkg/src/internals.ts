@@ -5,8 +5,9 @@
 
 /** Names whose values are never shown, whatever they are. */
 const INTERNAL = /stack|trace|frames?$|quer(y|ies)|sql|statement|param|binding|environ|exception|debug/i;
-/** The same for a word that others contain. */
-const INTERNAL_WORD = /^env$|^env[_-]|[_-]env$|[a-z]Env$/;
+/** The same for `env`, `NODE_ENV`, `nodeEnv` and `envVariables`, and not for `envelope`. */
+const ENVIRONMENT = /(^|[^a-z])env([^a-z]|$)/i;
+const CAMEL_CASE_ENVIRONMENT = /(^env|[a-z]Env)([A-Z]|$)/;
 /** Names whose values are never shown, unless they are numbers: a count of tokens is none. */
 const CREDENTIAL = /passw(or)?d|secret|token|credential|authorization|cookie|api.?key|private.?key|session/i;
 
@@ -39,8 +40,8 @@ export function withoutInternals(value: unknown, depth = 0): unknown {
   if (depth >= DEEPEST) return ELLIPSIS;
   if (Array.isArray(value)) return value.map((item) => withoutInternals(item, depth + 1));
   const shown = Object.entries(value).filter(([name, member]) => {
-    const isCredential = CREDENTIAL.test(name) && typeof member !== "number";
-    return !INTERNAL.test(name) && !INTERNAL_WORD.test(name) && !isCredential;
+    if (CREDENTIAL.test(name) && typeof member !== "number") return false;
+    return ![INTERNAL, ENVIRONMENT, CAMEL_CASE_ENVIRONMENT].some((pattern) => pattern.test(name));
   });
   return Object.fromEntries(shown.map(([name, member]) => [withoutInternalText(name), withoutInternals(member, depth + 1)]));
 }
