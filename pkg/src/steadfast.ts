@@ -121,8 +121,11 @@ export class Steadfast {
       }
     }
     const events = new Events();
-    const vocabulary = new Vocabulary({ language, words, messages }, (language, cause) => {
-      // In a task of its own: whoever opens Steadfast can listen by then.
+    let opened = () => {};
+    const isOpen = new Promise<void>((resolve) => (opened = resolve));
+    const vocabulary = new Vocabulary({ language, words, messages }, async (language, cause) => {
+      await isOpen;
+      // In a task of its own: whoever opens Steadfast listens by then.
       setTimeout(() => events.publish({ type: "wordsFailed", language, message: String(cause) }));
     });
     await Promise.all([loadCore(source), vocabulary.ready()]);
@@ -137,6 +140,7 @@ export class Steadfast {
     } catch (thrown) {
       throw toError(thrown, vocabulary);
     }
+    opened();
     return new this(new CoreHandle(core), events, base.href, vocabulary);
   }
 
