@@ -97,7 +97,7 @@ export function explain(error: ApiErrorData, options: ExplainOptions = {}): Expl
   const remaining = deadline === null ? 0 : Math.max(0, deadline - performance.now());
   // The moment to wait for may have come by now.
   const action = error.userAction === "wait" && remaining === 0 ? "retry" : error.userAction;
-  const { label, sentence } = words.actions[action] ?? words.actions.contactSupport;
+  const { label, sentence } = words.actions[action];
   const when = () => relativeTime(remaining, words.language);
   const explanation: Explanation = {
     message: cleaned(vocabulary.messageOf(received, language)) || vocabulary.ownMessageOf(received, language),

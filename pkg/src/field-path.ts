@@ -1,7 +1,11 @@
 /** @internal Which of a form's fields a server means, however it writes it. */
 
+/** No field has a longer path. */
+const LONGEST = 1000;
+
 /** The segments of a path or of a control's name: `/items/0/price`, `items[0].price` and `items.0.price` are the same. */
 export function segmentsOf(path: string): readonly string[] {
+  if (path.length > LONGEST) return [];
   const pointer = /^#?\//.exec(path);
   if (pointer) return pointerSegments(path);
   const segments: string[] = [];

@@ -4,7 +4,7 @@
  */
 
 /** Names whose values are never shown, whatever they are. */
-const INTERNAL = /stack|trace|frames?$|quer(y|ies)|sql|statement|param|binding|environ|exception|debug/i;
+const INTERNAL = /stack|trace|^frames?$|quer(y|ies)|sql|statement|param|binding|environ|exception|debug/i;
 /** The same for `env`, `NODE_ENV`, `nodeEnv` and `envVariables`, and not for `envelope`. */
 const ENVIRONMENT = /(^|[^a-z])env([^a-z]|$)/i;
 const CAMEL_CASE_ENVIRONMENT = /(^env|[a-z]Env)([A-Z]|$)/;
@@ -15,11 +15,21 @@ const CREDENTIAL = /passw(or)?d|secret|token|credential|authorization|cookie|api
 const DEEPEST = 32;
 const ELLIPSIS = "…";
 
-/** A line of a stack, as JavaScript, Java, Python, Rust, Go, Ruby, PHP and .NET write it. */
-const FRAME =
-  /^\s*at\s+\S.*(:\d+|\)|<anonymous>)\s*$|\bat\s+\S*\s*\(?\S+:\d+:\d+\)?|^\s*File ".*", line \d+|Traceback \(most recent|stack backtrace|^\s*\d+:\s+(0x[0-9a-f]+|\w+::)|^goroutine \d+|^#\d+\s|^\s*from \S+:\d+:in |\bat \S+\(\S*\) in \S+:line \d+/i;
+/** A line of a stack. Bounded in what they look through: a server chooses how long a line is. */
+const FRAMES = [
+  // JavaScript, Java and .NET.
+  /^\s+at\s+\S/,
+  /^\s*at\s+[\w$.<>/]{1,300}\(/,
+  /\bat\s.{0,200}?(\.\w{1,5}|<anonymous>|node:[\w/]{1,100}):\d+:\d+/,
+  // Python.
+  /Traceback \(most recent|^\s*File ".{1,500}", line \d/,
+  // Rust and Go.
+  /stack backtrace:|^\s*\d+:\s+(0x[0-9a-f]|\w{1,100}::)|^goroutine \d/,
+  // Ruby and PHP.
+  /^\s*from \S{1,500}:\d+:in |^#\d+\s/,
+];
 /** A statement of SQL. In capitals only: people are told to select something from a list, too. */
-const SQL = /\b(SELECT\b[\s\S]*\bFROM|INSERT\s+INTO|UPDATE\b[\s\S]*\bSET|DELETE\s+FROM)\b/;
+const SQL = /\b(SELECT\b[^]{1,1000}?\bFROM\b|INSERT\s+INTO\b|UPDATE\b[^]{1,1000}?\bSET\b|DELETE\s+FROM\b)/;
 
 /** A text without the stack or the statement that it ends with. */
 export function withoutInternalText(text: string): string {
@@ -27,7 +37,7 @@ export function withoutInternalText(text: string): string {
   if (parsed !== undefined) return JSON.stringify(withoutInternals(parsed));
   // A line break may have been escaped twice on its way.
   const lines = text.split(/\r?\n|\\n/);
-  const first = lines.findIndex((line) => FRAME.test(line));
+  const first = lines.findIndex((line) => FRAMES.some((frame) => frame.test(line)));
   const shown = first < 0 ? text : lines.slice(0, first).join("\n").trimEnd();
   const statement = shown.search(SQL);
   return statement < 0 ? shown : shown.slice(0, statement).trimEnd() + ELLIPSIS;

@@ -189,10 +189,12 @@ export class Steadfast {
   /**
    * Tells errors in another language from now on, those that are there already too; `undefined` for that of the page. Resolves
    * when the words are loaded, and also if that fails or takes longer than a second: English stands in then.
+   *
+   * @throws {@link InvalidInputError} for what is no language tag.
    */
-  setLanguage(language: string | readonly string[] | undefined): Promise<void> {
+  async setLanguage(language: string | readonly string[] | undefined): Promise<void> {
     this.#vocabulary.setLanguage(language);
-    return this.#vocabulary.ready();
+    await this.#vocabulary.ready();
   }
 
   /** Stops everything: what is being sent is aborted, calls reject with a {@link ClosedError}. The queue stays on disk. */

@@ -56,7 +56,8 @@ export class Vocabulary {
       const { language: tag, categories } = Object(own) as Partial<Words>;
       if (typeof tag !== "string" || typeof categories !== "object")
         throw invalidOption(`words[${index}]`, own, "Words, such as steadfast/words/de exports");
-      this.#own.set(tag.toLowerCase(), own);
+      // What words that were made for an earlier version lack is said in English.
+      this.#own.set(tag.toLowerCase(), { ...english, ...own });
     }
     if (typeof messages !== "object" || messages === null)
       throw invalidOption("messages", messages, "an object with codes and categories");

@@ -128,8 +128,18 @@ test("a stack in what the server says to the user is not said", async () => {
     assert.doesNotMatch(JSON.stringify([message, technical]), /srv|backtrace|Main\.java|WHERE|line 3/, stack);
     assert.ok(message.length > 0);
   }
-  const words = "Please select a plan from the list, at the latest today, at 10:30.";
+  const words = "Please select a plan from the list, at the latest today, at 10:30:15.";
   assert.equal(explain(await read(cosnap({ userMessage: words }))).message, words, "and what is none stays as it is");
+});
+
+test("however long what a server sends is, explaining it does not take long", async () => {
+  const long = (/** @type {string} */ part) => part.repeat(Math.floor(200_000 / part.length));
+  for (const text of ["at ", "at a", "a:1:1", "SELECT ", ") ", "[", '{"', "at\t", "x", 'File "'].map(long)) {
+    const error = await read({ error: { code: "X", message: `at ${text}`, recoverable: true, details: { text } } });
+    const start = performance.now();
+    explain(error, { disclosure: "technical" });
+    assert.ok(performance.now() - start < 1000, `${text.slice(0, 10)} took ${performance.now() - start} ms`);
+  }
 });
 
 test("in development everything is shown", async () => {

@@ -39,6 +39,7 @@ test("all ways to write a path come to the same segments", () => {
     ["", []],
     ["/", []],
     ["..[]..", []],
+    ["[".repeat(100_000), []],
   ])) {
     assert.deepEqual(segmentsOf(path), segments, path);
   }

@@ -1,5 +1,7 @@
 // What is said to people: in which language, in whose words, and what happens when the words cannot be had.
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { before, test } from "node:test";
 import { ApiError, InvalidInputError, init, loadWords, readError, Steadfast } from "steadfast";
 import de from "steadfast/words/de";
@@ -102,6 +104,8 @@ test("a code that every object has a member of is a code like others", async () 
 test("an application brings its own words, in any language", async () => {
   const swedish = { ...en, language: "sv", codes: { FILE_TOO_LARGE: "Filen är för stor." } };
   assert.equal((await read({ words: [swedish], language: "sv-FI" })).userMessage, "Filen är för stor.");
+  const partial = /** @type {any} */ ({ language: "da", categories: { auth: "Log ind" } });
+  assert.equal((await read({ words: [partial], language: "da" })).userMessage, en.codes["FILE_TOO_LARGE"]);
   const austrian = { ...de, language: "de-AT", codes: { FILE_TOO_LARGE: "Zu groß, leider." } };
   assert.equal((await read({ words: [austrian], language: "de-AT" })).userMessage, "Zu groß, leider.");
   assert.equal((await read({ words: [austrian], language: "de-CH" })).userMessage, de.codes["FILE_TOO_LARGE"]);
@@ -143,7 +147,20 @@ test("the language can be changed, for what is there already too", async () => {
   await sdk.setLanguage("ja");
   assert.equal(sdk.language, "ja");
   assert.match(error.userMessage, /^ファイル/);
+  await assert.rejects(sdk.setLanguage(/** @type {any} */ (7)), InvalidInputError);
+  assert.equal(sdk.language, "ja");
   sdk.close();
+});
+
+test("every language of the crate is in the package", async () => {
+  const tables = join(import.meta.dirname, "../../src/error/words");
+  const files = readdirSync(tables).filter((file) => file.endsWith(".json"));
+  assert.ok(files.length >= 8);
+  for (const file of files) {
+    const words = JSON.parse(readFileSync(join(tables, file), "utf8"));
+    assert.deepEqual(await loadWords(words.language), words);
+    assert.deepEqual((await import(`steadfast/words/${words.language}`)).default, words);
+  }
 });
 
 test("words can be loaded ahead of time, and only those that there are", async () => {
