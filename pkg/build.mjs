@@ -1,8 +1,8 @@
 // Builds the npm package: wasm-opt, embed, bundle. `wasm/` is what wasm-pack made; `dist/` is what is published.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import { build } from "esbuild";
 
@@ -48,17 +48,46 @@ export async function embeddedWasm(): Promise<ArrayBuffer> {
 `,
 );
 
-await build({
+// The words of each language, a module each: the main bundle imports the one it needs, and applications those they want within.
+const tables = at("..", "src", "error", "words");
+const languages = readdirSync(tables)
+  .filter((file) => file.endsWith(".json"))
+  .map((file) => basename(file, ".json"));
+rmSync(at("src", "words"), { recursive: true, force: true });
+mkdirSync(at("src", "words"));
+for (const language of languages) {
+  const table = readFileSync(join(tables, `${language}.json`), "utf8");
+  writeFileSync(
+    at("src", "words", `${language}.ts`),
+    `// Made by build.mjs.
+import type { Words } from "../words.js";
+
+/** What Steadfast says to people, in the language \`${language}\`. */
+const words: Words = ${table.trim()};
+export default words;
+`,
+  );
+}
+
+const shared = {
   absWorkingDir: here,
-  entryPoints: ["src/index.ts", "src/slim.ts"],
   outdir: "dist",
+  outbase: "src",
   bundle: true,
   splitting: true,
   chunkNames: "shared-[hash]",
   format: "esm",
   target: "es2022",
+  charset: "utf8",
   minifySyntax: true,
   minifyWhitespace: true,
+};
+const modules = languages.map((language) => `src/words/${language}.ts`);
+// English by itself: it is also within the shared file, which would have to become two for it.
+await build({ ...shared, entryPoints: ["src/words/en.ts"] });
+await build({
+  ...shared,
+  entryPoints: ["src/index.ts", "src/slim.ts", ...modules.filter((module) => module !== "src/words/en.ts")],
   // The glue's fallback to a file beside it: bundlers would follow it, and none of our entries uses it.
   plugins: [
     {

@@ -8,15 +8,34 @@ const row = (name, bytes) => {
   const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
   console.log(`${name.padEnd(44)}${[bytes.length, gzip, brotli].map((size) => size.toLocaleString("en").padStart(12)).join("")}`);
 };
-// What an application's bundler makes of it.
+// What an application's bundler makes of it: what is there from the start. A language's words are a file of their own.
 const bundled = async (entry) => {
-  const { outputFiles } = await build({ entryPoints: [entry], bundle: true, minify: true, format: "esm", write: false });
-  return Buffer.from(outputFiles[0].contents);
+  const { outputFiles, metafile } = await build({
+    entryPoints: [entry],
+    ...{
+      bundle: true,
+      splitting: true,
+      minify: true,
+      format: "esm",
+      charset: "utf8",
+      outdir: "out",
+      write: false,
+      metafile: true,
+    },
+  });
+  const outputs = Object.entries(metafile.outputs);
+  const needed = new Set(outputs.filter(([, { entryPoint }]) => entryPoint === entry).map(([path]) => path));
+  for (const path of needed) {
+    for (const { path: imported, kind } of metafile.outputs[path].imports) if (kind === "import-statement") needed.add(imported);
+  }
+  const contents = outputs.flatMap(([path], index) => (needed.has(path) ? [outputFiles[index].contents] : []));
+  return Buffer.concat(contents);
 };
 
 console.log(`${"".padEnd(44)}${["raw", "gzip", "brotli"].map((title) => title.padStart(12)).join("")}`);
 row("steadfast, bundled (WebAssembly inside)", await bundled("pkg/dist/index.js"));
 row("steadfast/slim, bundled", await bundled("pkg/dist/slim.js"));
+row("steadfast/words/de, bundled", await bundled("pkg/dist/words/de.js"));
 row("steadfast/wasm", readFileSync("pkg/dist/steadfast.wasm"));
 
 const wasm = new Uint8Array(readFileSync("pkg/wasm/steadfast_bg.wasm"));

@@ -2,6 +2,8 @@
  * The errors that Steadfast throws. All extend {@link SteadfastError}, which extends `Error`.
  */
 
+import { standardVocabulary, type Vocabulary } from "./vocabulary.js";
+
 /** What kind of problem an error is, and so what the user can do about it. */
 export type Category =
   | "auth"
@@ -19,6 +21,12 @@ export type Category =
   | "timeout"
   | "network"
   | "unknown";
+
+/**
+ * What the user can do about an error: try again, try again when the moment of the retry hint has come, sign in, correct what was
+ * entered, ask for help, or nothing.
+ */
+export type UserAction = "retry" | "wait" | "signIn" | "fixFields" | "contactSupport" | "nothing";
 
 /** How bad an error is. */
 export type Severity = "low" | "medium" | "high" | "critical";
@@ -130,9 +138,12 @@ export interface ApiErrorData {
    * `null` if the server gave none. Of those for networks, `format.confidence` says how sure they are, and `format.mark` why.
    */
   readonly code: string | null;
-  /** For developers: the server's words, or a description of what happened. */
+  /** For developers: the server's words, a description of what happened, or the status: `HTTP 503`. */
   readonly message: string;
-  /** For users: the server's own `userMessage`, else Steadfast's words for the code or the category. */
+  /**
+   * For users: what the server says to them, else what the application says of the code or the category, else Steadfast's words
+   * for these, in the language of the moment at which this is read.
+   */
   readonly userMessage: string;
   /** What kind of problem this is. */
   readonly category: Category;
@@ -144,6 +155,8 @@ export interface ApiErrorData {
   readonly retryable: boolean;
   /** What `retryable` was concluded from. */
   readonly retryReason: RetryReason;
+  /** What the user can do now. */
+  readonly userAction: UserAction;
   /** When the server wants to be asked again. */
   readonly retryHint: RetryHint | null;
   /** The id that follows the call through all services. */
@@ -178,6 +191,53 @@ export interface ApiErrorData {
   readonly request: { readonly method: string; readonly url: string; readonly attempts: number } | null;
 }
 
+/** An error before Steadfast adds its words: where the server said nothing is `null`. */
+export type ReceivedError = Omit<ApiErrorData, "message" | "userMessage"> & {
+  /** For developers: the server's words, or a description of what happened. */
+  readonly message: string | null;
+  /** For users: the server's words. */
+  readonly userMessage: string | null;
+};
+
+/** @internal What an error was made of. */
+export interface Origin {
+  readonly received: ReceivedError;
+  readonly vocabulary: Vocabulary;
+  /** When the server wants to be asked again, on the clock of `performance.now()`. */
+  readonly deadline: number | null;
+}
+
+const origins = new WeakMap<ApiErrorData, Origin>();
+
+/** @internal The error of an event or of a queued action, with Steadfast's words. */
+export function completed(received: ReceivedError, vocabulary: Vocabulary): ApiErrorData {
+  const data = {
+    ...received,
+    message: messageOf(received),
+    get userMessage() {
+      return vocabulary.messageOf(received);
+    },
+  };
+  origins.set(data, { received, vocabulary, deadline: deadlineOf(received) });
+  return data;
+}
+
+/** @internal What an error was made of; one that was plain data in between has the words it had then. */
+export function originOf(error: ApiErrorData): Origin {
+  return (
+    ApiError.originOf(error) ??
+    origins.get(error) ?? { received: error, vocabulary: standardVocabulary(), deadline: deadlineOf(error) }
+  );
+}
+
+function deadlineOf({ retryHint }: ReceivedError): number | null {
+  return retryHint && performance.now() + (retryHint.at - Date.now());
+}
+
+function messageOf({ message, status }: ReceivedError): string {
+  return message ?? (status === null ? "no response" : `HTTP ${status}`);
+}
+
 const brand = Symbol.for("steadfast.error");
 
 /** What all errors of Steadfast have in common. */
@@ -207,12 +267,12 @@ export class SteadfastError extends Error {
 export class ApiError extends SteadfastError implements ApiErrorData {
   override name = "ApiError";
   declare readonly code: string | null;
-  declare readonly userMessage: string;
   declare readonly category: Category;
   declare readonly severity: Severity;
   declare readonly status: number | null;
   declare readonly retryable: boolean;
   declare readonly retryReason: RetryReason;
+  declare readonly userAction: UserAction;
   declare readonly retryHint: RetryHint | null;
   declare readonly correlationId: string | null;
   declare readonly requestId: string | null;
@@ -229,14 +289,50 @@ export class ApiError extends SteadfastError implements ApiErrorData {
   declare readonly raw: RawBody;
   declare readonly format: Format;
   declare readonly request: { readonly method: string; readonly url: string; readonly attempts: number } | null;
-  readonly #data: ApiErrorData;
+  readonly #origin: Origin;
 
   /** @internal */
-  constructor(data: ApiErrorData) {
-    super(data.message);
-    const { message: _, ...members } = data;
-    Object.assign(this, members);
-    this.#data = data;
+  constructor(received: ReceivedError, vocabulary: Vocabulary) {
+    super(messageOf(received));
+    // One by one: a third faster than Object.assign.
+    this.code = received.code;
+    this.category = received.category;
+    this.severity = received.severity;
+    this.status = received.status;
+    this.retryable = received.retryable;
+    this.retryReason = received.retryReason;
+    this.userAction = received.userAction;
+    this.retryHint = received.retryHint;
+    this.correlationId = received.correlationId;
+    this.requestId = received.requestId;
+    this.errorId = received.errorId;
+    this.timestamp = received.timestamp;
+    this.fieldErrors = received.fieldErrors;
+    this.recovery = received.recovery;
+    this.rateLimit = received.rateLimit;
+    this.helpLink = received.helpLink;
+    this.service = received.service;
+    this.businessContext = received.businessContext;
+    this.upstream = received.upstream;
+    this.details = received.details;
+    this.raw = received.raw;
+    this.format = received.format;
+    this.request = received.request;
+    this.#origin = { received, vocabulary, deadline: deadlineOf(received) };
+  }
+
+  /** @internal */
+  static originOf(error: object): Origin | undefined {
+    return #origin in error ? error.#origin : undefined;
+  }
+
+  /**
+   * For users: what the server says to them, else what the application says of the code or the category, else Steadfast's words
+   * for these, in the language of the moment at which this is read.
+   */
+  get userMessage(): string {
+    const { received, vocabulary } = this.#origin;
+    return vocabulary.messageOf(received);
   }
 
   /** When the server wants to be asked again; `null` if it did not say. */
@@ -251,7 +347,7 @@ export class ApiError extends SteadfastError implements ApiErrorData {
 
   /** The error as plain data. */
   toJSON(): ApiErrorData {
-    return this.#data;
+    return { ...this.#origin.received, message: this.message, userMessage: this.userMessage };
   }
 }
 
@@ -272,6 +368,12 @@ export class InvalidInputError extends SteadfastError {
   ) {
     super(message);
   }
+}
+
+/** @internal */
+export function invalidOption(path: string, received: unknown, allowed: string): InvalidInputError {
+  const shown = typeof received === "string" ? JSON.stringify(received) : String(received);
+  return new InvalidInputError(`options.${path} is ${shown}; allowed: ${allowed}`, "options", path, shown, allowed);
 }
 
 /** The disk failed. What was handed in is not stored. */
@@ -305,14 +407,14 @@ export class InternalError extends SteadfastError {
 }
 
 type Failure =
-  | { kind: "api"; error: ApiErrorData }
+  | { kind: "api"; error: ReceivedError }
   | { kind: "invalidInput"; message: string; error: Pick<InvalidInputError, "subject" | "path" | "received" | "allowed"> }
   | { kind: "store"; message: string; error: { kind: StoreError["kind"]; operation: string } }
   | { kind: "closed"; message: string }
   | { kind: "aborted" };
 
 /** @internal What the core threw, as what the application gets. */
-export function toError(thrown: unknown, signal?: AbortSignal): unknown {
+export function toError(thrown: unknown, vocabulary: Vocabulary, signal?: AbortSignal): unknown {
   if (signal?.aborted) return signal.reason;
   if (thrown instanceof WebAssembly.RuntimeError) {
     return new InternalError(`Steadfast broke: ${thrown.message}`, { cause: thrown });
@@ -321,7 +423,7 @@ export function toError(thrown: unknown, signal?: AbortSignal): unknown {
   const failure = JSON.parse(thrown) as Failure;
   switch (failure.kind) {
     case "api":
-      return new ApiError(failure.error);
+      return new ApiError(failure.error, vocabulary);
     case "invalidInput": {
       const { subject, path, received, allowed } = failure.error;
       return new InvalidInputError(failure.message, subject, path, received, allowed);

@@ -1,5 +1,6 @@
-import type { ApiErrorData, StoreError } from "./errors.js";
-import type { Counts, Outcome, WaitingFor } from "./queue.js";
+import { type ApiErrorData, completed, type StoreError } from "./errors.js";
+import { completedOutcome, type Counts, type Outcome, type WaitingFor } from "./queue.js";
+import type { Vocabulary } from "./vocabulary.js";
 
 /** What asked for a sync. */
 export type Trigger = "enqueued" | "timer" | "visible" | "online" | "opened" | "asked";
@@ -56,10 +57,28 @@ export type SteadfastEvent =
   | {
       readonly type: "storeFailed";
       readonly error: { readonly kind: StoreError["kind"]; readonly operation: string; readonly message: string };
-    };
+    }
+  /** The words of a language could not be loaded. English stands in, and they are asked for again when next needed. */
+  | { readonly type: "wordsFailed"; readonly language: string; readonly message: string };
 
 /** The event of that type. */
 export type EventOf<Type extends SteadfastEvent["type"]> = Extract<SteadfastEvent, { type: Type }>;
+
+/** @internal The core's JSON as an event, its error with Steadfast's words. */
+export function readEvent(text: string, vocabulary: Vocabulary): SteadfastEvent {
+  const event = JSON.parse(text) as SteadfastEvent;
+  switch (event.type) {
+    case "retryScheduled":
+    case "callFailed":
+    case "batchFailed":
+    case "batchSplit":
+      return { ...event, error: completed(event.error, vocabulary) };
+    case "settled":
+      return { ...event, outcome: completedOutcome(event.outcome, vocabulary) };
+    default:
+      return event;
+  }
+}
 
 type Listener = (event: SteadfastEvent) => void;
 

@@ -1,3 +1,4 @@
+export { countdown, type CountdownOptions } from "./countdown.js";
 export {
   ApiError,
   type ApiErrorData,
@@ -9,6 +10,7 @@ export {
   InvalidInputError,
   type RateLimit,
   type RawBody,
+  type ReceivedError,
   type Recovery,
   type RetryHint,
   type RetryReason,
@@ -16,9 +18,19 @@ export {
   SteadfastError,
   StoreError,
   type Upstream,
+  type UserAction,
   WasmUnavailableError,
 } from "./errors.js";
 export type { EventOf, SteadfastEvent, Trigger } from "./events.js";
+export {
+  explain,
+  type Disclosure,
+  type ExplainedField,
+  type ExplainOptions,
+  type Explanation,
+  type Technical,
+} from "./explain.js";
+export { applyFieldErrors, type AppliedFieldErrors, type FieldErrorOptions, type FormControl } from "./field-errors.js";
 export type {
   Action,
   Conflict,
@@ -34,3 +46,5 @@ export type {
   WaitingFor,
 } from "./queue.js";
 export { type CallOptions, readError, type RetryOptions, type SteadfastOptions, type SyncOptions } from "./steadfast.js";
+export type { Message, Messages, WordsOptions } from "./vocabulary.js";
+export { loadWords, type Words } from "./words.js";

@@ -1,7 +1,7 @@
-import type { ApiErrorData } from "./errors.js";
-import { InvalidInputError, toError } from "./errors.js";
-import { refuseForeign, serialize } from "./serialize.js";
 import type { Core, CoreHandle } from "./core.js";
+import { type ApiErrorData, completed, InvalidInputError, toError } from "./errors.js";
+import { refuseForeign, serialize } from "./serialize.js";
+import type { Vocabulary } from "./vocabulary.js";
 
 /** How urgent an action is. `normal` is the default. */
 export type Priority = "critical" | "high" | "normal" | "low";
@@ -43,6 +43,12 @@ export type Settled =
   | { readonly status: "detached" }
   /** It is no longer in the queue, and this tab did not hear what became of it: another one settled it while this one slept. */
   | { readonly status: "gone" };
+
+/** @internal An outcome of the core's, its error with Steadfast's words. */
+export function completedOutcome<T extends Settled>(outcome: T, vocabulary: Vocabulary): T {
+  if (outcome.status !== "rejected") return outcome;
+  return { ...outcome, error: completed(outcome.error, vocabulary) };
+}
 
 /** What stands against an action. */
 export interface Conflict {
@@ -135,10 +141,12 @@ export interface SyncReport extends Counts {
  */
 export class Queue {
   readonly #core: CoreHandle;
+  readonly #vocabulary: Vocabulary;
 
   /** @internal */
-  constructor(core: CoreHandle) {
+  constructor(core: CoreHandle, vocabulary: Vocabulary) {
     this.#core = core;
+    this.#vocabulary = vocabulary;
   }
 
   /**
@@ -173,7 +181,7 @@ export class Queue {
   /** Resolves when the action of that id, which is in the queue, is settled: see {@link Receipt.settled}. */
   async settled(id: string): Promise<Settled> {
     try {
-      return await this.#ask((core) => core.settled(id));
+      return completedOutcome(await this.#ask<Settled>((core) => core.settled(id)), this.#vocabulary);
     } catch (error) {
       if ((error as Error).name === "ClosedError") return { status: "detached" };
       throw error;
@@ -207,7 +215,10 @@ export class Queue {
     const listed = await this.#ask<{ action: Omit<QueuedAction, "inFlight">; inFlight: boolean }[]>((core) =>
       core.list(from, limit),
     );
-    return listed.map(({ action, inFlight }) => ({ ...action, inFlight }));
+    return listed.map(({ action, inFlight }) => {
+      const lastError = action.lastError && completed(action.lastError, this.#vocabulary);
+      return { ...action, lastError, inFlight };
+    });
   }
 
   /**
@@ -227,7 +238,7 @@ export class Queue {
     try {
       return JSON.parse(await call(this.#core.get())) as T;
     } catch (thrown) {
-      throw toError(thrown);
+      throw toError(thrown, this.#vocabulary);
     }
   }
 }

@@ -1,9 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Core, CoreHandle, loadCore, parseError } from "./core.js";
-import { ApiError, type ApiErrorData, InvalidInputError, toError } from "./errors.js";
-import { type EventOf, Events, type SteadfastEvent } from "./events.js";
+import { ApiError, invalidOption, type ReceivedError, toError } from "./errors.js";
+import { type EventOf, Events, readEvent, type SteadfastEvent } from "./events.js";
 import { Queue } from "./queue.js";
 import { refuseForeign } from "./serialize.js";
+import { Vocabulary, type WordsOptions } from "./vocabulary.js";
 import type { WasmSource } from "./wasm-source.js";
 
 /**
@@ -38,7 +39,7 @@ export interface SyncOptions {
 }
 
 /** What Steadfast is opened with. */
-export interface SteadfastOptions {
+export interface SteadfastOptions extends WordsOptions {
   /** Where the backend is. What `fetch` is given is resolved against it. Default: the page. */
   readonly baseUrl?: string | URL;
   /** Whose actions are queued. They are sent for no other user. Without it, nothing can be queued. */
@@ -98,41 +99,51 @@ export class Steadfast {
   readonly #core: CoreHandle;
   readonly #events: Events;
   readonly #baseUrl: string;
+  readonly #vocabulary: Vocabulary;
 
   /** What the user did and the server has not taken yet. */
   readonly queue: Queue;
 
   /** @internal */
-  protected constructor(core: CoreHandle, events: Events, baseUrl: string) {
+  protected constructor(core: CoreHandle, events: Events, baseUrl: string, vocabulary: Vocabulary) {
     this.#core = core;
     this.#events = events;
     this.#baseUrl = baseUrl;
-    this.queue = new Queue(core);
+    this.#vocabulary = vocabulary;
+    this.queue = new Queue(core, vocabulary);
   }
 
   /** @internal */
   protected static async openFrom(source: () => WasmSource | Promise<WasmSource>, options: SteadfastOptions): Promise<Steadfast> {
-    const { fetch: send, headers, baseUrl = globalThis.location?.href, ...plain } = Object(options) as SteadfastOptions;
+    const { fetch: send, headers, baseUrl = globalThis.location?.href, ...more } = Object(options) as SteadfastOptions;
+    const { language, words, messages, ...plain } = more;
     for (const [name, hook] of Object.entries({ fetch: send, headers })) {
-      if (hook !== undefined && typeof hook !== "function") throw invalid(name, hook, "a function");
+      if (hook !== undefined && typeof hook !== "function") throw invalidOption(name, hook, "a function");
     }
     let base: URL;
     try {
       base = new URL(String(baseUrl));
     } catch {
-      throw invalid("baseUrl", baseUrl, "an absolute URL such as https://api.example.com");
+      throw invalidOption("baseUrl", baseUrl, "an absolute URL such as https://api.example.com");
     }
-    if (!/^https?:$/.test(base.protocol)) throw invalid("baseUrl", base.href, "a URL that begins with https:// or http://");
+    if (!/^https?:$/.test(base.protocol)) throw invalidOption("baseUrl", base.href, "a URL that begins with https:// or http://");
     for (const origin of Array.isArray(plain.trustedOrigins) ? plain.trustedOrigins : []) {
       // As the browser writes it, or it would never match.
       if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
-        throw invalid("trustedOrigins", origin, "an origin as location.origin has it: https://api.example.com");
+        throw invalidOption("trustedOrigins", origin, "an origin as location.origin has it: https://api.example.com");
       }
     }
-    await loadCore(source);
     const events = new Events();
+    let opened = () => {};
+    const isOpen = new Promise<void>((resolve) => (opened = resolve));
+    const vocabulary = new Vocabulary({ language, words, messages }, async (language, cause) => {
+      await isOpen;
+      // In a task of its own: whoever opens Steadfast listens by then.
+      setTimeout(() => events.publish({ type: "wordsFailed", language, message: String(cause) }));
+    });
+    await Promise.all([loadCore(source), vocabulary.ready()]);
     const publish = (text: string) => {
-      const event = JSON.parse(text) as SteadfastEvent;
+      const event = readEvent(text, vocabulary);
       if (event.type === "warning") console.warn(`Steadfast: ${event.message}`);
       events.publish(event);
     };
@@ -144,9 +155,10 @@ export class Steadfast {
     try {
       core = new Core(optionsText({ ...plain, probe, baseUrl: base.href }), base.origin, network, headers, publish);
     } catch (thrown) {
-      throw toError(thrown);
+      throw toError(thrown, vocabulary);
     }
-    return new this(new CoreHandle(core), events, base.href);
+    opened();
+    return new this(new CoreHandle(core), events, base.href, vocabulary);
   }
 
   /**
@@ -157,12 +169,12 @@ export class Steadfast {
    * @throws {@link ApiError} for an error response or none, {@link InvalidInputError} for wrong options, and the signal's
    * `reason` if it is aborted.
    */
-  async fetch(input: RequestInfo | URL, init?: RequestInit, options: CallOptions = {}): Promise<Response> {
+  async fetch(input: Request | string | URL, init?: RequestInit, options: CallOptions = {}): Promise<Response> {
     const request = new Request(input instanceof Request ? input : new URL(String(input), this.#baseUrl), init);
     try {
       return (await this.#core.get().fetch(request, optionsText(options))) as Response;
     } catch (thrown) {
-      throw toError(thrown, request.signal);
+      throw toError(thrown, this.#vocabulary, request.signal);
     }
   }
 
@@ -184,6 +196,22 @@ export class Steadfast {
   /** All events, for `for await`. Ends when the SDK is closed or `signal` is aborted. */
   events(options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<SteadfastEvent> {
     return this.#events.iterate(options.signal);
+  }
+
+  /** The language in which errors are told: that of the words in use, `en` until others are loaded. */
+  get language(): string {
+    return this.#vocabulary.words().language;
+  }
+
+  /**
+   * Tells errors in another language from now on, those that are there already too; `undefined` for that of the page. Resolves
+   * when the words are loaded, and also if that fails or takes longer than a second: English stands in then.
+   *
+   * @throws {@link InvalidInputError} for what is no language tag.
+   */
+  async setLanguage(language: string | readonly string[] | undefined): Promise<void> {
+    this.#vocabulary.setLanguage(language);
+    await this.#vocabulary.ready();
   }
 
   /** Stops everything: what is being sent is aborted, calls reject with a {@link ClosedError}. The queue stays on disk. */
@@ -211,11 +239,16 @@ export interface Steadfast extends Disposable {}
 /**
  * Reads an error response that did not come through `sdk.fetch` into an {@link ApiError}. Never fails on what is in it. Steadfast
  * must have been opened, or `init` awaited, before.
+ *
+ * @throws {@link InvalidInputError} for wrong options.
  */
-export async function readError(response: Response): Promise<ApiError> {
+export async function readError(response: Response, options: WordsOptions = {}): Promise<ApiError> {
+  const vocabulary = new Vocabulary(options);
+  const ready = vocabulary.ready();
   const { bytes, truncated } = await readBody(response);
   const text = parseError(response.status, [...response.headers].flat(), bytes, truncated) as string;
-  return new ApiError(JSON.parse(text) as ApiErrorData);
+  await ready;
+  return new ApiError(JSON.parse(text) as ReceivedError, vocabulary);
 }
 
 /** The most that is read of an error's body: as much as in `sdk.fetch`. */
@@ -254,9 +287,4 @@ async function readBody(response: Response): Promise<{ bytes: Uint8Array; trunca
 function optionsText(options: object): string {
   refuseForeign("options", options);
   return JSON.stringify(options);
-}
-
-function invalid(path: string, received: unknown, allowed: string): InvalidInputError {
-  const shown = typeof received === "string" ? JSON.stringify(received) : String(received);
-  return new InvalidInputError(`options.${path} is ${shown}; allowed: ${allowed}`, "options", path, shown, allowed);
 }

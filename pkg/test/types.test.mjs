@@ -8,8 +8,8 @@ import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 
 const consumer = `
-import { ApiError, type Settled, Steadfast, type SteadfastEvent } from "steadfast";
-import { init, Steadfast as Slim } from "steadfast/slim";
+import { ApiError, countdown, explain, type Settled, Steadfast, type SteadfastEvent, type Words } from "steadfast";
+import german from "steadfast/words/de";
 
 export async function main(): Promise<string | null> {
   const sdk: Steadfast = await Steadfast.open({ userId: "ada", retry: { maxAttempts: 5 } });
@@ -25,45 +25,78 @@ export async function main(): Promise<string | null> {
   }
   // @ts-expect-error a priority that there is not
   await sdk.queue.enqueue({ type: "t", data: 1, priority: "urgent" });
-  await init(new URL("https://cdn.example/steadfast.wasm"));
-  await Slim.open({ wasm: new ArrayBuffer(8) });
   return null;
 }
+const swedish: Words = { ...german, language: "sv" };
+export function tell(error: ApiError): string {
+  countdown(error, (text, remainingMs) => console.log(text, remainingMs / 1000), { signal: AbortSignal.timeout(1), language: "de" });
+  const { message, technical } = explain(error, { disclosure: ({ severity }) => (severity === "low" ? "technical" : "minimal") });
+  return message + (technical?.code ?? "");
+}
+export const options: Parameters<typeof Steadfast.open>[0] = {
+  language: ["sv", "de"],
+  words: [swedish],
+  messages: { codes: { A: "a", B: { de: "b" }, C: ({ status }) => String(status) }, categories: { auth: "d" } },
+};
+// @ts-expect-error a category that there is not
+export const wrong: Parameters<typeof Steadfast.open>[0] = { messages: { categories: { autth: "d" } } };
 function exhaustive(event: SteadfastEvent): number {
   return event.type === "enqueued" ? event.counts.pending : 0;
 }
 `;
 
-test("the published types stand alone", () => {
-  const directory = mkdtempSync(join(tmpdir(), "steadfast-types-"));
-  try {
-    const installed = join(directory, "node_modules/steadfast");
-    mkdirSync(installed, { recursive: true });
-    const root = resolve(import.meta.dirname, "..");
-    for (const published of ["package.json", "dist"])
-      cpSync(join(root, published), join(installed, published), { recursive: true });
-    writeFileSync(join(directory, "consumer.ts"), consumer);
-    writeFileSync(
-      join(directory, "tsconfig.json"),
-      JSON.stringify({
-        compilerOptions: {
-          strict: true,
-          noEmit: true,
-          skipLibCheck: false,
-          target: "ES2022",
-          lib: ["ES2022", "DOM"],
-          module: "ESNext",
-          moduleResolution: "bundler",
-          types: [],
-        },
-        files: ["consumer.ts"],
-      }),
-    );
-    const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
-    execFileSync(process.execPath, [compiler, "-p", directory], { encoding: "utf8", stdio: "pipe" });
-  } catch (error) {
-    assert.fail(/** @type {{ stdout?: string }} */ (error).stdout ?? String(error));
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-});
+const inBrowser = `
+import { applyFieldErrors } from "steadfast";
+import { init, Steadfast as Slim } from "steadfast/slim";
+export async function slim(): Promise<void> {
+  await init(new URL("https://cdn.example/steadfast.wasm"));
+  await Slim.open({ wasm: new ArrayBuffer(8) });
+}
+export function mark(form: HTMLFormElement, error: ApiError): HTMLElement | undefined {
+  const { applied, unmatched, clear } = applyFieldErrors(form, error, { focus: false });
+  for (const { path } of unmatched) console.log(path);
+  clear();
+  return applied[0]?.control;
+}
+// @ts-expect-error no element
+applyFieldErrors("form", { fieldErrors: [] });
+`;
+
+for (const [where, source, lib, types] of /** @type {const} */ ([
+  ["with nothing but the DOM", consumer + inBrowser, ["ES2022", "DOM"], []],
+  ["in Node, without the DOM", consumer, ["ES2022"], ["node"]],
+]))
+  test(`the published types stand alone, ${where}`, () => {
+    const directory = mkdtempSync(join(tmpdir(), "steadfast-types-"));
+    try {
+      const installed = join(directory, "node_modules/steadfast");
+      mkdirSync(installed, { recursive: true });
+      const root = resolve(import.meta.dirname, "..");
+      for (const published of ["package.json", "dist"])
+        cpSync(join(root, published), join(installed, published), { recursive: true });
+      writeFileSync(join(directory, "consumer.ts"), source);
+      writeFileSync(
+        join(directory, "tsconfig.json"),
+        JSON.stringify({
+          compilerOptions: {
+            strict: true,
+            noEmit: true,
+            skipLibCheck: false,
+            target: "ES2022",
+            lib,
+            module: "ESNext",
+            moduleResolution: "bundler",
+            types,
+            typeRoots: [join(dirname(createRequire(import.meta.url).resolve("@types/node/package.json")), "..")],
+          },
+          files: ["consumer.ts"],
+        }),
+      );
+      const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
+      execFileSync(process.execPath, [compiler, "-p", directory], { encoding: "utf8", stdio: "pipe" });
+    } catch (error) {
+      assert.fail(/** @type {{ stdout?: string }} */ (error).stdout ?? String(error));
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });

@@ -40,7 +40,7 @@ pub enum Category {
 }
 
 impl Category {
-    /// Every category.
+    /// All of them.
     pub const ALL: [Self; 15] = [
         Self::Auth,
         Self::Permission,
@@ -59,7 +59,7 @@ impl Category {
         Self::Unknown,
     ];
 
-    /// Its name, as it is serialised.
+    /// Its name, as it is serialised: `not_found`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auth => "auth",
@@ -109,26 +109,6 @@ impl Category {
             Self::Validation | Self::NotFound | Self::RateLimit => Severity::Low,
             Self::Server | Self::Unavailable | Self::Payment => Severity::High,
             _ => Severity::Medium,
-        }
-    }
-
-    /// Words for a user who met this kind of problem.
-    pub fn user_message(self) -> &'static str {
-        match self {
-            Self::Auth => "Please sign in and try again.",
-            Self::Permission => "You don't have permission to do this.",
-            Self::Validation => "Something in your input isn't right. Please check it and try again.",
-            Self::NotFound => "We couldn't find what you were looking for.",
-            Self::Conflict => "This was changed somewhere else in the meantime. Please reload and try again.",
-            Self::RateLimit => "That was a little too fast. Please wait a moment and try again.",
-            Self::Payment => "The payment didn't go through. Please check your payment details.",
-            Self::Business => "This isn't possible right now.",
-            Self::Client | Self::Unknown => "That didn't work. If it happens again, please contact support.",
-            Self::Server => "Something went wrong on our side. Please try again later.",
-            Self::Unavailable => "The service is unavailable at the moment. Please try again later.",
-            Self::Integration => "A service we depend on isn't answering. Please try again later.",
-            Self::Timeout => "This is taking longer than it should. Please try again.",
-            Self::Network => "We can't reach the server. Please check your connection.",
         }
     }
 }

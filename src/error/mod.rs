@@ -6,6 +6,7 @@ mod code;
 pub mod network;
 pub mod parse;
 mod user_action;
+pub mod words;
 
 pub use crate::json::Json;
 pub use crate::policy::hint::{Confidence, HintSource, RateLimit, RetryHint};
@@ -30,7 +31,7 @@ pub struct ApiError {
     pub code: Option<String>,
     /// For developers: the server's words, or a description of what happened. `None` if the server gave none.
     pub message: Option<String>,
-    /// For users: the server's own words. Where it gave none, there are words for the code and the category.
+    /// For users: the server's own words. Where it gave none, [`Words`](words::Words) has words for the code and the category.
     pub user_message: Option<String>,
     /// What kind of problem this is.
     pub category: Category,

@@ -22,6 +22,21 @@ pub enum UserAction {
 }
 
 impl UserAction {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Retry, Self::Wait, Self::SignIn, Self::FixFields, Self::ContactSupport, Self::Nothing];
+
+    /// Its name, as it is serialised: `signIn`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Wait => "wait",
+            Self::SignIn => "signIn",
+            Self::FixFields => "fixFields",
+            Self::ContactSupport => "contactSupport",
+            Self::Nothing => "nothing",
+        }
+    }
+
     /// What can be done about a problem of this kind.
     pub fn of(category: Category, retryable: bool, has_hint: bool, has_fields: bool) -> Self {
         match category {

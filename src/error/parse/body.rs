@@ -34,9 +34,9 @@ pub(crate) fn decode<'b>(bytes: &'b [u8], label: Option<&str>) -> Cow<'b, str> {
             Err(_) => bytes.iter().map(|byte| windows_1252(*byte)).collect(),
         },
         _ => match bytes {
-            // RFC 8259 wants UTF-8; a JSON text's first character is ASCII, which gives UTF-16 away (RFC 4627 §3).
-            [b'{' | b'[' | b'<', 0, ..] => utf_16(bytes, u16::from_le_bytes),
-            [0, b'{' | b'[' | b'<', ..] => utf_16(bytes, u16::from_be_bytes),
+            // RFC 8259 wants UTF-8; a JSON text's first two characters are ASCII, which gives UTF-16 away (RFC 4627 §3).
+            [b'{' | b'[' | b'<', 0, 1..=u8::MAX, 0, ..] => utf_16(bytes, u16::from_le_bytes),
+            [0, b'{' | b'[' | b'<', 0, 1..=u8::MAX, ..] => utf_16(bytes, u16::from_be_bytes),
             _ => String::from_utf8_lossy(bytes),
         },
     }
