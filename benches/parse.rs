@@ -115,10 +115,22 @@ fn main() {
     let extensions = Extensions::default();
     let body = |index: u32| BODIES.get(index as usize % BODIES.len()).copied().unwrap_or_default();
     let mut rows: [(&str, Vec<Duration>, Box<dyn Fn(u32)>); 4] = [
-        ("serde_json, to a Value", vec![], Box::new(|index| drop(black_box(serde_json::from_str::<serde_json::Value>(body(index)))))),
-        ("serde_json, to a union of the five", vec![], Box::new(|index| drop(black_box(serde_json::from_str::<Union>(body(index)))))),
+        (
+            "serde_json, to a Value",
+            vec![],
+            Box::new(|index| drop(black_box(serde_json::from_str::<serde_json::Value>(body(index))))),
+        ),
+        (
+            "serde_json, to a union of the five",
+            vec![],
+            Box::new(|index| drop(black_box(serde_json::from_str::<Union>(body(index))))),
+        ),
         ("steadfast, the JSON alone", vec![], Box::new(|index| drop(black_box(Document::read(body(index)))))),
-        ("steadfast, parse", vec![], Box::new(|index| drop(black_box(parts.get(index as usize % 5).map(|parts| parse(parts, &extensions)))))),
+        (
+            "steadfast, parse",
+            vec![],
+            Box::new(|index| drop(black_box(parts.get(index as usize % 5).map(|parts| parse(parts, &extensions))))),
+        ),
     ];
     for _ in 0..ROUNDS {
         for (_, samples, read) in &mut rows {

@@ -121,13 +121,16 @@ impl Example {
             let retryable = known.and_then(|known| known.retryable).unwrap_or_default();
             return ApiError::without_response(code, self.message.clone().unwrap_or_default(), retryable);
         };
-        let error = parse(&ResponseParts {
-            status,
-            headers: self.headers.clone().into_iter().collect(),
-            body: self.body_text().into_bytes(),
-            truncated: false,
-            received_at: RECEIVED_AT,
-        }, &Extensions::default());
+        let error = parse(
+            &ResponseParts {
+                status,
+                headers: self.headers.clone().into_iter().collect(),
+                body: self.body_text().into_bytes(),
+                truncated: false,
+                received_at: RECEIVED_AT,
+            },
+            &Extensions::default(),
+        );
         match &self.overruled {
             Some(message) => error.overruled(code, message),
             None => error,

@@ -116,7 +116,10 @@ pub(crate) fn oriel_classes(classes: &[OrielClass]) -> Result<String> {
 
 /// What is made of a response that has nothing but a status.
 fn bare(status: u16) -> ApiError {
-    parse(&ResponseParts { status, headers: vec![], body: vec![], truncated: false, received_at: WallTime(0) }, &Extensions::default())
+    parse(
+        &ResponseParts { status, headers: vec![], body: vec![], truncated: false, received_at: WallTime(0) },
+        &Extensions::default(),
+    )
 }
 
 /// Whether the same request may succeed later, in words.

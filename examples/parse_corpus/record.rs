@@ -6,7 +6,8 @@ use steadfast::error::{ApiError, HintSource};
 use steadfast::time::WallTime;
 
 /// The fields that are compared.
-pub(crate) const FIELDS: [&str; 8] = ["code", "message", "retryable", "retryAfterMs", "requestId", "fieldErrors", "category", "helpUrl"];
+pub(crate) const FIELDS: [&str; 8] =
+    ["code", "message", "retryable", "retryAfterMs", "requestId", "fieldErrors", "category", "helpUrl"];
 
 /// When the responses arrive, where a record does not say: Mon, 01 Jun 2026 12:00:00 GMT.
 const NOW: WallTime = WallTime(1_780_315_200_000);

@@ -205,7 +205,8 @@ pub fn read_codes(text: &str) -> Result<Vec<CustomCode>, InvalidInput> {
 
 fn read_code(code: String, facts: Value) -> Result<CustomCode, InvalidInput> {
     let within = |error: InvalidInput| error.within(&code).within("codes");
-    let mut members = Members::new("", facts, "an object such as { category: \"business\", retryable: false }").map_err(within)?;
+    let mut members =
+        Members::new("", facts, "an object such as { category: \"business\", retryable: false }").map_err(within)?;
     let category = named(&mut members, "category", &Category::ALL.map(Category::name), Category::from_name).map_err(within)?;
     let severities = ["low", "medium", "high", "critical"];
     let severity = named(&mut members, "severity", &severities, Severity::from_name).map_err(within)?;
@@ -330,7 +331,9 @@ mod tests {
     #[test]
     fn a_call_takes_the_policy_and_changes_what_it_names() {
         let policy =
-            Options::read(r#"{"baseUrl":"https://a.example","retry":{"maxAttempts":5}}"#, "https://a.example", Rc::default()).unwrap().call;
+            Options::read(r#"{"baseUrl":"https://a.example","retry":{"maxAttempts":5}}"#, "https://a.example", Rc::default())
+                .unwrap()
+                .call;
         let options = CallOptions::read(r#"{"idempotencyKey":"order-7","attemptTimeoutMs":500}"#, &policy).unwrap();
         assert_eq!(options.retry.max_attempts, 5);
         assert_eq!(options.retry.attempt_timeout, Duration::from_millis(500));

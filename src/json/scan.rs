@@ -25,7 +25,8 @@ pub(super) fn scan(text: &str, may_be_cut: bool) -> Option<Document<'_>> {
 /// Closes what is open: containers have no `next` yet. A name without a value gets null.
 fn close(nodes: &mut Vec<Node>) {
     let open: Vec<usize> = (0..nodes.len()).filter(|index| nodes.get(*index).is_some_and(|node| node.next == OPEN)).collect();
-    if let Some(node) = open.last().and_then(|index| Some((index, nodes.get(*index)?))).filter(|(_, node)| node.kind == Kind::Object)
+    if let Some(node) =
+        open.last().and_then(|index| Some((index, nodes.get(*index)?))).filter(|(_, node)| node.kind == Kind::Object)
     {
         let (mut index, mut values) = (*node.0 + 1, 0);
         while let Some(node) = nodes.get(index) {

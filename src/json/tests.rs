@@ -12,8 +12,20 @@ fn cut(text: &str) -> Option<String> {
 #[test]
 fn what_is_json_comes_back_as_it_was() {
     for text in [
-        "null", "true", "false", "0", "-0.5e+10", "\"\"", "\"a\\u0041\\n\"", "[]", "{}", "[[],{}]", "[1,[2,[3]],4]",
-        "{\"a\":{\"b\":[1,{\"c\":null}],\"d\":{}},\"e\":\"f\"}", "1e999", "[{\"a\":[]},{\"b\":{}}]",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0.5e+10",
+        "\"\"",
+        "\"a\\u0041\\n\"",
+        "[]",
+        "{}",
+        "[[],{}]",
+        "[1,[2,[3]],4]",
+        "{\"a\":{\"b\":[1,{\"c\":null}],\"d\":{}},\"e\":\"f\"}",
+        "1e999",
+        "[{\"a\":[]},{\"b\":{}}]",
     ] {
         let printed = json(text).unwrap_or_else(|| panic!("{text}"));
         assert_eq!(printed.replace("A", "\\u0041"), text.to_string(), "{text}");
@@ -24,8 +36,34 @@ fn what_is_json_comes_back_as_it_was() {
 #[test]
 fn what_is_not_json_is_refused() {
     for text in [
-        "", " ", "{", "[", "[1,]", "{\"a\":1,}", "{,}", "[1 2]", "{\"a\" 1}", "{a:1}", "'a'", "01", "1.", "1e", "-", "tru", "{}x", "{} {}",
-        "\"", "\"a\\", "+1", ".5", "[}", "{]", "nul", "//", "{\"a\"}", "{\"a\":}",
+        "",
+        " ",
+        "{",
+        "[",
+        "[1,]",
+        "{\"a\":1,}",
+        "{,}",
+        "[1 2]",
+        "{\"a\" 1}",
+        "{a:1}",
+        "'a'",
+        "01",
+        "1.",
+        "1e",
+        "-",
+        "tru",
+        "{}x",
+        "{} {}",
+        "\"",
+        "\"a\\",
+        "+1",
+        ".5",
+        "[}",
+        "{]",
+        "nul",
+        "//",
+        "{\"a\"}",
+        "{\"a\":}",
     ] {
         assert_eq!(json(text), None, "{text}");
     }
@@ -35,7 +73,10 @@ fn what_is_not_json_is_refused() {
 fn what_backends_send_beyond_json_is_mended() {
     assert_eq!(json("[NaN,Infinity,-Infinity]").as_deref(), Some("[null,null,null]"));
     assert_eq!(json("\"a\nb\u{1}\"").as_deref(), Some("\"a\\nb\\u0001\""));
-    assert_eq!(json("\"it\\'s \\ud83d \\ude00 \\ud83d\\ude00 \\uZZ\"").as_deref(), Some("\"it's \u{fffd} \u{fffd} 😀 \u{fffd}ZZ\""));
+    assert_eq!(
+        json("\"it\\'s \\ud83d \\ude00 \\ud83d\\ude00 \\uZZ\"").as_deref(),
+        Some("\"it's \u{fffd} \u{fffd} 😀 \u{fffd}ZZ\"")
+    );
 }
 
 #[test]

@@ -113,8 +113,14 @@ mod tests {
     #[test]
     fn a_page_and_a_cut_off_answer_are_no_answers() {
         let batch = [action(1, None)];
-        assert_eq!(read(b"<!doctype html><title>Welcome to the airport</title>", &batch, NOW, &Extensions::default()), Err(NoAnswer::NotJson));
-        assert_eq!(read(br#"{"success":true,"results":[{"id":"action-1","sta"#, &batch, NOW, &Extensions::default()), Err(NoAnswer::NotJson));
+        assert_eq!(
+            read(b"<!doctype html><title>Welcome to the airport</title>", &batch, NOW, &Extensions::default()),
+            Err(NoAnswer::NotJson)
+        );
+        assert_eq!(
+            read(br#"{"success":true,"results":[{"id":"action-1","sta"#, &batch, NOW, &Extensions::default()),
+            Err(NoAnswer::NotJson)
+        );
         assert_eq!(read(br#"{"success":true}"#, &batch, NOW, &Extensions::default()), Err(NoAnswer::NoResults));
         assert_eq!(read(b"", &batch, NOW, &Extensions::default()), Err(NoAnswer::NotJson));
     }
@@ -127,7 +133,9 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_reason_is_still_kept_as_an_error() {
-        let verdicts = read(br#"{"results":[{"id":"action-1","status":"rejected"}]}"#, &[action(1, None)], NOW, &Extensions::default()).unwrap();
+        let verdicts =
+            read(br#"{"results":[{"id":"action-1","status":"rejected"}]}"#, &[action(1, None)], NOW, &Extensions::default())
+                .unwrap();
         let Verdict::Rejected(error) = &verdicts[0] else { panic!() };
         assert!(error.message.as_deref().unwrap().contains("no reason"));
     }

@@ -1,8 +1,8 @@
 //! A client over the browser's platform.
 
-use std::rc::Rc;
 use crate::{fresh_database, network};
 use js_sys::{Function, Reflect};
+use std::rc::Rc;
 use steadfast::browser::Browser;
 use steadfast::client::{Client, Options};
 use steadfast::platform::Http;
@@ -57,7 +57,9 @@ async fn a_call_is_tried_again_until_it_succeeds() {
     let request = fetch.json_request("PUT", "https://api.example/a", "{}".into()).unwrap();
     let client = open(&fresh_database(), "return Promise.reject()");
     drop(client);
-    let options = Options::read(r#"{"baseUrl":"https://api.example","retry":{"baseDelayMs":1}}"#, "https://api.example", Rc::default()).unwrap();
+    let options =
+        Options::read(r#"{"baseUrl":"https://api.example","retry":{"baseDelayMs":1}}"#, "https://api.example", Rc::default())
+            .unwrap();
     let client = Client::open(Browser::new(&fresh_database(), fetch, Function::new_no_args("")), options);
     let response = client.call(&request, "{}").await.unwrap();
     assert_eq!(response.into_js().status(), 200);

@@ -27,10 +27,10 @@ fn asked(world: &World) -> Vec<(u64, SimRequest)> {
 #[test]
 fn a_get_is_tried_three_times_and_then_fails_with_what_the_server_said() {
     let world = World::new(1);
-    world.server(|server| server.scripted.extend((0..5).map(|_| Reply::new(503, r#"{"error":"down"}"#))));
+    world.server(|server| server.scripted.extend((0..5).map(|_| Reply::new(503, r#"{"error":"We are down"}"#))));
     let tab = Tab::open(&world, "ada", "");
     let error = call(&world, &tab, request("GET", URL), "{}").unwrap_err();
-    assert_eq!((error.status, error.message.as_deref(), error.category), (Some(503), Some("down"), Category::Unavailable));
+    assert_eq!((error.status, error.message.as_deref(), error.category), (Some(503), Some("We are down"), Category::Unavailable));
     assert_eq!(error.request.unwrap().attempts, 3);
     assert_eq!(asked(&world).len(), 3);
 }

@@ -61,15 +61,24 @@ pub fn reads_charset(label: &str) -> bool {
 fn is_windows_1252(label: &str) -> bool {
     matches!(
         label,
-        "iso-8859-1" | "iso8859-1" | "iso_8859-1" | "latin1" | "l1" | "us-ascii" | "ascii" | "windows-1252" | "cp1252" | "x-cp1252"
+        "iso-8859-1"
+            | "iso8859-1"
+            | "iso_8859-1"
+            | "latin1"
+            | "l1"
+            | "us-ascii"
+            | "ascii"
+            | "windows-1252"
+            | "cp1252"
+            | "x-cp1252"
     )
 }
 
 fn windows_1252(byte: u8) -> char {
     /// 0x80 to 0x9F; a byte that is not assigned is the control character of its number.
     const HIGH: [u16; 32] = [
-        0x20AC, 0x81, 0x201A, 0x192, 0x201E, 0x2026, 0x2020, 0x2021, 0x2C6, 0x2030, 0x160, 0x2039, 0x152, 0x8D, 0x17D, 0x8F, 0x90,
-        0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x2DC, 0x2122, 0x161, 0x203A, 0x153, 0x9D, 0x17E, 0x178,
+        0x20AC, 0x81, 0x201A, 0x192, 0x201E, 0x2026, 0x2020, 0x2021, 0x2C6, 0x2030, 0x160, 0x2039, 0x152, 0x8D, 0x17D, 0x8F,
+        0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x2DC, 0x2122, 0x161, 0x203A, 0x153, 0x9D, 0x17E, 0x178,
     ];
     let code = byte.checked_sub(0x80).and_then(|index| HIGH.get(usize::from(index))).copied().unwrap_or(u16::from(byte));
     char::from_u32(u32::from(code)).unwrap_or(char::REPLACEMENT_CHARACTER)
@@ -85,16 +94,25 @@ pub(super) fn media_type(content_type: Option<&str>) -> String {
     content_type.unwrap_or_default().split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// The part of a body that tells of the error: of an event stream, the data of the event that does; else all of it.
+pub(super) fn telling<'t>(text: &'t str, media_type: &str) -> Cow<'t, str> {
+    let start = text.trim_start();
+    let is_stream = media_type == "text/event-stream" || start.starts_with("data:") || start.starts_with("event:");
+    match if is_stream { event(text) } else { None } {
+        Some(data) => Cow::Owned(data),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// The JSON in a body, whatever its media type says: backends mislabel their errors.
 pub(super) fn document<'t>(text: &'t str, media_type: &str, truncated: bool) -> Option<Document<'t>> {
     let start = without_guard(text.trim_start().trim_start_matches('\u{feff}')).trim_start();
+    let is_json = media_type == "application/json" || media_type.ends_with("+json");
     if start.starts_with(['{', '[']) {
         return if truncated { Document::read_beginning(start) } else { Document::read(start) };
     }
-    if media_type == "text/event-stream" || start.starts_with("data:") || start.starts_with("event:") {
-        return event(text);
-    }
-    None
+    // A text, a number or nothing at all may be JSON, too.
+    if is_json || start.starts_with('"') || start.trim_end() == "null" { Document::read(start) } else { None }
 }
 
 /// What servers put before JSON so that no `<script>` can run it.
@@ -102,21 +120,26 @@ fn without_guard(text: &str) -> &str {
     [")]}',", ")]}'", "for(;;);", "while(1);"].iter().find_map(|guard| text.strip_prefix(guard)).unwrap_or(text)
 }
 
-/// The last event of a stream that tells of an error: of type `error`, or an object with an `error` in it. An event may
-/// have several `data` lines (WHATWG HTML §9.2.6); a stream may go on after it, to `[DONE]`.
-fn event(text: &str) -> Option<Document<'_>> {
-    let mut found = None;
-    let mut named_error = false;
-    for line in text.lines() {
+/// The data of the last event of a stream that tells of an error: of type `error`, or an object with an `error` in it. An
+/// event may have several `data` lines (WHATWG HTML §9.2.6); a stream may go on after it, to `[DONE]`.
+fn event(text: &str) -> Option<String> {
+    let (mut found, mut data, mut named_error) = (None, String::new(), false);
+    // The end of the text ends an event, as an empty line does.
+    for line in text.lines().chain([""]) {
         if line.is_empty() {
+            let tells = || Document::read(&data).is_some_and(|event| event.root().first(&["error", "errors"]).is_some());
+            if !data.is_empty() && (named_error || tells()) {
+                found = Some(std::mem::take(&mut data));
+            }
+            data.clear();
             named_error = false;
         } else if let Some(name) = line.strip_prefix("event:") {
             named_error = name.trim() == "error";
-        } else if let Some(document) = line.strip_prefix("data:").and_then(|data| Document::read(data.trim())) {
-            let tells = document.root().is_object() && (named_error || document.root().first(&["error", "errors"]).is_some());
-            if tells {
-                found = Some(document);
+        } else if let Some(more) = line.strip_prefix("data:") {
+            if !data.is_empty() {
+                data.push('\n');
             }
+            data.push_str(more.strip_prefix(' ').unwrap_or(more));
         }
     }
     found

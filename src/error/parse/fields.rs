@@ -97,7 +97,8 @@ pub(super) fn one(object: Value<'_>) -> Vec<FieldError> {
 /// One entry of a list: most name one field, some several (`fields: ["a", "b"]`).
 fn entry(entry: Value<'_>) -> Vec<FieldError> {
     let Some(paths) = paths(entry) else { return Vec::new() };
-    let messages: Vec<_> = entry.first(&["messages", "errors"]).into_iter().flat_map(Value::items).filter_map(Value::as_str).collect();
+    let messages: Vec<_> =
+        entry.first(&["messages", "errors"]).into_iter().flat_map(Value::items).filter_map(Value::as_str).collect();
     if let ([path], [_, _, ..]) = (paths.as_slice(), messages.as_slice()) {
         let each = messages.into_iter().map(|message| Some(message.into_owned()));
         return each.map(|message| FieldError { path: path.clone(), message, ..FieldError::default() }).collect();
@@ -123,7 +124,8 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
         let value = entry.get(name)?;
         if let Some(path) = value.as_str() {
             // A location that is only the part of the request it lies in says nothing.
-            let part = matches!(*name, "location" | "in") && matches!(&*path, "body" | "query" | "path" | "header" | "headers" | "params");
+            let part = matches!(*name, "location" | "in")
+                && matches!(&*path, "body" | "query" | "path" | "header" | "headers" | "params");
             return (!part && !path.contains('\n') && path.len() <= 512).then(|| vec![path.into_owned()]);
         }
         if !value.is_array() || value.is_empty() {
@@ -139,7 +141,8 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
     named.or_else(|| {
         let name = entry.get("name")?.as_str()?;
         let is_class = name.ends_with("Error") || name.ends_with("Exception");
-        (entry.first(&["reason", "message", "messages", "error", "errors"]).is_some() && !is_class).then(|| vec![name.into_owned()])
+        (entry.first(&["reason", "message", "messages", "error", "errors"]).is_some() && !is_class)
+            .then(|| vec![name.into_owned()])
     })
 }
 
@@ -166,12 +169,14 @@ fn message(entry: Value<'_>) -> Option<String> {
         let value = if value.is_array() { value.items().next()? } else { value };
         value.as_str().filter(|text| !text.trim().is_empty())
     });
+    let found = found.or_else(|| entry.get("details")?.get("text")?.as_str());
     // What issue says, if it is not a code: PayPal writes sentences there, too.
     found.or_else(|| entry.get("issue")?.as_str().filter(|issue| !is_code(issue))).map(Into::into)
 }
 
 fn constraint(entry: Value<'_>) -> Option<String> {
-    let has_words = entry.first(&["message", "msg", "detail", "description", "errorMessage", "defaultMessage", "title"]).is_some();
+    let has_words =
+        entry.first(&["message", "msg", "detail", "description", "errorMessage", "defaultMessage", "title"]).is_some();
     FIELD_CODE.iter().find_map(|name| {
         let value = entry.get(name)?;
         if let Some(digits) = value.as_digits() {
@@ -194,12 +199,20 @@ pub(super) fn map(value: Value<'_>) -> Vec<FieldError> {
     found
 }
 
+/// What a list of messages says of one field.
+pub(super) fn of_field(path: &str, messages: Value<'_>) -> Vec<FieldError> {
+    let texts = messages.items().filter_map(Value::as_str).take(MOST_FIELDS);
+    texts.map(|text| FieldError { path: path.into(), message: Some(text.into_owned()), ..FieldError::default() }).collect()
+}
+
 /// A map in which no text stands alone, only in lists or as a message: what a map that goes by a name of many meanings must be.
 pub(super) fn strict_map(value: Value<'_>) -> Vec<FieldError> {
     fn is_strict(value: Value<'_>, depth: usize) -> bool {
         value.members().all(|(name, inner)| {
             if inner.is_array() {
-                let listed = inner.items().all(|item| item.is_string() || item.is_object() && (speaks(item) || is_strict(item, depth + 1)));
+                let listed = inner
+                    .items()
+                    .all(|item| item.is_string() || item.is_object() && (speaks(item) || is_strict(item, depth + 1)));
                 listed && (!inner.is_empty() || name.is("_errors"))
             } else {
                 inner.is_object() && depth < DEEPEST && (speaks(inner) || !inner.is_empty() && is_strict(inner, depth + 1))
@@ -211,7 +224,9 @@ pub(super) fn strict_map(value: Value<'_>) -> Vec<FieldError> {
 
 /// Whether an object says what is wrong with the field it stands for.
 fn speaks(object: Value<'_>) -> bool {
-    object.first(&["message", "msg", "detail", "description", "error", "errorMessage", "defaultMessage"]).is_some_and(Value::is_string)
+    object
+        .first(&["message", "msg", "detail", "description", "error", "errorMessage", "defaultMessage"])
+        .is_some_and(Value::is_string)
 }
 
 /// Whether everything in there was what is wrong with something.

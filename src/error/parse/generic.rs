@@ -1,8 +1,8 @@
 //! What can be read out of JSON that has no name: the same few things, by the names that backends usually give them.
 
 use super::vocabulary::{
-    CODE, CORRELATION_ID, ENVELOPE, ERROR_ID, FIELD_ERRORS, HELP, LIKE_CODE, MESSAGE, REQUEST_ID, RETRY_AFTER_MILLISECONDS,
-    RETRY_AFTER_SECONDS, RETRYABLE, is_code, is_link, link, words,
+    CODE, CORRELATION_ID, ENVELOPE, ERROR_ID, FIELD_ERRORS, HELP, LIKE_CODE, MESSAGE, NUMERIC_CODE, REQUEST_ID,
+    RETRY_AFTER_MILLISECONDS, RETRY_AFTER_SECONDS, RETRYABLE, is_code, is_link, link, words,
 };
 use super::{Reading, fields};
 use crate::error::FieldError;
@@ -30,7 +30,7 @@ impl<'d> Subject<'d> {
         let outer = if body.is_array() { body.items().find(|item| item.is_object()).unwrap_or(body) } else { body };
         let (mut inner, mut between) = (outer, Vec::new());
         while between.len() < DEEPEST {
-            let Some(next) = envelope(inner) else { break };
+            let Some(next) = envelope(inner).or_else(|| only_inner(inner)) else { break };
             if !inner.is_same(outer) {
                 between.push(inner);
             }
@@ -51,7 +51,9 @@ fn envelope<'d>(object: Value<'d>) -> Option<Value<'d>> {
     ENVELOPE.iter().find_map(|name| {
         let inner = object.get(name)?;
         // Data is an error only as a list of results, of which the first failed.
-        if *name == "data" && !inner.items().next().is_some_and(|first| first.get("code").is_some() && message_here(first).is_some()) {
+        if *name == "data"
+            && !inner.items().next().is_some_and(|first| first.get("code").is_some() && message_here(first).is_some())
+        {
             return None;
         }
         if inner.is_array() {
@@ -65,11 +67,19 @@ fn envelope<'d>(object: Value<'d>) -> Option<Value<'d>> {
     })
 }
 
+/// The one object in an object that says nothing itself: an answer under the name of its method, as Alipay's.
+fn only_inner<'d>(object: Value<'d>) -> Option<Value<'d>> {
+    let mut objects = object.members().map(|(_, value)| value).filter(|value| value.is_object());
+    let (only, none) = (objects.next()?, objects.next());
+    let speaks = only.first(&CODE).is_some_and(|code| code.is_string() || code.is_number()) && message_here(only).is_some();
+    (none.is_none() && speaks && !tells(object)).then_some(only)
+}
+
 /// Whether an object says what went wrong, in any way.
 fn tells(object: Value<'_>) -> bool {
     object.first(&CODE).is_some_and(|code| code.is_string() || code.is_number())
         || message_here(object).is_some()
-        || object.first(&["type", "reason", "title", "status", "name", "error"]).is_some_and(Value::is_string)
+        || object.first(&["type", "__type", "reason", "title", "status", "name", "error"]).is_some_and(Value::is_string)
 }
 
 /// Reads what can be read.
@@ -98,10 +108,11 @@ fn common(subject: &Subject<'_>, reading: &mut Reading) {
     reading.help_link = subject.inside_out().find_map(help_link);
     reading.retryable = subject.inside_out().find_map(|object| object.first(&RETRYABLE)?.as_bool());
     reading.hints.after = subject.inside_out().find_map(retry_after);
-    reading.user_message = subject
-        .inside_out()
-        .find_map(|object| words(object.first(&["userMessage", "user_message", "displayMessage", "display_message", "localizedMessage"])?));
-    reading.timestamp = subject.inside_out().find_map(|object| object.first(&["timestamp", "time", "date"])?.as_str().map(Into::into));
+    reading.user_message = subject.inside_out().find_map(|object| {
+        words(object.first(&["userMessage", "user_message", "displayMessage", "display_message", "localizedMessage"])?)
+    });
+    reading.timestamp =
+        subject.inside_out().find_map(|object| object.first(&["timestamp", "time", "date"])?.as_str().map(Into::into));
     reading.hints.timestamp = reading.timestamp.as_deref().and_then(hint::timestamp);
 }
 
@@ -129,21 +140,25 @@ fn id(subject: &Subject<'_>, names: &[&str]) -> Option<String> {
 
 /// Documentation: a link by a name that means it, or in a list or an object of links.
 fn help_link(object: Value<'_>) -> Option<String> {
-    HELP.iter().find_map(|name| {
-        let value = object.get(name)?;
-        link(value).or_else(|| link(value.first(&["url", "href", "link"])?))
-    }).or_else(|| {
-        let links = object.first(&["links", "_links"])?;
-        let is_help = |relation: &str| matches!(relation, "help" | "about" | "information_link" | "documentation" | "describedby" | "type");
-        let href = |value: Value<'_>| link(value).or_else(|| link(value.first(&["href", "url"])?));
-        if links.is_array() {
-            return links.items().find_map(|entry| {
-                let relation = entry.first(&["rel", "type"])?.as_str()?;
-                is_help(&relation).then(|| href(entry)).flatten()
-            });
-        }
-        links.members().find_map(|(name, value)| is_help(&name.as_str()).then(|| href(value)).flatten())
-    })
+    HELP.iter()
+        .find_map(|name| {
+            let value = object.get(name)?;
+            link(value).or_else(|| link(value.first(&["url", "href", "link"])?))
+        })
+        .or_else(|| {
+            let links = object.first(&["links", "_links"])?;
+            let is_help = |relation: &str| {
+                matches!(relation, "help" | "about" | "information_link" | "documentation" | "describedby" | "type")
+            };
+            let href = |value: Value<'_>| link(value).or_else(|| link(value.first(&["href", "url"])?));
+            if links.is_array() {
+                return links.items().find_map(|entry| {
+                    let relation = entry.first(&["rel", "type"])?.as_str()?;
+                    is_help(&relation).then(|| href(entry)).flatten()
+                });
+            }
+            links.members().find_map(|(name, value)| is_help(&name.as_str()).then(|| href(value)).flatten())
+        })
 }
 
 fn retry_after(object: Value<'_>) -> Option<Duration> {
@@ -162,7 +177,8 @@ fn retry_after(object: Value<'_>) -> Option<Duration> {
 /// The machine-readable code: a symbol by a name that means it, a symbol by a name that may, a number.
 fn code(subject: &Subject<'_>) -> Option<String> {
     let symbols = subject.inside_out().find_map(symbol);
-    symbols.or_else(|| subject.inside_out().find_map(number))
+    let category = |object: Value<'_>| object.get("category")?.as_str().filter(|text| is_code(text)).map(Into::into);
+    symbols.or_else(|| subject.inside_out().find_map(number)).or_else(|| subject.inside_out().find_map(category))
 }
 
 /// The code of an object that says it with a word.
@@ -173,26 +189,30 @@ fn symbol(object: Value<'_>) -> Option<String> {
         let text = text.trim();
         (!text.is_empty() && text.len() <= 128 && !text.contains('\n') && !is_link(text)).then(|| text.to_string())
     });
-    let extension = || ["extensions", "data", "sys"].iter().find_map(|name| {
-        let aside = object.get(name)?;
-        let code = if *name == "sys" { aside.get("id") } else { aside.first(&["code", "errorCode"]) };
-        code?.as_str().filter(|code| is_code(code)).map(Into::into)
-    });
-    let likely = || LIKE_CODE.iter().find_map(|name| {
-        let text = object.get(name)?.as_str()?;
-        // Names of classes of things: they are a code only where something else is the message.
-        let only_with_words = matches!(*name, "name" | "id" | "key" | "slug" | "category" | "reason");
-        // A status in words is a code only as a constant.
-        let constant = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit());
-        let symbolic = constant && !text.bytes().all(|byte| byte.is_ascii_digit()) || text.contains('_');
-        let fits = is_code(&text) && (!only_with_words || told) && (*name != "status" || symbolic);
-        fits.then(|| text.into_owned())
-    });
+    let extension = || {
+        ["extensions", "data", "sys"].iter().find_map(|name| {
+            let aside = object.get(name)?;
+            let code = if *name == "sys" { aside.get("id") } else { aside.first(&["code", "errorCode"]) };
+            code?.as_str().filter(|code| is_code(code)).map(Into::into)
+        })
+    };
+    let likely = || {
+        LIKE_CODE.iter().find_map(|name| {
+            let text = object.get(name)?.as_str()?;
+            // Names of classes of things: they are a code only where something else is the message.
+            let only_with_words = matches!(*name, "name" | "id" | "key" | "slug");
+            // A status in words is a code only as a constant.
+            let constant = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit());
+            let symbolic = constant && !text.bytes().all(|byte| byte.is_ascii_digit()) || text.contains('_');
+            let fits = is_code(&text) && (!only_with_words || told) && (*name != "status" || symbolic);
+            fits.then(|| text.into_owned())
+        })
+    };
     certain.or_else(extension).or_else(likely)
 }
 
 fn number(object: Value<'_>) -> Option<String> {
-    CODE.iter().find_map(|name| object.get(name)?.as_digits().map(ToString::to_string))
+    CODE.iter().chain(&NUMERIC_CODE).find_map(|name| object.get(name)?.as_digits().map(ToString::to_string))
 }
 
 /// Whether messages are of no field: a list of texts, or a text in one language or another.
@@ -222,21 +242,27 @@ fn message(subject: &Subject<'_>, code: Option<&str>) -> Option<String> {
         .or_else(|| {
             // What may be a code is words if it is not the code.
             subject.inside_out().find_map(|object| {
-                ["error", "err", "reason", "title", "errors", "errorText", "cause", "info", "issue", "details", "text"].iter().find_map(|name| {
-                    let value = object.get(name)?;
-                    let value = if value.is_array() { value.items().next()? } else { value };
-                    words(value).filter(is_told)
-                })
+                ["error", "err", "reason", "title", "errors", "errorText", "cause", "info", "issue", "details", "text"]
+                    .iter()
+                    .find_map(|name| {
+                        let value = object.get(name)?;
+                        let value = if value.is_array() { value.items().next()? } else { value };
+                        words(value.get("text").unwrap_or(value)).filter(is_told)
+                    })
             })
         })
         .or_else(|| {
-            let strings = |object: Value<'_>| object.members().next().is_none().then(|| object.items().find_map(words)).flatten();
-            strings(subject.outer).filter(is_told)
+            let text = subject.list.unwrap_or(subject.outer);
+            words(text).or_else(|| text.items().find_map(words)).filter(is_told)
         })
         .filter(|text| text.len() <= super::LONGEST_MESSAGE)
 }
 
 fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
+    // Who it is and how often they ask is no matter of what they entered.
+    if matches!(status, 401 | 407 | 429) {
+        return Vec::new();
+    }
     if let Some(list) = subject.list {
         return fields::list(list);
     }
@@ -262,6 +288,14 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
         let wrapped = fields::one(inner);
         if !wrapped.is_empty() {
             return wrapped;
+        }
+    }
+    // CKAN's `error`, which is a map of fields beside the type of the error.
+    if !inner.is_same(subject.outer) && message_here(inner).is_none() {
+        let listed = inner.members().filter(|(_, value)| value.items().next().is_some_and(Value::is_string));
+        let found: Vec<_> = listed.flat_map(|(name, value)| fields::of_field(&name.as_str(), value)).collect();
+        if !found.is_empty() {
+            return found;
         }
     }
     // A bare list of entries, or a bare map of fields.

@@ -21,7 +21,10 @@ pub(super) fn request_id(response: &ResponseParts) -> Option<String> {
         }
     };
     let ranked = response.headers.iter().filter_map(|(name, value)| Some((rank(name)?, value.trim())));
-    ranked.filter(|(_, value)| !value.is_empty() && value.len() <= 256).min_by_key(|(rank, _)| *rank).map(|(_, value)| value.into())
+    ranked
+        .filter(|(_, value)| !value.is_empty() && value.len() <= 256)
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, value)| value.into())
 }
 
 /// What `WWW-Authenticate` says went wrong (RFC 6750 §3, RFC 9449 §7.1): the code and the words.

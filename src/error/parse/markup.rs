@@ -24,7 +24,11 @@ pub(super) fn leaf(markup: &str, names: &[&str]) -> Option<String> {
 
 fn innermost(content: &str) -> String {
     let has_elements = content.contains('<') && !content.trim_start().starts_with("<![CDATA[");
-    let inner = if has_elements { elements(content).find(|(_, inner)| !inner.contains('<')).map(|(_, inner)| inner) } else { Some(content) };
+    let inner = if has_elements {
+        elements(content).find(|(_, inner)| !inner.contains('<')).map(|(_, inner)| inner)
+    } else {
+        Some(content)
+    };
     plain(inner.unwrap_or_default())
 }
 

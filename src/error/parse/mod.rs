@@ -134,8 +134,9 @@ pub fn parse(response: &ResponseParts, extensions: &Extensions) -> ApiError {
     let text = body::text(response);
     let media_type = body::media_type(content_type.as_deref());
     let (format, reading) = extensions.read(response, &text).unwrap_or_else(|| {
-        let document = body::document(&text, &media_type, response.truncated);
-        let evidence = Evidence { response, media_type, text: &text, body: document.as_ref().map(Document::root) };
+        let telling = body::telling(&text, &media_type);
+        let document = body::document(&telling, &media_type, response.truncated);
+        let evidence = Evidence { response, media_type, text: &telling, body: document.as_ref().map(Document::root) };
         let (format, reading) = read(&evidence);
         let complete = document.as_ref().is_none_or(Document::is_complete);
         // What is missing might have been another format's mark.
@@ -170,8 +171,7 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
         }
     }
     let known = code.as_deref().and_then(|code| extensions.code(code).or_else(|| known_code(code).map(Into::into)));
-    let hint::Resolved { hint, rate_limit, .. } =
-        hint::resolve(status, &response.headers, response.received_at, &reading.hints);
+    let hint::Resolved { hint, rate_limit, .. } = hint::resolve(status, &response.headers, response.received_at, &reading.hints);
     let symptoms = classify::Symptoms {
         status,
         code: code.as_deref(),

@@ -47,7 +47,8 @@ pub fn inspect(response: &ResponseParts, extensions: &Extensions) -> Success {
     let text = body::text(response);
     let media_type = body::media_type(response.header("content-type"));
     let failed = response.header("grpc-status").is_some_and(|status| status != "0");
-    let Some(document) = body::document(&text, &media_type, response.truncated) else {
+    let telling = body::telling(&text, &media_type);
+    let Some(document) = body::document(&telling, &media_type, response.truncated) else {
         return if failed { Success::Failed(Box::new(parse(response, extensions))) } else { Success::Whole };
     };
     let root = document.root();
@@ -61,7 +62,8 @@ pub fn inspect(response: &ResponseParts, extensions: &Extensions) -> Success {
 fn is_error(body: Value<'_>, is_event: bool) -> bool {
     let body = if body.is_array() { body.items().find(|item| item.get("errors").is_some()).unwrap_or(body) } else { body };
     let is = |name, value| body.get(name).and_then(Value::as_bool) == Some(value);
-    let tells = body.first(&["error", "errors", "message", "msg", "code", "error_code", "error_message", "errmsg", "detail"]).is_some();
+    let tells =
+        body.first(&["error", "errors", "message", "msg", "code", "error_code", "error_message", "errmsg", "detail"]).is_some();
     if is("success", false) && tells || is("ok", false) || is("error", true) {
         return true;
     }
@@ -75,7 +77,10 @@ fn is_error(body: Value<'_>, is_event: bool) -> bool {
         return true;
     }
     // WeChat and those like it: a number that is 0 for a success.
-    if ["errcode", "error_code", "errno"].iter().any(|name| body.get(name).is_some_and(|code| code.is_number() && code.as_u64() != Some(0))) {
+    if ["errcode", "error_code", "errno"]
+        .iter()
+        .any(|name| body.get(name).is_some_and(|code| code.is_number() && code.as_u64() != Some(0)))
+    {
         return true;
     }
     if body.get("error_message").is_some_and(|message| message.is_string()) && !has_data {
@@ -178,7 +183,8 @@ mod tests {
             panic!()
         };
         assert!(fallback.fallback_used && fallback.fallback_reason.is_some());
-        let Success::Degraded(partial) = look(r#"{"data":{"a":1,"b":null},"errors":[{"message":"b failed","path":["b"]}]}"#) else {
+        let Success::Degraded(partial) = look(r#"{"data":{"a":1,"b":null},"errors":[{"message":"b failed","path":["b"]}]}"#)
+        else {
             panic!()
         };
         assert_eq!(partial.warnings[0].message.as_deref(), Some("b failed"));

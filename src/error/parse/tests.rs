@@ -1,4 +1,4 @@
-use super::{Category, Extensions, RetryReason, WallTime, ApiError, ResponseParts, parse};
+use super::{ApiError, Category, Extensions, ResponseParts, RetryReason, WallTime, parse};
 use crate::error::{Confidence, HintSource, Json, Severity};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,7 +8,10 @@ const NOW: WallTime = WallTime(1_780_315_200_000);
 
 fn read(status: u16, headers: &[(&str, &str)], body: &str) -> ApiError {
     let headers = headers.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect();
-    parse(&ResponseParts { status, headers, body: body.as_bytes().to_vec(), truncated: false, received_at: NOW }, &Extensions::default())
+    parse(
+        &ResponseParts { status, headers, body: body.as_bytes().to_vec(), truncated: false, received_at: NOW },
+        &Extensions::default(),
+    )
 }
 
 fn read_json_body(status: u16, body: &Value) -> ApiError {
@@ -208,8 +211,10 @@ fn a_mislabelled_body_and_a_byte_order_mark_are_read_all_the_same() {
 #[test]
 fn a_body_that_is_longer_than_what_is_read_is_read_as_far_as_it_goes() {
     let entries = r#"{"field":"a","message":"too long"},"#.repeat(3);
-    let body = format!(r#"{{"code":"VALIDATION_FAILED","message":"Check these","errors":[{entries}{{"field":"b","mess"#).into_bytes();
-    let error = parse(&ResponseParts { status: 422, headers: vec![], body, truncated: true, received_at: NOW }, &Extensions::default());
+    let body =
+        format!(r#"{{"code":"VALIDATION_FAILED","message":"Check these","errors":[{entries}{{"field":"b","mess"#).into_bytes();
+    let error =
+        parse(&ResponseParts { status: 422, headers: vec![], body, truncated: true, received_at: NOW }, &Extensions::default());
     assert_eq!((error.code.as_deref(), error.message.as_deref()), (Some("VALIDATION_FAILED"), Some("Check these")));
     assert_eq!(error.field_errors.len(), 4);
     assert!(error.raw.truncated && error.format.confidence < Confidence::Certain, "{:?}", error.format);
@@ -226,7 +231,8 @@ fn bodies_in_other_charsets_are_read() {
         ("application/json; charset=\"iso-8859-1\"", "{\"message\":\"Zu groß\"}".as_bytes().to_vec()),
     ] {
         let headers = vec![("content-type".to_string(), content_type.to_string())];
-        let error = parse(&ResponseParts { status: 413, headers, body, truncated: false, received_at: NOW }, &Extensions::default());
+        let error =
+            parse(&ResponseParts { status: 413, headers, body, truncated: false, received_at: NOW }, &Extensions::default());
         assert_eq!(error.message.as_deref(), Some("Zu groß"), "{content_type}");
     }
 }

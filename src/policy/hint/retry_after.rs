@@ -1,6 +1,5 @@
 //! Reading `Retry-After` (RFC 9110 §10.2.3): a number of seconds or a date.
 
-
 use super::clock::Clock;
 use super::duration::Decimal;
 use super::fields::Fields;

@@ -6,7 +6,10 @@ pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "djangoRest
 
 fn recognise(evidence: &Evidence<'_>) -> Mark {
     let body = evidence.body?;
-    if body.members().count() <= 3 && body.get("detail")?.is_string() && body.first(&["title", "type", "error", "message"]).is_none() {
+    if body.members().count() <= 3
+        && body.get("detail")?.is_string()
+        && body.first(&["title", "type", "error", "message"]).is_none()
+    {
         return Some(("detail", Confidence::Likely));
     }
     None

@@ -1,7 +1,7 @@
 //! FastAPI's `{ detail: [{ loc, msg, type }] }`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
 use super::fields;
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, generic};
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "fastapi", recognise, read };
 

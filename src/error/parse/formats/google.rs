@@ -40,10 +40,10 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let mut reading = generic::read_common(body);
     let details = status.get("details");
     let legacy = status.get("errors");
-    reading.code = status
-        .text("status")
-        .or_else(|| legacy.and_then(|errors| errors.items().next()?.text("reason")))
-        .or_else(|| status.get("code").and_then(|code| code.as_digits().map(Into::into).or_else(|| code.as_str().map(Into::into))));
+    reading.code =
+        status.text("status").or_else(|| legacy.and_then(|errors| errors.items().next()?.text("reason"))).or_else(|| {
+            status.get("code").and_then(|code| code.as_digits().map(Into::into).or_else(|| code.as_str().map(Into::into)))
+        });
     reading.message = status.text("message").or_else(|| status.text("error"));
     for detail in details.into_iter().flat_map(Value::items) {
         read_detail(detail, &mut reading);

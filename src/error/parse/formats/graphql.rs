@@ -30,7 +30,8 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let (Some(body), Some(first)) = (evidence.body, first(evidence)) else { return Reading::default() };
     let extensions = first.get("extensions");
     let extension = |name| extensions.and_then(|extensions| extensions.text(name));
-    let code = extension("code").or_else(|| first.text("code")).or_else(|| extension("classification")).or_else(|| first.text("type"));
+    let code =
+        extension("code").or_else(|| first.text("code")).or_else(|| extension("classification")).or_else(|| first.text("type"));
     Reading {
         code: code.or_else(|| extension("type")),
         message: first.text("message"),

@@ -31,7 +31,20 @@ pub(super) const XML: FormatDefinition = FormatDefinition {
         code: markup::leaf(evidence.text, &["faultcode", "code", "errorCode", "error_code", "statusCode"]),
         message: markup::leaf(
             evidence.text,
-            &["faultstring", "message", "reason", "detail", "error_description", "description", "text", "title", "error", "msg"],
+            &[
+                "faultstring",
+                "message",
+                "reason",
+                "detail",
+                "error_description",
+                "description",
+                "text",
+                "title",
+                "ServiceException",
+                "ExceptionText",
+                "error",
+                "msg",
+            ],
         ),
         request_id: markup::leaf(evidence.text, &["requestId", "request-id", "traceId"]),
         ..Reading::default()

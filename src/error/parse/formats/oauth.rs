@@ -7,11 +7,34 @@ pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "oauth", re
 
 /// The registered codes (IANA OAuth Extensions Error Registry, OpenID Connect Core §3.1.2.6).
 const CODES: [&str; 28] = [
-    "access_denied", "account_selection_required", "authorization_pending", "consent_required", "expired_token",
-    "insufficient_scope", "interaction_required", "invalid_client", "invalid_client_metadata", "invalid_dpop_proof", "invalid_grant",
-    "invalid_redirect_uri", "invalid_request", "invalid_request_object", "invalid_request_uri", "invalid_scope", "invalid_target",
-    "invalid_token", "login_required", "registration_not_supported", "request_not_supported", "server_error", "slow_down",
-    "temporarily_unavailable", "unauthorized_client", "unsupported_grant_type", "unsupported_response_type", "unsupported_token_type",
+    "access_denied",
+    "account_selection_required",
+    "authorization_pending",
+    "consent_required",
+    "expired_token",
+    "insufficient_scope",
+    "interaction_required",
+    "invalid_client",
+    "invalid_client_metadata",
+    "invalid_dpop_proof",
+    "invalid_grant",
+    "invalid_redirect_uri",
+    "invalid_request",
+    "invalid_request_object",
+    "invalid_request_uri",
+    "invalid_scope",
+    "invalid_target",
+    "invalid_token",
+    "login_required",
+    "registration_not_supported",
+    "request_not_supported",
+    "server_error",
+    "slow_down",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_response_type",
+    "unsupported_token_type",
 ];
 
 fn recognise(evidence: &Evidence<'_>) -> Mark {
@@ -38,7 +61,12 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let general = evidence.generic();
     Reading {
         code: body.text("error"),
-        message: body.get("error_description").and_then(|words| words.as_str().map(Into::into).or_else(|| words.items().next().and_then(Value::as_str).map(Into::into))).or(body.text("message")),
+        message: body
+            .get("error_description")
+            .and_then(|words| {
+                words.as_str().map(Into::into).or_else(|| words.items().next().and_then(Value::as_str).map(Into::into))
+            })
+            .or(body.text("message")),
         details: None,
         ..general
     }

@@ -23,9 +23,9 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
     if evidence.response.header("x-ms-error-code").is_some() || evidence.response.header("x-ms-request-id").is_some() {
         return Some(("Microsoft's headers", Confidence::Likely));
     }
-    let listed = error.get("details").is_some_and(|details| {
-        details.items().any(|detail| detail.get("code").is_some() && detail.get("message").is_some())
-    });
+    let listed = error
+        .get("details")
+        .is_some_and(|details| details.items().any(|detail| detail.get("code").is_some() && detail.get("message").is_some()));
     let targeted = error.get("target").is_some_and(Value::is_string);
     (error.get("message").is_some() && (targeted || listed)).then_some(("error.target or details[].code", Confidence::Likely))
 }

@@ -9,7 +9,8 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
     let code = body.get("code")?.as_str()?;
     let named = |name: &str| body.members().any(|(found, _)| found.is(name));
     let shaped = code.starts_with("PGRST") || code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (shaped && named("details") && named("hint") && named("message")).then_some(("code, message, details and hint", Confidence::Certain))
+    (shaped && named("details") && named("hint") && named("message"))
+        .then_some(("code, message, details and hint", Confidence::Certain))
 }
 
 fn read(evidence: &Evidence<'_>) -> Reading {

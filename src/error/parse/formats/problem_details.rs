@@ -15,11 +15,14 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
     }
     let body = evidence.body.filter(|body| body.get("error").is_none())?;
     let is_text = |name| body.get(name).is_some_and(Value::is_string);
-    let type_is_uri = body.get("type").and_then(Value::as_str).is_some_and(|uri| {
-        uri == "about:blank" || uri.contains("://") || uri.starts_with("urn:") || uri.starts_with('/')
-    });
+    let type_is_uri = body
+        .get("type")
+        .and_then(Value::as_str)
+        .is_some_and(|uri| uri == "about:blank" || uri.contains("://") || uri.starts_with("urn:") || uri.starts_with('/'));
     let shaped = type_is_uri && (is_text("title") || is_text("detail"))
-        || is_text("title") && body.get("status").is_some_and(Value::is_number) && (is_text("detail") || is_text("instance") || is_text("traceId"));
+        || is_text("title")
+            && body.get("status").is_some_and(Value::is_number)
+            && (is_text("detail") || is_text("instance") || is_text("traceId"));
     shaped.then_some(("the members of a problem", Confidence::Likely))
 }
 

@@ -1,7 +1,7 @@
 //! Salesforce's `[{ message, errorCode, fields }]`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 use super::fields;
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "salesforce", recognise, read };
 
