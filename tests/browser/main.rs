@@ -7,6 +7,7 @@ mod hints;
 mod http;
 mod locks;
 mod network_failures;
+mod parse;
 mod store;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

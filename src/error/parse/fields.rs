@@ -262,6 +262,11 @@ fn walk(value: Value<'_>, path: &str, depth: usize, found: &mut Vec<FieldError>)
     }
     value.members().all(|(name, inner)| {
         let name = name.as_str();
+        // A list of errors by a name that says so has no field of that name.
+        if name.ends_with("rrors") && name != "_errors" && inner.items().any(Value::is_object) {
+            found.extend(list(inner));
+            return true;
+        }
         // `_errors` (zod, Discord) are of what they stand in.
         let inner_path = if name == "_errors" { path.to_string() } else { step(path, &name) };
         (name == "_errors" && inner.is_empty()) || walk(inner, &inner_path, depth + 1, found)

@@ -274,6 +274,7 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
                 "details" | "data" | "causes" | "params" | "detail" | "issues" | "extra" => fields::of_details(value, status),
                 "message" | "messages" if is_about_the_whole(value) => Vec::new(),
                 "message" if value.is_array() => fields::list(value),
+                "message" if !fields::inside(value).is_empty() => fields::inside(value),
                 _ => fields::read(value),
             };
             let found = if found.is_empty() { fields::inside(value) } else { found };

@@ -2,29 +2,52 @@
 
 use super::{ResponseParts, percent_decoded};
 
-/// The server's id of the request: a header that is named for it, then one that follows it through services, and last the
-/// id that a content delivery network gave it.
-pub(super) fn request_id(response: &ResponseParts) -> Option<String> {
-    let rank = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        let is = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-        if name == "x-request-id" || name == "request-id" {
-            Some(0)
-        } else if is(&["request-id", "requestid", "request_id", "-tid"]) {
-            Some(1)
-        } else if is(&["correlation-id", "trace-id", "transaction-id", "x-b3-traceid", "traceid", "debug-id"]) {
-            Some(2)
-        } else if is(&["cf-ray", "x-amz-cf-id", "x-vercel-id", "x-served-by-request", "akamai-grn"]) {
-            Some(3)
-        } else {
-            None
+/// The ids that headers give.
+#[derive(Default)]
+pub(super) struct Ids {
+    /// The server's id of the request; if there is nothing else, the one that a content delivery network gave it.
+    pub(super) request: Option<String>,
+    /// The id that follows the call through all services.
+    pub(super) correlation: Option<String>,
+}
+
+/// Reads the ids that headers give, by how the headers are named.
+pub(super) fn ids(response: &ResponseParts) -> Ids {
+    let mut ids = Ids::default();
+    let (mut trace, mut network) = (None, None);
+    for (name, value) in &response.headers {
+        let value = value.trim();
+        if value.is_empty() || value.len() > 256 {
+            continue;
         }
-    };
-    let ranked = response.headers.iter().filter_map(|(name, value)| Some((rank(name)?, value.trim())));
-    ranked
-        .filter(|(_, value)| !value.is_empty() && value.len() <= 256)
-        .min_by_key(|(rank, _)| *rank)
-        .map(|(_, value)| value.into())
+        let is = |endings: &[&str]| {
+            endings.iter().any(|ending| {
+                let start = name.len().checked_sub(ending.len());
+                start.and_then(|start| name.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
+            })
+        };
+        let place = if is(&["request-id", "requestid", "request_id", "-tid"]) {
+            // The plain header wins over a vendor's own.
+            if name.eq_ignore_ascii_case("x-request-id") || name.eq_ignore_ascii_case("request-id") {
+                ids.request = None;
+            }
+            &mut ids.request
+        } else if is(&["correlation-id", "correlationid"]) {
+            &mut ids.correlation
+        } else if is(&["trace-id", "traceid", "transaction-id", "debug-id"]) {
+            &mut trace
+        } else if is(&["cf-ray", "x-amz-cf-id", "x-vercel-id", "akamai-grn"]) {
+            &mut network
+        } else {
+            continue;
+        };
+        place.get_or_insert_with(|| value.to_string());
+    }
+    ids.request = ids.request.or(trace);
+    if ids.correlation.is_none() {
+        ids.request = ids.request.or(network);
+    }
+    ids
 }
 
 /// What `WWW-Authenticate` says went wrong (RFC 6750 §3, RFC 9449 §7.1): the code and the words.

@@ -22,6 +22,21 @@ pub(super) fn leaf(markup: &str, names: &[&str]) -> Option<String> {
     })
 }
 
+/// The `value` of the first empty element of one of these names: how FHIR writes its texts in XML.
+pub(super) fn value_attribute(markup: &str, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| {
+        let start = markup.find(&format!("<{name} value=\""))?;
+        let value = markup.get(start..)?.split('"').nth(1)?;
+        (value.len() <= LONGEST_ELEMENT).then(|| plain(value))
+    })
+}
+
+/// The text of the first leaf after this text: XML-RPC puts a name beside its value.
+pub(super) fn leaf_after(markup: &str, text: &str) -> Option<String> {
+    let rest = markup.get(markup.find(text)? + text.len()..)?;
+    leaf(rest, &["value"])
+}
+
 fn innermost(content: &str) -> String {
     let has_elements = content.contains('<') && !content.trim_start().starts_with("<![CDATA[");
     let inner = if has_elements {

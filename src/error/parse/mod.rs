@@ -190,6 +190,7 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
             None => classify::retryable(&symptoms, category),
         },
     };
+    let ids = headers::ids(response);
     let known_severity = known.as_ref().and_then(|known| known.severity);
     ApiError {
         message,
@@ -201,8 +202,8 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
         retry_reason,
         retry_hint: hint,
         user_action: UserAction::of(category, retryable, hint.is_some(), !reading.field_errors.is_empty()),
-        correlation_id: reading.correlation_id.or_else(|| response.header("x-correlation-id").map(ToString::to_string)),
-        request_id: reading.request_id.or_else(|| headers::request_id(response)),
+        correlation_id: reading.correlation_id.or(ids.correlation),
+        request_id: reading.request_id.or(ids.request),
         code,
         error_id: reading.error_id,
         timestamp: reading.timestamp,

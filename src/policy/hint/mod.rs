@@ -2,11 +2,12 @@
 //!
 //! The first of these that says something counts, and what cannot be read, or is stale, says nothing:
 //!
-//! 1. the headers of the response: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After`, `X-Retry-After`; then, for limits that
-//!    are exhausted, `RateLimit`, `RateLimit-Reset`, `X-RateLimit-Retry-After`, `X-RateLimit-Reset` and what resembles it;
-//! 2. the delay that the body gives;
-//! 3. headers that the body carries, read as those of the response;
-//! 4. the moment that the body gives, or the reset of the exhausted limit that it tells of, whichever is later.
+//! 1. the headers that ask: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After`, `X-Retry-After`;
+//! 2. the delay that the body gives: it asks, too, and is the only thing that a page can always read across origins;
+//! 3. the headers that tell of a limit that is exhausted, from which a delay follows: `RateLimit`, `RateLimit-Reset`,
+//!    `X-RateLimit-Retry-After`, `X-RateLimit-Reset` and what resembles it;
+//! 4. headers that the body carries, read as those of the response;
+//! 5. the moment that the body gives, or the reset of the exhausted limit that it tells of, whichever is later.
 //!
 //! A hint is never earlier than what the server said: fractions are rounded up, of several values in one place the longest counts,
 //! and moments are meant by the server's clock, which the response tells.
@@ -136,9 +137,10 @@ pub fn resolve(status: u16, headers: &[(String, String)], received_at: WallTime,
     let outer = read_headers(&fields, status, &clock);
     let inner = read_headers(&Fields::new(&body.headers), status, &clock);
     let found = outer
-        .wait
+        .asked
         .or_else(|| Some((Wait { after: body.after?, confidence: Confidence::Certain }, HintSource::Body)))
-        .or_else(|| inner.wait.map(|(wait, source)| (wait, within_body(source))))
+        .or(outer.reset)
+        .or_else(|| inner.asked.or(inner.reset).map(|(wait, source)| (wait, within_body(source))))
         .or_else(|| Some((moment_of_body(status, body, &clock)?, HintSource::BodyReset)));
     let told = body.rate_limit.map(|limit| RateLimit { reset_at: by_client(limit.reset_at, &clock), ..limit });
     Resolved {
@@ -155,13 +157,16 @@ pub fn resolve(status: u16, headers: &[(String, String)], received_at: WallTime,
 
 /// What a set of headers says.
 struct FromHeaders {
-    wait: Option<(Wait, HintSource)>,
+    /// How long to wait.
+    asked: Option<(Wait, HintSource)>,
+    /// When an exhausted limit is one no longer.
+    reset: Option<(Wait, HintSource)>,
     nearest: Option<RateLimit>,
 }
 
 fn read_headers(fields: &Fields<'_>, status: u16, clock: &Clock) -> FromHeaders {
     let limits = rate_limit::from_headers(fields, status, clock);
-    FromHeaders { wait: retry_after::from_headers(fields, clock).or(limits.wait), nearest: limits.nearest }
+    FromHeaders { asked: retry_after::from_headers(fields, clock), reset: limits.wait, nearest: limits.nearest }
 }
 
 /// What stands in a header that stands in the body, stands in the body.

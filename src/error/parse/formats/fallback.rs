@@ -12,12 +12,7 @@ pub(super) const UNKNOWN_JSON: FormatDefinition = FormatDefinition {
             ("JSON of no known shape", Confidence::Guess)
         })
     },
-    read: |evidence| {
-        let Some(body) = evidence.body else { return Reading::default() };
-        let mut reading = evidence.generic();
-        reading.details = reading.details.or_else(|| Some(body.to_json()));
-        reading
-    },
+    read: |evidence| evidence.generic(),
 };
 
 pub(super) const EMPTY: FormatDefinition = FormatDefinition {

@@ -24,32 +24,39 @@ fn page_message(page: &str) -> Option<String> {
 }
 
 /// XML of no known shape.
-pub(super) const XML: FormatDefinition = FormatDefinition {
-    name: "xml",
-    recognise: |evidence| recognise_xml(evidence),
-    read: |evidence| Reading {
-        code: markup::leaf(evidence.text, &["faultcode", "code", "errorCode", "error_code", "statusCode"]),
-        message: markup::leaf(
-            evidence.text,
-            &[
-                "faultstring",
-                "message",
-                "reason",
-                "detail",
-                "error_description",
-                "description",
-                "text",
-                "title",
-                "ServiceException",
-                "ExceptionText",
-                "error",
-                "msg",
-            ],
-        ),
-        request_id: markup::leaf(evidence.text, &["requestId", "request-id", "traceId"]),
+pub(super) const XML: FormatDefinition =
+    FormatDefinition { name: "xml", recognise: |evidence| recognise_xml(evidence), read: |evidence| read_xml(evidence.text) };
+
+fn read_xml(text: &str) -> Reading {
+    const CODE: [&str; 5] = ["faultcode", "code", "errorCode", "error_code", "statusCode"];
+    const MESSAGE: [&str; 14] = [
+        "faultstring",
+        "message",
+        "reason",
+        "detail",
+        "error_description",
+        "description",
+        "text",
+        "title",
+        "ServiceException",
+        "ExceptionText",
+        "error",
+        "msg",
+        "diagnostics",
+        "details",
+    ];
+    let fault = |name| markup::leaf_after(text, name);
+    Reading {
+        code: fault("<name>faultCode</name>")
+            .or_else(|| markup::leaf(text, &CODE))
+            .or_else(|| markup::value_attribute(text, &CODE)),
+        message: fault("<name>faultString</name>")
+            .or_else(|| markup::leaf(text, &MESSAGE))
+            .or_else(|| markup::value_attribute(text, &["diagnostics", "text", "display"])),
+        request_id: markup::leaf(text, &["requestId", "request-id", "traceId"]),
         ..Reading::default()
-    },
-};
+    }
+}
 
 fn recognise_xml(evidence: &Evidence<'_>) -> Mark {
     let start = evidence.text.trim_start();

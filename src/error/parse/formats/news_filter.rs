@@ -29,7 +29,6 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         // A gateway whose provider failed: the specification's own use of 502.
         category: (provider.is_some() && evidence.response.status == 502).then_some(Category::Integration),
         field_errors: of_metadata("validation_errors").map(fields::list).unwrap_or_default(),
-        service: provider.clone(),
         upstream: provider.map(|provider| Upstream {
             provider: Some(provider),
             code: inner.code,
