@@ -1,8 +1,10 @@
 import { ClosedError, WasmUnavailableError } from "./errors.js";
-import initialise, { Core, parseError } from "../wasm/steadfast.js";
+import initialise, { Core, Reader } from "../wasm/steadfast.js";
 import type { WasmSource } from "./wasm-source.js";
 
-export { Core, parseError };
+export { Core, Reader };
+/** @internal */
+export type ReaderInstance = Reader;
 
 /** @internal The core of an open SDK. */
 export class CoreHandle {

@@ -31,8 +31,11 @@ export type UserAction = "retry" | "wait" | "signIn" | "fixFields" | "contactSup
 /** How bad an error is. */
 export type Severity = "low" | "medium" | "high" | "critical";
 
-/** What a verdict on retrying was concluded from: the body says so, the code is known, the HTTP status, or no response came. */
-export type RetryReason = "body" | "code" | "status" | "network";
+/**
+ * What a verdict on retrying was concluded from: the body says so, a header (`x-should-retry`), the code, that the server says when
+ * to come back, the HTTP status, or that no response came.
+ */
+export type RetryReason = "body" | "header" | "code" | "hint" | "status" | "network";
 
 /** When a server wants to be asked again. */
 export interface RetryHint {
@@ -108,21 +111,48 @@ export interface RawBody {
   readonly contentType: string | null;
 }
 
+/** The formats that Steadfast knows. `none` is that of an error without a response. */
+export type FormatName =
+  | "aspnet"
+  | "aws"
+  | "cosnap"
+  | "djangoRest"
+  | "elasticsearch"
+  | "empty"
+  | "fastapi"
+  | "googleRpc"
+  | "graphql"
+  | "grpcWeb"
+  | "html"
+  | "jsonApi"
+  | "kubernetes"
+  | "laravel"
+  | "legacy"
+  | "malformedJson"
+  | "nestJs"
+  | "newsFilter"
+  | "none"
+  | "oauth"
+  | "odata"
+  | "oriel"
+  | "postgrest"
+  | "problemDetails"
+  | "qwenProxy"
+  | "rails"
+  | "salesforce"
+  | "slack"
+  | "spring"
+  | "stellarFlow"
+  | "stripe"
+  | "text"
+  | "trpc"
+  | "unknownJson"
+  | "xml";
+
 /** Which wire format an error was read as. */
 export interface Format {
-  readonly name:
-    | "cosnap"
-    | "qwenProxy"
-    | "oriel"
-    | "stellarFlow"
-    | "newsFilter"
-    | "legacy"
-    | "html"
-    | "text"
-    | "empty"
-    | "malformedJson"
-    | "unknownJson"
-    | "none";
+  /** One of Steadfast's, or the name of one of your own. */
+  readonly name: FormatName | (string & {});
   /** The mark it was recognised by; when no response arrived, what the code was concluded from. */
   readonly mark: string;
   /** How sure the reading, or the conclusion, is. */

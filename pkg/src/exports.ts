@@ -6,6 +6,7 @@ export {
   ClosedError,
   type FieldError,
   type Format,
+  type FormatName,
   InternalError,
   InvalidInputError,
   type RateLimit,
@@ -45,6 +46,16 @@ export type {
   SyncReport,
   WaitingFor,
 } from "./queue.js";
-export { type CallOptions, readError, type RetryOptions, type SteadfastOptions, type SyncOptions } from "./steadfast.js";
+export {
+  type CodeFacts,
+  type ErrorFormat,
+  type ErrorReading,
+  parseError,
+  readError,
+  type ReadingOptions,
+  type ReceivedResponse,
+  type ResponseLike,
+} from "./reading.js";
+export type { CallOptions, Degraded, JsonAnswer, RetryOptions, SteadfastOptions, SyncOptions } from "./steadfast.js";
 export type { Message, Messages, WordsOptions } from "./vocabulary.js";
 export { loadWords, type Words } from "./words.js";

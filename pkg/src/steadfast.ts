@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { Core, CoreHandle, loadCore, parseError } from "./core.js";
-import { ApiError, invalidOption, type ReceivedError, toError } from "./errors.js";
+import { Core, CoreHandle, loadCore } from "./core.js";
+import { invalidOption, toError } from "./errors.js";
 import { type EventOf, Events, readEvent, type SteadfastEvent } from "./events.js";
 import { Queue } from "./queue.js";
+import { readerOf, type ReadingOptions } from "./reading.js";
 import { refuseForeign } from "./serialize.js";
 import { Vocabulary, type WordsOptions } from "./vocabulary.js";
 import type { WasmSource } from "./wasm-source.js";
@@ -39,7 +40,7 @@ export interface SyncOptions {
 }
 
 /** What Steadfast is opened with. */
-export interface SteadfastOptions extends WordsOptions {
+export interface SteadfastOptions extends WordsOptions, ReadingOptions {
   /** Where the backend is. What `fetch` is given is resolved against it. Default: the page. */
   readonly baseUrl?: string | URL;
   /** Whose actions are queued. They are sent for no other user. Without it, nothing can be queued. */
@@ -88,6 +89,27 @@ export interface CallOptions extends RetryOptions {
   readonly idempotencyKey?: string | boolean;
 }
 
+/** What is wrong with an answer that is a success all the same. */
+export interface Degraded {
+  /** What did not go as it should have: `warnings`, and GraphQL's errors beside data. */
+  readonly warnings: readonly { readonly code: string | null; readonly message: string | null }[];
+  /** Whether something else stands in for what was asked for. */
+  readonly fallbackUsed: boolean;
+  /** Why it does. */
+  readonly fallbackReason: string | null;
+}
+
+/** A whole answer in JSON. */
+export interface JsonAnswer<T> {
+  /** The answer; `null` if there was none, as with 204. */
+  readonly data: T;
+  /** What is wrong with it; `null` if nothing is. */
+  readonly degraded: Degraded | null;
+  readonly status: number;
+  /** The headers that the page may read. */
+  readonly headers: Headers;
+}
+
 /**
  * Steadfast, between your application and its backend.
  *
@@ -116,7 +138,7 @@ export class Steadfast {
   /** @internal */
   protected static async openFrom(source: () => WasmSource | Promise<WasmSource>, options: SteadfastOptions): Promise<Steadfast> {
     const { fetch: send, headers, baseUrl = globalThis.location?.href, ...more } = Object(options) as SteadfastOptions;
-    const { language, words, messages, ...plain } = more;
+    const { language, words, messages, formats, codes, ...plain } = more;
     for (const [name, hook] of Object.entries({ fetch: send, headers })) {
       if (hook !== undefined && typeof hook !== "function") throw invalidOption(name, hook, "a function");
     }
@@ -153,7 +175,8 @@ export class Steadfast {
     const probe = plain.probe ?? (send ? false : undefined);
     let core: Core;
     try {
-      core = new Core(optionsText({ ...plain, probe, baseUrl: base.href }), base.origin, network, headers, publish);
+      const text = optionsText({ ...plain, probe, baseUrl: base.href });
+      core = new Core(text, base.origin, readerOf({ formats, codes }), network, headers, publish);
     } catch (thrown) {
       throw toError(thrown, vocabulary);
     }
@@ -170,12 +193,46 @@ export class Steadfast {
    * `reason` if it is aborted.
    */
   async fetch(input: Request | string | URL, init?: RequestInit, options: CallOptions = {}): Promise<Response> {
-    const request = new Request(input instanceof Request ? input : new URL(String(input), this.#baseUrl), init);
+    const request = this.#request(input, init);
     try {
       return (await this.#core.get().fetch(request, optionsText(options))) as Response;
     } catch (thrown) {
       throw toError(thrown, this.#vocabulary, request.signal);
     }
+  }
+
+  /**
+   * As {@link fetch}, for an answer in JSON: resolves when it is there as a whole. What a backend calls a success and is none is an
+   * error here, and sent again if that is safe and may help: `success: false`, `ok: false`, GraphQL's errors without data, a page
+   * instead of JSON. What is one, with problems, says so in `degraded`.
+   *
+   * ```ts
+   * const { data, degraded } = await sdk.json<Article[]>("/api/articles");
+   * if (degraded?.fallbackUsed) hint(`These may be older: ${degraded.fallbackReason}`);
+   * ```
+   *
+   * @throws {@link ApiError}, {@link InvalidInputError} and the signal's `reason`, as {@link fetch}.
+   */
+  async json<T = unknown>(input: Request | string | URL, init?: RequestInit, options: CallOptions = {}): Promise<JsonAnswer<T>> {
+    const request = this.#request(input, init);
+    if (request.headers.get("accept") === "*/*" || !request.headers.has("accept")) {
+      request.headers.set("accept", "application/json, application/problem+json;q=0.9, */*;q=0.1");
+    }
+    try {
+      const [head, text] = (await this.#core.get().json(request, optionsText(options))) as [string, string];
+      const { status, headers, degraded } = JSON.parse(head) as {
+        status: number;
+        headers: [string, string][];
+        degraded: Degraded;
+      };
+      return { data: (text ? JSON.parse(text) : null) as T, degraded, status, headers: new Headers(headers) };
+    } catch (thrown) {
+      throw toError(thrown, this.#vocabulary, request.signal);
+    }
+  }
+
+  #request(input: Request | string | URL, init?: RequestInit): Request {
+    return new Request(input instanceof Request ? input : new URL(String(input), this.#baseUrl), init);
   }
 
   /**
@@ -235,54 +292,6 @@ export class Steadfast {
 
 /** `using sdk = await Steadfast.open(…)` closes it at the end of the block. */
 export interface Steadfast extends Disposable {}
-
-/**
- * Reads an error response that did not come through `sdk.fetch` into an {@link ApiError}. Never fails on what is in it. Steadfast
- * must have been opened, or `init` awaited, before.
- *
- * @throws {@link InvalidInputError} for wrong options.
- */
-export async function readError(response: Response, options: WordsOptions = {}): Promise<ApiError> {
-  const vocabulary = new Vocabulary(options);
-  const ready = vocabulary.ready();
-  const { bytes, truncated } = await readBody(response);
-  const text = parseError(response.status, [...response.headers].flat(), bytes, truncated) as string;
-  await ready;
-  return new ApiError(JSON.parse(text) as ReceivedError, vocabulary);
-}
-
-/** The most that is read of an error's body: as much as in `sdk.fetch`. */
-const LARGEST_BODY = 256 << 10;
-
-/** What breaks off, or was read before, is cut off: the status and the headers still say something. */
-async function readBody(response: Response): Promise<{ bytes: Uint8Array; truncated: boolean }> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  let truncated = response.bodyUsed;
-  try {
-    const reader = response.body?.getReader();
-    for (let chunk = await reader?.read(); chunk?.value; chunk = await reader?.read()) {
-      const taken = chunk.value.subarray(0, LARGEST_BODY - length);
-      chunks.push(taken);
-      length += taken.length;
-      if (taken.length < chunk.value.length) {
-        truncated = true;
-        await reader?.cancel();
-        break;
-      }
-    }
-  } catch {
-    truncated = true;
-  }
-  // Not through a Blob: Chromium keeps those in another process, and asking it takes fifty times as long as all the rest.
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return { bytes, truncated };
-}
 
 function optionsText(options: object): string {
   refuseForeign("options", options);

@@ -4,18 +4,22 @@ pub mod attempt;
 pub mod correlation;
 pub mod exposure;
 
-use crate::error::parse::{Extensions, parse};
+use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, decode, inspect, parse};
 use crate::error::{ApiError, RequestFacts};
 use crate::event::Event;
 use crate::platform::{Clock, Headers, Http, Platform, Random, RequestSummary, Response};
 use crate::policy::retry::{Decision, FailedAttempt, RetryPolicy, decide, method_is_idempotent};
 use crate::time::milliseconds;
 use correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
+use serde::de::IgnoredAny;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// The most that is read of an error's body.
 pub const LARGEST_ERROR_BODY: usize = 256 << 10;
+
+/// The most that is read of an answer in JSON.
+pub const LARGEST_JSON: usize = 32 << 20;
 
 /// What holds for all calls.
 #[derive(Debug, Clone)]
@@ -51,14 +55,93 @@ pub enum IdempotencyKey {
     Given(String),
 }
 
-/// Sends a request until it succeeds, or until sending it again would be wrong or in vain.
+/// A whole answer in JSON.
+#[derive(Debug)]
+pub struct JsonAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers that the page may read.
+    pub headers: Headers,
+    /// The JSON; empty for an answer without a body.
+    pub text: String,
+    /// What is wrong with it, though it is one.
+    pub degraded: Option<Degraded>,
+}
+
+/// Sends a request until it succeeds, or until sending it again would be wrong or in vain. A success is a response with a status
+/// below 400, whose body has yet to arrive.
 pub async fn call<P: Platform>(
     platform: &P,
     policy: &CallPolicy,
     options: &CallOptions,
     request: &<P::Http as Http>::Request,
 ) -> Result<<P::Http as Http>::Response, Box<ApiError>> {
-    let summary = platform.http().summary(request);
+    let limit = options.retry.attempt_timeout;
+    let attempt = async |summary: &RequestSummary, headers: &Headers| {
+        match attempt::send(platform, request, summary, headers, limit).await {
+            Ok(response) if response.status() < 400 => Ok(response),
+            Ok(response) => {
+                let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
+                Err(understand(platform, policy, summary, &parts))
+            }
+            Err(failure) => Err(failure.into_api_error()),
+        }
+    };
+    until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
+}
+
+/// As [`call`], but a success is a whole answer in JSON that is not an error itself: `success: false`, `ok: false` and GraphQL's
+/// errors are errors whatever the status.
+pub async fn call_json<P: Platform>(
+    platform: &P,
+    policy: &CallPolicy,
+    options: &CallOptions,
+    request: &<P::Http as Http>::Request,
+) -> Result<JsonAnswer, Box<ApiError>> {
+    let limit = options.retry.attempt_timeout;
+    let attempt = async |summary: &RequestSummary, headers: &Headers| {
+        match attempt::exchange(platform, request, summary, headers, limit, LARGEST_JSON).await {
+            Ok(parts) if parts.status < 400 => json_answer(parts, &policy.extensions),
+            Ok(parts) => Err(understand(platform, policy, summary, &parts)),
+            Err(failure) => Err(failure.into_api_error()),
+        }
+    };
+    until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
+}
+
+fn understand<P: Platform>(platform: &P, policy: &CallPolicy, summary: &RequestSummary, parts: &ResponseParts) -> ApiError {
+    let error = parse(parts, &policy.extensions);
+    exposure::warn_of_hidden_hint(platform, &summary.origin, &parts.headers, &error);
+    error
+}
+
+/// What an answer that HTTP calls a success is.
+fn json_answer(mut parts: ResponseParts, extensions: &Extensions) -> Result<JsonAnswer, ApiError> {
+    let degraded = match inspect(&parts, extensions) {
+        Success::Failed(error) => return Err(*error),
+        Success::Degraded(degraded) => Some(degraded),
+        Success::Whole => None,
+    };
+    let text = decode(&parts.body).trim().to_string();
+    let message = if parts.truncated {
+        "The answer is longer than 32 MiB."
+    } else if text.is_empty() || serde_json::from_str::<IgnoredAny>(&text).is_ok() {
+        return Ok(JsonAnswer { status: parts.status, headers: parts.headers, text, degraded });
+    } else {
+        "The answer is no JSON, or cut off; it may not be the backend's."
+    };
+    parts.body.truncate(LARGEST_ERROR_BODY);
+    Err(parse(&parts, extensions).overruled("RESPONSE_UNREADABLE", message))
+}
+
+/// Makes attempts, each with the same headers, until one succeeds, or until another would be wrong or in vain.
+async fn until_it_succeeds<P: Platform, T>(
+    platform: &P,
+    policy: &CallPolicy,
+    options: &CallOptions,
+    summary: &RequestSummary,
+    attempt: impl AsyncFn(&RequestSummary, &Headers) -> Result<T, ApiError>,
+) -> Result<T, Box<ApiError>> {
     let key = match &options.idempotency_key {
         IdempotencyKey::None => None,
         IdempotencyKey::Generated => Some(unique_id(platform)),
@@ -67,37 +150,29 @@ pub async fn call<P: Platform>(
     let has_key = summary.carries_headers && (key.is_some() || summary.idempotency_key.is_some());
     let repeatable = method_is_idempotent(&summary.method) || has_key;
     let correlation_id = summary.correlation_id.clone().unwrap_or_else(|| correlation_id(platform));
-    let headers = headers(policy, &summary, &correlation_id, key.as_deref());
-    let mut attempt = 1;
+    let headers = headers(policy, summary, &correlation_id, key.as_deref());
+    let mut attempts = 1;
     loop {
-        let sent = attempt::send(platform, request, &summary, &headers, options.retry.attempt_timeout).await;
-        let mut error = match sent {
-            Ok(response) if response.status() < 400 => return Ok(response),
-            Ok(response) => {
-                let limit = options.retry.attempt_timeout;
-                let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
-                let error = parse(&parts, &policy.extensions);
-                exposure::warn_of_hidden_hint(platform, &summary.origin, &parts.headers, &error);
-                error
-            }
-            Err(failure) => failure.into_api_error(),
+        let mut error = match attempt(summary, &headers).await {
+            Ok(success) => return Ok(success),
+            Err(error) => error,
         };
-        error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts: attempt });
+        error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts });
         error.correlation_id.get_or_insert_with(|| correlation_id.clone());
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let failed = FailedAttempt { attempt, retryable: error.retryable, repeatable, hint };
+        let failed = FailedAttempt { attempt: attempts, retryable: error.retryable, repeatable, hint };
         let error = Box::new(error);
+        let correlation_id = correlation_id.clone();
         match decide(&options.retry, failed, platform.random().unit()) {
             Decision::Stop(because) => {
-                let correlation_id = correlation_id.clone();
                 platform.emit(&Event::CallFailed { correlation_id, because, error: error.clone() });
                 return Err(error);
             }
             Decision::Retry { after, because } => {
-                let correlation_id = correlation_id.clone();
-                platform.emit(&Event::RetryScheduled { correlation_id, attempt, after_ms: milliseconds(after), because, error });
+                let after_ms = milliseconds(after);
+                platform.emit(&Event::RetryScheduled { correlation_id, attempt: attempts, after_ms, because, error });
                 platform.clock().sleep(after).await;
-                attempt += 1;
+                attempts += 1;
             }
         }
     }

@@ -4,7 +4,7 @@ mod options;
 
 pub use options::{Options, read_codes};
 
-use crate::call::{self, CallOptions, correlation};
+use crate::call::{self, CallOptions, JsonAnswer, correlation};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::input::{InvalidInput, Subject};
@@ -154,14 +154,24 @@ impl<P: Platform> Client<P> {
         request: &<P::Http as Http>::Request,
         options: &str,
     ) -> Result<<P::Http as Http>::Response, CallError> {
-        let inner = &self.inner;
-        let policy = &inner.options.call;
+        let (platform, policy) = (self.inner.platform.as_ref(), &self.inner.options.call);
         let options = CallOptions::read(options, policy)?;
-        if inner.closed.get() {
+        self.until_closed(call::call(platform, policy, &options, request)).await
+    }
+
+    /// Sends a request through the call path for an answer in JSON: see [`call::call_json`].
+    pub async fn call_json(&self, request: &<P::Http as Http>::Request, options: &str) -> Result<JsonAnswer, CallError> {
+        let (platform, policy) = (self.inner.platform.as_ref(), &self.inner.options.call);
+        let options = CallOptions::read(options, policy)?;
+        self.until_closed(call::call_json(platform, policy, &options, request)).await
+    }
+
+    async fn until_closed<T>(&self, call: impl Future<Output = Result<T, Box<ApiError>>>) -> Result<T, CallError> {
+        if self.inner.closed.get() {
             return Err(CallError::Closed);
         }
-        let (call, abort) = abortable(call::call(inner.platform.as_ref(), policy, &options, request));
-        let _registration = inner.calls.register(abort);
+        let (call, abort) = abortable(call);
+        let _registration = self.inner.calls.register(abort);
         Ok(call.await.map_err(|Aborted| CallError::Closed)??)
     }
 

@@ -61,6 +61,7 @@ pub const CODES: &[KnownCode] = {
         known("RESOURCE_ALREADY_EXISTS", Conflict, Low, NO),
         known("RESOURCE_GONE", NotFound, Low, NO),
         known("RESOURCE_NOT_FOUND", NotFound, Low, NO),
+        known("RESPONSE_UNREADABLE", Network, Medium, YES),
         known("SERVICE_UNAVAILABLE", Unavailable, High, YES),
         known("SYNC_ANSWER_UNREADABLE", Network, Medium, YES),
         known("SYSTEM_INTERNAL_ERROR", Server, High, None),

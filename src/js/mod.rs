@@ -11,6 +11,7 @@ use crate::browser::{Browser, Fetch, FetchRequest, this_page};
 use crate::client::{CallError, Client, Options, QueueError};
 use crate::error::ApiError;
 use crate::error::network::Surroundings;
+use crate::error::parse::Degraded;
 use crate::input::InvalidInput;
 use crate::platform::StoreError;
 use crate::queue::action::Action;
@@ -90,6 +91,14 @@ struct ListedAction {
     in_flight: bool,
 }
 
+/// An answer in JSON, but for its text.
+#[derive(Serialize)]
+struct JsonHead {
+    status: u16,
+    headers: Vec<(String, String)>,
+    degraded: Option<Degraded>,
+}
+
 /// What a sync came to.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -139,12 +148,20 @@ impl Core {
         future_to_promise(async move {
             let signal = request.signal();
             let request = FetchRequest(request);
-            let call = pin!(client.call(&request, &options));
-            match select(pin!(aborted(&signal)), call).await {
-                Either::Left(((), _)) => Err(Failure::Aborted.into()),
-                Either::Right((Ok(response), _)) => Ok(response.into_js().into()),
-                Either::Right((Err(error), _)) => Err(Failure::from(error).into()),
-            }
+            let response = unless_aborted(&signal, client.call(&request, &options)).await?;
+            Ok(response.into_js().into())
+        })
+    }
+
+    /// Sends a request through the call path for an answer in JSON; a promise of the JSON of its head, and its text.
+    pub fn json(&self, request: Request, options: String) -> Promise {
+        let client = self.client.clone();
+        future_to_promise(async move {
+            let signal = request.signal();
+            let request = FetchRequest(request);
+            let answer = unless_aborted(&signal, client.call_json(&request, &options)).await?;
+            let head = JsonHead { status: answer.status, headers: answer.headers, degraded: answer.degraded };
+            Ok(js_sys::Array::of2(&to_text(&head), &answer.text.into()).into())
         })
     }
 
@@ -207,6 +224,14 @@ impl Core {
     /// Stops everything. The queue stays on disk.
     pub fn close(&self) {
         self.client.close();
+    }
+}
+
+/// What the call gives, unless the signal is aborted first.
+async fn unless_aborted<T>(signal: &AbortSignal, call: impl Future<Output = Result<T, CallError>>) -> Result<T, Failure> {
+    match select(pin!(aborted(signal)), pin!(call)).await {
+        Either::Left(((), _)) => Err(Failure::Aborted),
+        Either::Right((answer, _)) => answer.map_err(Failure::from),
     }
 }
 

@@ -61,13 +61,21 @@ impl Reader {
         Ok(Self { extensions: Rc::new(Extensions { formats, codes }) })
     }
 
-    /// Reads an error response. `headers` is alternating names and values.
-    pub fn read(&self, status: u16, headers: Vec<String>, body: Vec<u8>, truncated: bool) -> JsValue {
+    /// Reads an error response. `headers` is a name and a value on every two lines.
+    pub fn read(&self, status: u16, headers: &str, body: Vec<u8>, truncated: bool) -> JsValue {
         to_text(&parse(&parts(status, headers, body, truncated), &self.extensions))
     }
 
+    /// Reads an error response whose body is text already: the facade has it, so it does not cross back.
+    #[wasm_bindgen(js_name = readText)]
+    pub fn read_text(&self, status: u16, headers: &str, body: String, truncated: bool) -> JsValue {
+        let mut error = parse(&parts(status, headers, body.into_bytes(), truncated), &self.extensions);
+        error.raw.text = String::new();
+        to_text(&error)
+    }
+
     /// Looks at a response with a status below 400: null if there is nothing to be said of it.
-    pub fn inspect(&self, status: u16, headers: Vec<String>, body: Vec<u8>, truncated: bool) -> JsValue {
+    pub fn inspect(&self, status: u16, headers: &str, body: Vec<u8>, truncated: bool) -> JsValue {
         match inspect(&parts(status, headers, body, truncated), &self.extensions) {
             Success::Whole => JsValue::NULL,
             Success::Degraded(degraded) => to_text(&Said::Degraded { degraded: &degraded }),
@@ -76,9 +84,9 @@ impl Reader {
     }
 }
 
-fn parts(status: u16, headers: Vec<String>, body: Vec<u8>, truncated: bool) -> ResponseParts {
-    let mut headers = headers.into_iter();
-    let pairs = std::iter::from_fn(|| Some((headers.next()?, headers.next()?))).collect();
+fn parts(status: u16, headers: &str, body: Vec<u8>, truncated: bool) -> ResponseParts {
+    let mut lines = headers.split('\n');
+    let pairs = std::iter::from_fn(|| Some((lines.next()?.to_string(), lines.next()?.to_string()))).collect();
     #[expect(clippy::cast_possible_truncation, reason = "a Date is within 2^53")]
     let received_at = WallTime(js_sys::Date::now() as i64);
     ResponseParts { status, headers: pairs, body, truncated, received_at }

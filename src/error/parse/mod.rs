@@ -18,7 +18,7 @@ mod vocabulary;
 
 pub use body::reads_charset;
 pub use custom::{CustomCode, CustomFormat, Extensions};
-pub use success::{Degraded, LARGEST_INSPECTED, Success, Warning, inspect};
+pub use success::{Degraded, Success, Warning, inspect};
 
 use super::{
     ApiError, Category, Confidence, FieldError, Format, RawBody, Recovery, RetryReason, Severity, Upstream, UserAction, classify,
@@ -49,6 +49,11 @@ pub struct ResponseParts {
 }
 
 impl ResponseParts {
+    /// The response without its body.
+    fn clone_head(&self) -> Self {
+        Self { headers: self.headers.clone(), body: Vec::new(), ..*self }
+    }
+
     /// The first header of that name, trimmed.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())

@@ -43,7 +43,13 @@ pub struct Warning {
 const MOST_WARNINGS: usize = 100;
 
 /// Looks at an answer with a status below 400. A body that is not JSON, and no event stream, is taken for what it was asked for.
+///
+/// Of a long body only the beginning is looked at, where an error or a warning says that it is one.
 pub fn inspect(response: &ResponseParts, extensions: &Extensions) -> Success {
+    if response.body.len() > LARGEST_INSPECTED {
+        let body = response.body.get(..LARGEST_INSPECTED).unwrap_or_default().to_vec();
+        return inspect(&ResponseParts { body, truncated: true, ..response.clone_head() }, extensions);
+    }
     let text = body::text(response);
     let media_type = body::media_type(response.header("content-type"));
     let failed = response.header("grpc-status").is_some_and(|status| status != "0");
@@ -117,8 +123,8 @@ fn warning(entry: Value<'_>) -> Warning {
     Warning { code: reading.code, message: reading.message }
 }
 
-/// The beginning of a body, for one that is too long to be looked at as a whole.
-pub const LARGEST_INSPECTED: usize = 256 << 10;
+/// As much of a body is looked at.
+const LARGEST_INSPECTED: usize = 256 << 10;
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {

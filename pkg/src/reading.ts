@@ -1,0 +1,249 @@
+import { Reader, type ReaderInstance } from "./core.js";
+import {
+  ApiError,
+  type Category,
+  type FieldError,
+  invalidOption,
+  type ReceivedError,
+  type Recovery,
+  type Severity,
+  toError,
+  type Upstream,
+} from "./errors.js";
+import { Vocabulary, type WordsOptions } from "./vocabulary.js";
+
+/** A response, as a format of yours sees it. */
+export interface ReceivedResponse {
+  /** The HTTP status. */
+  readonly status: number;
+  /** The headers that the page may read. */
+  readonly headers: Headers;
+  /** The body's text, or its first 256 KiB. */
+  readonly text: string;
+  /** The body as JSON; `undefined` if it is none. */
+  readonly json: any;
+}
+
+/** What a format of yours read: what it leaves out is concluded from the headers, the code and the status. */
+export interface ErrorReading {
+  readonly code?: string | number | null;
+  readonly message?: string | null;
+  readonly userMessage?: string | null;
+  readonly category?: Category | null;
+  readonly severity?: Severity | null;
+  readonly retryable?: boolean | null;
+  /** Seconds until the server wants to be asked again. */
+  readonly retryAfter?: number | null;
+  readonly correlationId?: string | null;
+  readonly requestId?: string | null;
+  readonly errorId?: string | null;
+  readonly timestamp?: string | null;
+  readonly fieldErrors?: readonly ({ readonly path: string } & Partial<FieldError>)[] | null;
+  readonly recovery?: Partial<Recovery> | null;
+  readonly helpLink?: string | null;
+  readonly service?: string | null;
+  readonly businessContext?: unknown;
+  readonly upstream?: Partial<Upstream> | null;
+  readonly details?: unknown;
+}
+
+/**
+ * A wire format of your own. It is asked before all that Steadfast knows.
+ *
+ * ```ts
+ * const acme: ErrorFormat = {
+ *   name: "acme",
+ *   read: ({ json }) =>
+ *     json?.acmeError && {
+ *       code: json.acmeError.kind,
+ *       message: json.acmeError.text,
+ *       fieldErrors: json.acmeError.inputs,
+ *     },
+ * };
+ * const sdk = await Steadfast.open({ formats: [acme], codes: { OUT_OF_STOCK: { category: "business", retryable: false } } });
+ * ```
+ */
+export interface ErrorFormat {
+  /** What `error.format.name` says. */
+  readonly name: string;
+  /** What the response says; nothing if it is not of this format. What it throws is reported, and the response read without it. */
+  read(response: ReceivedResponse): ErrorReading | null | undefined | false | "" | 0;
+}
+
+/** What is known of a code of yours before a response says more. */
+export interface CodeFacts {
+  readonly category?: Category;
+  readonly severity?: Severity;
+  /** Whether the same request may succeed later. */
+  readonly retryable?: boolean;
+}
+
+/** What you add to Steadfast's reading of errors. */
+export interface ReadingOptions {
+  /** Wire formats of your own, asked in this order. */
+  readonly formats?: readonly ErrorFormat[] | undefined;
+  /** What your codes mean. They overrule Steadfast's table; what a response says overrules them. */
+  readonly codes?: Readonly<Record<string, CodeFacts>> | undefined;
+}
+
+/** A response that some other client has received. */
+export interface ResponseLike {
+  readonly status: number;
+  /** `Headers`, pairs of them, or an object of them. */
+  readonly headers?: Iterable<readonly [string, string]> | Readonly<Record<string, unknown>>;
+  /** Its body: the text, or what the text was parsed to. */
+  readonly body?: unknown;
+}
+
+/** The most that is read of an error's body: as much as in `sdk.fetch`. */
+const LARGEST_BODY = 256 << 10;
+
+const readers = new WeakMap<ReadingOptions, ReaderInstance>();
+const standard: ReadingOptions = {};
+
+/** @internal The core's reader with these formats and codes; one for each object of options. */
+export function readerOf(options: ReadingOptions = standard): ReaderInstance {
+  const key = options.formats || options.codes ? options : standard;
+  let reader = readers.get(key);
+  if (!reader) {
+    const formats = key.formats ?? [];
+    if (!Array.isArray(formats)) throw invalidOption("formats", formats, "a list of formats");
+    for (const [index, format] of formats.entries()) {
+      if (typeof format?.read !== "function" || typeof format.name !== "string" || !format.name) {
+        throw invalidOption(`formats[${index}]`, format, "an object with a name and a function read");
+      }
+    }
+    const names = formats.map(({ name }) => name);
+    try {
+      reader = new Reader(names, formats.map(wrapped), JSON.stringify(key.codes ?? {}));
+    } catch (thrown) {
+      throw toError(thrown, new Vocabulary());
+    }
+    readers.set(key, reader);
+  }
+  return reader;
+}
+
+/** A format as the core calls it: from the status, the headers and the text to JSON, or to null. */
+function wrapped(format: ErrorFormat): (status: number, headers: string[], text: string) => string | null {
+  return (status, flat, text) => {
+    try {
+      const headers = new Headers();
+      for (let at = 0; at + 1 < flat.length; at += 2) headers.append(flat[at] as string, flat[at + 1] as string);
+      let json: unknown;
+      try {
+        json = JSON.parse(text);
+      } catch {
+        // It is no JSON: a format is told so by `undefined`.
+      }
+      const reading = format.read({ status, headers, text, json });
+      return reading ? JSON.stringify(reading) : null;
+    } catch (error) {
+      const failure = new Error(`Steadfast: the format ${format.name} failed to read a response`, { cause: error });
+      if (typeof reportError === "function") reportError(failure);
+      else console.error(failure);
+      return null;
+    }
+  };
+}
+
+/**
+ * Reads an error response that did not come through `sdk.fetch` into an {@link ApiError}. Never fails on what is in it. Steadfast
+ * must have been opened, or `init` awaited, before.
+ *
+ * @throws {@link InvalidInputError} for wrong options.
+ */
+export async function readError(response: Response, options: WordsOptions & ReadingOptions = {}): Promise<ApiError> {
+  const vocabulary = new Vocabulary(options);
+  const ready = vocabulary.ready();
+  const reader = readerOf(options);
+  const { bytes, truncated } = await readBody(response);
+  const text = reader.read(response.status, lines(response.headers), bytes, truncated) as string;
+  await ready;
+  return new ApiError(JSON.parse(text) as ReceivedError, vocabulary);
+}
+
+/**
+ * Reads an error that another client has received, at once: `parseError({ status, headers, body })`. Never fails on what is in
+ * it. Steadfast must have been opened, or `init` awaited, before.
+ *
+ * ```ts
+ * axios.interceptors.response.use(undefined, ({ response }) => {
+ *   throw parseError({ status: response.status, headers: response.headers, body: response.data });
+ * });
+ * ```
+ *
+ * @throws {@link InvalidInputError} for wrong options.
+ */
+export function parseError(response: ResponseLike, options: WordsOptions & ReadingOptions = standard): ApiError {
+  const { status, headers, body } = response;
+  const whole = typeof body === "string" ? body : body === undefined || body === null ? "" : JSON.stringify(body);
+  const truncated = whole.length > LARGEST_BODY;
+  const text = truncated ? whole.slice(0, LARGEST_BODY) : whole;
+  const read = readerOf(options).readText(status, headers ? lines(headers) : "", text, truncated) as string;
+  const received = JSON.parse(read) as ReceivedError & { raw: { text: string } };
+  received.raw.text = text;
+  return new ApiError(received, vocabularyOf(options));
+}
+
+const vocabularies = new WeakMap<WordsOptions, Vocabulary>();
+
+function vocabularyOf(options: WordsOptions): Vocabulary {
+  let vocabulary = vocabularies.get(options);
+  if (!vocabulary) vocabularies.set(options, (vocabulary = new Vocabulary(options)));
+  return vocabulary;
+}
+
+/** Names and values in turn, a line each: header values have no line breaks. */
+function lines(headers: NonNullable<ResponseLike["headers"]>): string {
+  const pairs = Symbol.iterator in headers ? (headers as Iterable<readonly [string, string]>) : Object.entries(headers);
+  let text = "";
+  for (const [name, value] of pairs) {
+    if (value === undefined || value === null || typeof value === "function") continue;
+    const line = `${name}\n${String(value).replaceAll(/[\r\n]+/g, " ")}`;
+    text = text ? `${text}\n${line}` : line;
+  }
+  return text;
+}
+
+/** What breaks off, or was read before, is cut off: the status and the headers still say something. */
+async function readBody(response: Response): Promise<{ bytes: Uint8Array; truncated: boolean }> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  let truncated = response.bodyUsed;
+  try {
+    const reader = response.body?.getReader();
+    for (let chunk = await reader?.read(); chunk?.value; chunk = await reader?.read()) {
+      const taken = chunk.value.subarray(0, LARGEST_BODY - length);
+      chunks.push(taken);
+      length += taken.length;
+      if (taken.length < chunk.value.length) {
+        truncated = true;
+        await reader?.cancel();
+        break;
+      }
+    }
+  } catch {
+    truncated = true;
+  }
+  // Not through a Blob: Chromium keeps those in another process, and asking it takes fifty times as long as all the rest.
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return { bytes: inUtf8(bytes, response.headers.get("content-type")), truncated };
+}
+
+/** The body in UTF-8, if it is in one of the charsets that the core leaves to the platform. */
+function inUtf8(bytes: Uint8Array, contentType: string | null): Uint8Array {
+  const label = /charset\s*=\s*["']?([^\s"';]+)/i.exec(contentType ?? "")?.[1];
+  if (!label || /^(utf-?8|utf-16(le|be)?|iso-?8859-1|latin1|us-ascii|ascii|windows-1252|cp1252)$/i.test(label)) return bytes;
+  try {
+    return new TextEncoder().encode(new TextDecoder(label).decode(bytes));
+  } catch {
+    // A charset that nobody knows: what of it is ASCII can still be read.
+    return bytes;
+  }
+}
