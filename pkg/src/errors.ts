@@ -229,6 +229,42 @@ export type ReceivedError = Omit<ApiErrorData, "message" | "userMessage"> & {
   readonly userMessage: string | null;
 };
 
+/** @internal An error as the core writes it: without what is `null` or empty. */
+export type WrittenError = Partial<ReceivedError> &
+  Pick<ReceivedError, "category" | "severity" | "retryable" | "retryReason" | "userAction" | "raw" | "format">;
+
+/** @internal Everything that may be left out. */
+export function received(written: WrittenError): ReceivedError {
+  // One by one: faster than to spread one object over another.
+  return {
+    code: written.code ?? null,
+    message: written.message ?? null,
+    userMessage: written.userMessage ?? null,
+    category: written.category,
+    severity: written.severity,
+    status: written.status ?? null,
+    retryable: written.retryable,
+    retryReason: written.retryReason,
+    userAction: written.userAction,
+    retryHint: written.retryHint ?? null,
+    correlationId: written.correlationId ?? null,
+    requestId: written.requestId ?? null,
+    errorId: written.errorId ?? null,
+    timestamp: written.timestamp ?? null,
+    fieldErrors: written.fieldErrors ?? [],
+    recovery: written.recovery ?? null,
+    rateLimit: written.rateLimit ?? null,
+    helpLink: written.helpLink ?? null,
+    service: written.service ?? null,
+    businessContext: written.businessContext ?? null,
+    upstream: written.upstream ?? null,
+    details: written.details ?? null,
+    raw: written.raw,
+    format: written.format,
+    request: written.request ?? null,
+  };
+}
+
 /** @internal What an error was made of. */
 export interface Origin {
   readonly received: ReceivedError;
@@ -240,15 +276,16 @@ export interface Origin {
 const origins = new WeakMap<ApiErrorData, Origin>();
 
 /** @internal The error of an event or of a queued action, with Steadfast's words. */
-export function completed(received: ReceivedError, vocabulary: Vocabulary): ApiErrorData {
+export function completed(written: WrittenError, vocabulary: Vocabulary): ApiErrorData {
+  const known = received(written);
   const data = {
-    ...received,
-    message: messageOf(received),
+    ...known,
+    message: messageOf(known),
     get userMessage() {
-      return vocabulary.messageOf(received);
+      return vocabulary.messageOf(known);
     },
   };
-  origins.set(data, { received, vocabulary, deadline: deadlineOf(received) });
+  origins.set(data, { received: known, vocabulary, deadline: deadlineOf(known) });
   return data;
 }
 
@@ -322,33 +359,34 @@ export class ApiError extends SteadfastError implements ApiErrorData {
   readonly #origin: Origin;
 
   /** @internal */
-  constructor(received: ReceivedError, vocabulary: Vocabulary) {
-    super(messageOf(received));
+  constructor(written: WrittenError, vocabulary: Vocabulary) {
+    const known = received(written);
+    super(messageOf(known));
     // One by one: a third faster than Object.assign.
-    this.code = received.code;
-    this.category = received.category;
-    this.severity = received.severity;
-    this.status = received.status;
-    this.retryable = received.retryable;
-    this.retryReason = received.retryReason;
-    this.userAction = received.userAction;
-    this.retryHint = received.retryHint;
-    this.correlationId = received.correlationId;
-    this.requestId = received.requestId;
-    this.errorId = received.errorId;
-    this.timestamp = received.timestamp;
-    this.fieldErrors = received.fieldErrors;
-    this.recovery = received.recovery;
-    this.rateLimit = received.rateLimit;
-    this.helpLink = received.helpLink;
-    this.service = received.service;
-    this.businessContext = received.businessContext;
-    this.upstream = received.upstream;
-    this.details = received.details;
-    this.raw = received.raw;
-    this.format = received.format;
-    this.request = received.request;
-    this.#origin = { received, vocabulary, deadline: deadlineOf(received) };
+    this.code = known.code;
+    this.category = known.category;
+    this.severity = known.severity;
+    this.status = known.status;
+    this.retryable = known.retryable;
+    this.retryReason = known.retryReason;
+    this.userAction = known.userAction;
+    this.retryHint = known.retryHint;
+    this.correlationId = known.correlationId;
+    this.requestId = known.requestId;
+    this.errorId = known.errorId;
+    this.timestamp = known.timestamp;
+    this.fieldErrors = known.fieldErrors;
+    this.recovery = known.recovery;
+    this.rateLimit = known.rateLimit;
+    this.helpLink = known.helpLink;
+    this.service = known.service;
+    this.businessContext = known.businessContext;
+    this.upstream = known.upstream;
+    this.details = known.details;
+    this.raw = known.raw;
+    this.format = known.format;
+    this.request = known.request;
+    this.#origin = { received: known, vocabulary, deadline: deadlineOf(known) };
   }
 
   /** @internal */
@@ -437,7 +475,7 @@ export class InternalError extends SteadfastError {
 }
 
 type Failure =
-  | { kind: "api"; error: ReceivedError }
+  | { kind: "api"; error: WrittenError }
   | { kind: "invalidInput"; message: string; error: Pick<InvalidInputError, "subject" | "path" | "received" | "allowed"> }
   | { kind: "store"; message: string; error: { kind: StoreError["kind"]; operation: string } }
   | { kind: "closed"; message: string }

@@ -4,11 +4,11 @@ import {
   type Category,
   type FieldError,
   invalidOption,
-  type ReceivedError,
   type Recovery,
   type Severity,
   toError,
   type Upstream,
+  type WrittenError,
 } from "./errors.js";
 import { Vocabulary, type WordsOptions } from "./vocabulary.js";
 
@@ -160,7 +160,7 @@ export async function readError(response: Response, options: WordsOptions & Read
   const { bytes, truncated } = await readBody(response);
   const text = reader.read(response.status, lines(response.headers), bytes, truncated) as string;
   await ready;
-  return new ApiError(JSON.parse(text) as ReceivedError, vocabulary);
+  return new ApiError(JSON.parse(text) as WrittenError, vocabulary);
 }
 
 /**
@@ -181,9 +181,9 @@ export function parseError(response: ResponseLike, options: WordsOptions & Readi
   const truncated = whole.length > LARGEST_BODY;
   const text = truncated ? whole.slice(0, LARGEST_BODY) : whole;
   const read = readerOf(options).readText(status, headers ? lines(headers) : "", text, truncated) as string;
-  const received = JSON.parse(read) as ReceivedError & { raw: { text: string } };
-  received.raw.text = text;
-  return new ApiError(received, vocabularyOf(options));
+  const written = JSON.parse(read) as WrittenError & { raw: { text: string } };
+  written.raw.text = text;
+  return new ApiError(written, vocabularyOf(options));
 }
 
 const vocabularies = new WeakMap<WordsOptions, Vocabulary>();

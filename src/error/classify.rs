@@ -8,8 +8,6 @@ pub(super) struct Symptoms<'a> {
     pub(super) status: u16,
     pub(super) code: Option<&'a str>,
     pub(super) message: Option<&'a str>,
-    /// Whether it names fields.
-    pub(super) has_fields: bool,
     /// Whether it says when to come back.
     pub(super) has_hint: bool,
     /// Whether it tells of a limit with nothing left.
@@ -19,22 +17,21 @@ pub(super) struct Symptoms<'a> {
 /// The category of a response whose body names none.
 pub(super) fn category(symptoms: &Symptoms<'_>) -> Category {
     let by_status = Category::of_status(symptoms.status);
-    let by_code = symptoms.code.and_then(of_code);
+    let by_code = || symptoms.code.and_then(of_code);
     match symptoms.status {
         // The statuses that say too little: everything the client did wrong, or an answer that was called a success.
-        ..=399 | 400 | 422 => match by_code {
+        ..=399 | 400 | 422 => match by_code() {
             Some(category) => category,
             None if symptoms.status < 400 => Category::Unknown,
             None => by_status,
         },
         // GitHub and Google refuse what is too much with 403.
         403 => {
-            let limited = by_code == Some(Category::RateLimit)
-                || symptoms.limit_exhausted
+            let limited = symptoms.limit_exhausted
+                || by_code() == Some(Category::RateLimit)
                 || symptoms.has_hint && symptoms.message.is_some_and(tells_of_a_limit);
             if limited { Category::RateLimit } else { by_status }
         }
-        _ if symptoms.has_fields && by_status == Category::Client && symptoms.status == 424 => Category::Validation,
         _ => by_status,
     }
 }
@@ -47,7 +44,7 @@ fn tells_of_a_limit(message: &str) -> bool {
 /// Whether the same request may succeed later, where neither the body nor the code's table says so.
 pub(super) fn retryable(symptoms: &Symptoms<'_>, category: Category) -> (bool, RetryReason) {
     let code = symptoms.code.unwrap_or_default();
-    if is_spent(code) {
+    if (symptoms.status < 400 || matches!(symptoms.status, 402 | 403 | 429)) && is_spent(code) {
         return (false, RetryReason::Code);
     }
     if status_is_retryable(symptoms.status) {

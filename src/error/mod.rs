@@ -15,6 +15,7 @@ pub use code::{CODES, KnownCode, known_code};
 pub use user_action::UserAction;
 
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt;
 
 /// What went wrong with a call, whatever the backend's wire format: Cosnap's `StandardErrorResponse`, widened until every
@@ -22,22 +23,28 @@ use std::fmt;
 ///
 /// What a response does not say is `None` or empty, never guessed; what was concluded says from what
 /// ([`retry_reason`](Self::retry_reason), [`Format::mark`]). The body as received is always in [`raw`](Self::raw).
+///
+/// Serialised in camel case, without the members that are `None` or empty.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiError {
     /// The machine-readable code that the server gave, or one of the SDK's own for failures that never reached a server
     /// (`NETWORK_OFFLINE`, `NETWORK_UNREACHABLE`, `NETWORK_CORS`, `NETWORK_BLOCKED`, `NETWORK_MIXED_CONTENT`,
     /// `NETWORK_TIMEOUT`, `NETWORK_ERROR`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// For developers: the server's words, or a description of what happened. `None` if the server gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// For users: the server's own words. Where it gave none, [`Words`](words::Words) has words for the code and the category.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_message: Option<String>,
     /// What kind of problem this is.
     pub category: Category,
     /// How bad it is.
     pub severity: Severity,
     /// The HTTP status; `None` when no response arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Whether the same request may succeed later. Says nothing about whether it may safely be sent twice.
     pub retryable: bool,
@@ -46,36 +53,50 @@ pub struct ApiError {
     /// What the user can do now.
     pub user_action: UserAction,
     /// When the server wants to be asked again.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_hint: Option<RetryHint>,
     /// The id that follows the call through all services.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
     /// The server's id of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// The server's id of this error, to quote to support.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_id: Option<String>,
     /// When it happened, as the server wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
     /// What is wrong with which field of the request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub field_errors: Vec<FieldError>,
     /// What the server suggests to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
     /// The limit that was hit.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
     /// Documentation of this error.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub help_link: Option<String>,
     /// Which of the backend's services failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// Cosnap's `businessContext`, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub business_context: Option<Json>,
     /// A provider's own error inside this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Upstream>,
     /// What the format calls details, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Json>,
     /// The body as received.
     pub raw: RawBody,
     /// Which wire format this was read as, and why.
     pub format: Format,
     /// The call that failed, once it went through the call path.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestFacts>,
 }
 
@@ -233,9 +254,9 @@ pub struct RawBody {
 pub struct Format {
     /// `cosnap`, `qwenProxy`, `oriel`, `stellarFlow`, `newsFilter`, `legacy`, `html`, `text`, `empty`, `malformedJson`,
     /// `unknownJson`, or `none` when no response arrived.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// The mark it was recognised by; when no response arrived, what the code was concluded from.
-    pub mark: String,
+    pub mark: Cow<'static, str>,
     /// How sure the reading, or the conclusion, is.
     pub confidence: Confidence,
 }

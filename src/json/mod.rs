@@ -21,6 +21,8 @@ pub struct Document<'t> {
     text: &'t str,
     nodes: Vec<Node>,
     complete: bool,
+    /// Whether something in it is not quite JSON.
+    mended: bool,
 }
 
 /// A value in a text. An array's items follow it; an object's names and values follow it in turn.
@@ -245,10 +247,16 @@ impl<'d> Value<'d> {
         self.get(name)?.as_str().filter(|text| !text.trim().is_empty()).map(Cow::into_owned)
     }
 
-    /// Its JSON, as it came but for what was mended.
+    /// Its JSON, to the letter, unless something in the text had to be mended.
     pub fn to_json(self) -> Json {
         let mut out = String::new();
-        self.write(&mut out);
+        if self.document.complete && !self.document.mended {
+            let quote = u32::from(self.is_string());
+            let (start, end) = (self.node.start - quote, self.node.end + quote);
+            out.push_str(self.document.text.get(start as usize..end as usize).unwrap_or_default());
+        } else {
+            self.write(&mut out);
+        }
         // What is written is JSON; if it were not, it would be better to hand on nothing than to fail later.
         Json::new(out).unwrap_or_else(Json::null)
     }

@@ -9,17 +9,17 @@ pub(super) fn scan(text: &str, may_be_cut: bool) -> Option<Document<'_>> {
     if text.len() > LONGEST {
         return None;
     }
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, nodes: Vec::with_capacity(text.len() / 12 + 4) };
+    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, nodes: Vec::with_capacity(text.len() / 12 + 4), mended: false };
     let complete = match scanner.document() {
         Ok(()) => true,
         Err(Stop::Cut) if may_be_cut => false,
         Err(_) => return None,
     };
-    let mut nodes = scanner.nodes;
+    let Scanner { mut nodes, mended, .. } = scanner;
     if !complete {
         close(&mut nodes);
     }
-    (!nodes.is_empty()).then_some(Document { text, nodes, complete })
+    (!nodes.is_empty()).then_some(Document { text, nodes, complete, mended })
 }
 
 /// Closes what is open: containers have no `next` yet. A name without a value gets null.
@@ -60,6 +60,7 @@ struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
     nodes: Vec<Node>,
+    mended: bool,
 }
 
 /// What may come next inside a container.
@@ -152,9 +153,9 @@ impl Scanner<'_> {
                 b't' => self.word(b"true", Kind::True)?,
                 b'f' => self.word(b"false", Kind::False)?,
                 b'n' => self.word(b"null", Kind::Null)?,
-                b'N' => self.word(b"NaN", Kind::Null)?,
-                b'I' => self.word(b"Infinity", Kind::Null)?,
-                b'-' => self.word(b"-Infinity", Kind::Null)?,
+                b'N' => self.no_number(b"NaN")?,
+                b'I' => self.no_number(b"Infinity")?,
+                b'-' => self.no_number(b"-Infinity")?,
                 _ => return Err(Stop::Broken),
             }
             if open.is_empty() {
@@ -176,6 +177,11 @@ impl Scanner<'_> {
         Ok(())
     }
 
+    fn no_number(&mut self, word: &[u8]) -> Result<(), Stop> {
+        self.mended = true;
+        self.word(word, Kind::Null)
+    }
+
     fn string(&mut self) -> Result<(), Stop> {
         let start = self.at + 1;
         let mut at = start;
@@ -186,10 +192,14 @@ impl Scanner<'_> {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     kind = Kind::Escaped;
+                    let escape = self.bytes.get(at + 1).copied().unwrap_or_default();
+                    // What follows a `u` may be anything.
+                    self.mended |= !matches!(escape, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't');
                     at += 2;
                 }
                 Some(0..0x20) => {
                     kind = Kind::Escaped;
+                    self.mended = true;
                     at += 1;
                 }
                 Some(_) => at += 1,

@@ -236,7 +236,7 @@ impl<P: Platform> Drainer<P> {
         let error = parse(response, &self.policy.extensions);
         // A server that says when to come back does not mean "never", and a page or nothing at all is not its word on an action.
         let is_final = error.retry_hint.is_none_or(|hint| hint.after_ms == 0);
-        let is_the_backends = !matches!(error.format.name.as_str(), "html" | "empty");
+        let is_the_backends = !matches!(error.format.name.as_ref(), "html" | "empty");
         match status {
             413 if is_final => Sent::Refused(Box::new(error)),
             400 | 422 if is_final && is_the_backends => Sent::Refused(Box::new(error)),

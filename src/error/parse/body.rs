@@ -17,7 +17,7 @@ pub(crate) fn text(response: &ResponseParts) -> Cow<'_, str> {
 /// The text of these bytes, by their byte order mark, else by the label.
 pub(crate) fn decode<'b>(bytes: &'b [u8], label: Option<&str>) -> Cow<'b, str> {
     if let Some(bytes) = bytes.strip_prefix(b"\xEF\xBB\xBF") {
-        return String::from_utf8_lossy(bytes);
+        return utf_8(bytes);
     }
     if let Some(bytes) = bytes.strip_prefix(b"\xFF\xFE") {
         return utf_16(bytes, u16::from_le_bytes);
@@ -37,9 +37,14 @@ pub(crate) fn decode<'b>(bytes: &'b [u8], label: Option<&str>) -> Cow<'b, str> {
             // RFC 8259 wants UTF-8; a JSON text's first two characters are ASCII, which gives UTF-16 away (RFC 4627 §3).
             [b'{' | b'[' | b'<', 0, 1..=u8::MAX, 0, ..] => utf_16(bytes, u16::from_le_bytes),
             [0, b'{' | b'[' | b'<', 0, 1..=u8::MAX, ..] => utf_16(bytes, u16::from_be_bytes),
-            _ => String::from_utf8_lossy(bytes),
+            _ => utf_8(bytes),
         },
     }
+}
+
+fn utf_8(bytes: &[u8]) -> Cow<'_, str> {
+    // Whole words at a time, where the lossy reader goes byte by byte.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The `charset` parameter of a `Content-Type`, lower case.

@@ -61,7 +61,7 @@ impl Extensions {
         self.formats.iter().find_map(|format| {
             let read = format.read(response, text)?;
             let document = Document::read(&read)?;
-            let name = format.name().to_string();
+            let name = format.name().to_string().into();
             let format = Format { name, mark: "the application's format".into(), confidence: Confidence::Certain };
             Some((format, reading(document.root())))
         })

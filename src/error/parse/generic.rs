@@ -116,6 +116,14 @@ fn common(subject: &Subject<'_>, reading: &mut Reading) {
     reading.hints.timestamp = reading.timestamp.as_deref().and_then(hint::timestamp);
 }
 
+/// The code and the message alone.
+pub(super) fn summary(body: Value<'_>) -> (Option<String>, Option<String>) {
+    let subject = Subject::of(body);
+    let code = code(&subject);
+    let message = message(&subject, code.as_deref());
+    (code, message)
+}
+
 /// The members that mean the same wherever they stand, for formats that read the rest themselves.
 pub(super) fn read_common(body: Value<'_>) -> Reading {
     let mut reading = Reading::default();

@@ -181,7 +181,6 @@ fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: Raw
         status,
         code: code.as_deref(),
         message: message.as_deref(),
-        has_fields: !reading.field_errors.is_empty(),
         has_hint: hint.is_some(),
         limit_exhausted: rate_limit.is_some_and(|limit| limit.remaining == Some(0)),
     };

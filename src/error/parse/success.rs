@@ -119,8 +119,8 @@ fn warning(entry: Value<'_>) -> Warning {
     if let Some(text) = entry.as_str() {
         return Warning { code: None, message: Some(text.into_owned()) };
     }
-    let reading = generic::read(entry, 200);
-    Warning { code: reading.code, message: reading.message }
+    let (code, message) = generic::summary(entry);
+    Warning { code, message }
 }
 
 /// As much of a body is looked at.

@@ -31,7 +31,7 @@ fn cosnap_with_all_its_contexts() {
         "businessContext": { "impactType": "conversion", "estimatedImpact": 25.99, "userTier": "pro", "feature": "ai_portrait_effect" }
     });
     let error = read_json_body(504, &body);
-    assert_eq!((error.format.name.as_str(), error.format.confidence), ("cosnap", Confidence::Certain));
+    assert_eq!((error.format.name.as_ref(), error.format.confidence), ("cosnap", Confidence::Certain));
     assert_eq!(error.code.as_deref(), Some("AI_PROCESSING_TIMEOUT"));
     assert_eq!(error.user_message.as_deref(), Some("Die KI braucht länger"), "the server's words win");
     assert_eq!((error.category, error.severity), (Category::Timeout, Severity::Medium));
@@ -83,7 +83,7 @@ fn stellar_flow_lists_what_is_wrong_with_which_field() {
         { "field": "data.attributes.maxAgents", "constraint": "max", "message": "Must not exceed 100", "value": 150, "path": "/data/attributes/maxAgents" },
         { "field": "data.attributes.topology", "constraint": "enum", "message": "Must be one of: mesh, ring", "value": "invalid", "allowed": ["mesh", "ring"] } ] } });
     let error = read_json_body(422, &body);
-    assert_eq!((error.format.name.as_str(), error.format.confidence), ("stellarFlow", Confidence::Likely));
+    assert_eq!((error.format.name.as_ref(), error.format.confidence), ("stellarFlow", Confidence::Likely));
     assert_eq!((error.category, error.retryable), (Category::Validation, false));
     assert_eq!(error.field_errors[0].path, "data.attributes.maxAgents");
     assert_eq!(error.field_errors[0].value, Some(Json::from(&json!(150))));
@@ -108,7 +108,7 @@ fn news_filter_has_a_numeric_code_and_metadata() {
         &json!({ "success": false, "error": { "code": 400, "message": "Validation failed",
         "metadata": { "validation_errors": [{ "field": "title", "error": "Title cannot be empty" }] } } }),
     );
-    assert_eq!((validation.format.name.as_str(), validation.code.as_deref()), ("newsFilter", Some("400")));
+    assert_eq!((validation.format.name.as_ref(), validation.code.as_deref()), ("newsFilter", Some("400")));
     assert_eq!(validation.field_errors[0].message.as_deref(), Some("Title cannot be empty"));
     let provider = read_json_body(
         502,
@@ -119,7 +119,7 @@ fn news_filter_has_a_numeric_code_and_metadata() {
     assert_eq!((upstream.provider.as_deref(), upstream.code.as_deref()), (Some("openai"), Some("rate_limit_exceeded")));
     assert!(provider.retryable);
     let plain = read_json_body(404, &json!({ "success": false, "error": { "code": 404, "message": "No such article" } }));
-    assert_eq!((plain.format.name.as_str(), plain.category), ("newsFilter", Category::NotFound));
+    assert_eq!((plain.format.name.as_ref(), plain.category), ("newsFilter", Category::NotFound));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn oriel_says_whether_it_can_be_recovered_from() {
         &json!({ "error": { "code": "PAYMENT_DECLINED", "message": "Payment declined",
         "details": { "reason": "insufficient_funds" }, "timestamp": "2024-01-01T00:00:00Z", "recoverable": true } }),
     );
-    assert_eq!((error.format.name.as_str(), error.code.as_deref()), ("oriel", Some("PAYMENT_DECLINED")));
+    assert_eq!((error.format.name.as_ref(), error.code.as_deref()), ("oriel", Some("PAYMENT_DECLINED")));
     assert_eq!((error.category, error.retryable, error.retry_reason), (Category::Payment, true, RetryReason::Body));
     assert_eq!(error.timestamp.as_deref(), Some("2024-01-01T00:00:00Z"));
     let field = read_json_body(
@@ -161,11 +161,11 @@ fn oriel_says_whether_it_can_be_recovered_from() {
 fn qwen_proxy_gives_an_error_id_also_in_a_stream() {
     let body = json!({ "error": { "type": "api_error", "message": "Internal server error", "error_id": "0f8c" } });
     let error = read_json_body(500, &body);
-    assert_eq!((error.format.name.as_str(), error.error_id.as_deref()), ("qwenProxy", Some("0f8c")));
+    assert_eq!((error.format.name.as_ref(), error.error_id.as_deref()), ("qwenProxy", Some("0f8c")));
     assert_eq!(error.code.as_deref(), Some("api_error"), "the type stands in for a missing code");
     let stream = "data: {\"choices\":[]}\n\ndata: {\"error\":{\"message\":\"Stream error occurred\",\"type\":\"stream_error\",\"code\":\"ECONNRESET\",\"error_id\":\"77\"}}\n\ndata: [DONE]\n\n";
     let error = read(200, &[("Content-Type", "text/event-stream")], stream);
-    assert_eq!((error.format.name.as_str(), error.code.as_deref()), ("qwenProxy", Some("ECONNRESET")));
+    assert_eq!((error.format.name.as_ref(), error.code.as_deref()), ("qwenProxy", Some("ECONNRESET")));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn the_legacy_shapes() {
         (r#"{"status":500,"error":{"message":"Internal server error"}}"#, "Internal server error"),
     ] {
         let error = read(500, &[("Content-Type", "application/json")], body);
-        assert_eq!((error.format.name.as_str(), error.message.as_deref()), ("legacy", Some(message)));
+        assert_eq!((error.format.name.as_ref(), error.message.as_deref()), ("legacy", Some(message)));
         assert_eq!(error.code, None);
     }
 }
@@ -196,7 +196,7 @@ fn what_is_no_format_is_said_and_kept() {
         ("[]", "", "unknownJson", "HTTP 502"),
     ] {
         let error = read(502, &[("content-type", content_type)], body);
-        assert_eq!((error.format.name.as_str(), error.to_string().as_str()), (name, message), "{body}");
+        assert_eq!((error.format.name.as_ref(), error.to_string().as_str()), (name, message), "{body}");
         assert_eq!(error.raw.text, body);
         assert_eq!((error.format.confidence, error.retryable), (Confidence::Guess, true));
     }
@@ -244,7 +244,7 @@ fn members_of_the_wrong_type_are_left_out_and_not_fatal() {
         &json!({ "success": "no", "error": { "code": "X", "message": 7, "retryable": "yes",
         "severity": ["high"], "retryAfter": {}, "correlationId": null, "userMessage": "" } }),
     );
-    assert_eq!((error.format.name.as_str(), error.message.as_deref()), ("cosnap", None));
+    assert_eq!((error.format.name.as_ref(), error.message.as_deref()), ("cosnap", None));
     assert_eq!((error.retryable, error.retry_reason), (true, RetryReason::Status));
     assert_eq!(error.user_message, None);
 }

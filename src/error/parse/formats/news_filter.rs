@@ -22,7 +22,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let of_metadata = |name| metadata.and_then(|metadata| metadata.get(name));
     let provider = metadata.and_then(|metadata| metadata.text("provider_name"));
     let raw = of_metadata("raw");
-    let inner = raw.map(|raw| generic::read(raw, evidence.response.status)).unwrap_or_default();
+    let (inner_code, inner_message) = raw.map(generic::summary).unwrap_or_default();
     let mut reading = Reading {
         code: error.get("code").and_then(Value::as_digits).map(Into::into),
         message: error.text("message"),
@@ -31,8 +31,8 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         field_errors: of_metadata("validation_errors").map(fields::list).unwrap_or_default(),
         upstream: provider.map(|provider| Upstream {
             provider: Some(provider),
-            code: inner.code,
-            message: inner.message,
+            code: inner_code,
+            message: inner_message,
             status: None,
             raw: raw.map(Value::to_json),
         }),

@@ -10,7 +10,8 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
     if evidence.media_type.ends_with("problem+json") && evidence.body.is_some_and(Value::is_object) {
         return Some(("the media type", Confidence::Certain));
     }
-    if evidence.media_type.ends_with("problem+xml") || evidence.text.contains("urn:ietf:rfc:7807") {
+    let is_xml = evidence.body.is_none() && evidence.text.trim_start().starts_with('<');
+    if is_xml && (evidence.media_type.ends_with("problem+xml") || evidence.text.contains("urn:ietf:rfc:7807")) {
         return Some(("the media type", Confidence::Certain));
     }
     let body = evidence.body.filter(|body| body.get("error").is_none())?;
