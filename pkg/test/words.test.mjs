@@ -11,7 +11,7 @@ const baseUrl = "https://api.example";
 before(() => init());
 
 /** @param {object} [error] @param {number} [status] */
-const response = (error = { code: "FILE_TOO_LARGE", recoverable: false }, status = 413) => Response.json({ error }, { status });
+const response = (error = { code: "FILE_TOO_LARGE", recoverable: false }, status = 422) => Response.json({ error }, { status });
 
 /** @param {any} [options] @param {any[]} parts */
 const read = (options, ...parts) => readError(response(...parts), options);
@@ -79,7 +79,7 @@ test("an application says things in several languages, or by a function", async 
   assert.equal(await say("de"), de.codes["FILE_TOO_LARGE"], "the right language comes before the application's words");
   assert.equal(await say("tlh"), "big");
   const byStatus = { codes: { FILE_TOO_LARGE: (/** @type {any} */ { status, message }) => `${status} ${message}` } };
-  assert.equal(await say("en", byStatus), "413 null");
+  assert.equal(await say("en", byStatus), "422 null");
   assert.equal(await say("en", { codes: { FILE_TOO_LARGE: () => undefined } }), en.codes["FILE_TOO_LARGE"]);
 });
 
@@ -134,7 +134,7 @@ test("errors in events have their words too, and can be copied", async () => {
   assert.ok(value?.type === "callFailed");
   assert.equal(value.error.userMessage, de.codes["FILE_TOO_LARGE"]);
   assert.equal(structuredClone(value).error.userMessage, de.codes["FILE_TOO_LARGE"]);
-  assert.equal(value.error.message, "HTTP 413");
+  assert.equal(value.error.message, "HTTP 422");
   assert.ok(!(value.error instanceof ApiError));
   sdk.close();
 });

@@ -1,5 +1,6 @@
 //! `fetch`.
 
+use super::charset::in_utf8;
 use super::global;
 use super::policy_violation::PolicyViolations;
 use crate::call::correlation::CORRELATION_HEADER;
@@ -218,6 +219,8 @@ impl Response for FetchResponse {
             read.broken = Some(NetworkFailure::certain(NetworkFailureKind::Unknown, reason, rejection(&thrown)));
         }
         self.transfer.0 = None;
+        let content_type = self.response.headers().get("content-type").ok().flatten().unwrap_or_default();
+        read.bytes = in_utf8(read.bytes, &content_type);
         read
     }
 }

@@ -1,6 +1,7 @@
 //! The platform of a browser: window, worker and service worker alike. Nothing is looked up before it is needed.
 
 mod channel;
+mod charset;
 mod clock;
 mod connectivity;
 mod global;

@@ -1,5 +1,6 @@
 //! The call path.
 
+use steadfast::call::JsonAnswer;
 use steadfast::client::CallError;
 use steadfast::error::{ApiError, Category, Confidence};
 use steadfast::sim::{Faults, Reply, SimRequest, Tab, World};
@@ -113,4 +114,64 @@ fn an_error_that_will_not_go_away_is_not_tried_again() {
     let tab = Tab::open(&world, "ada", "");
     assert!(call(&world, &tab, request("GET", URL), "{}").is_err());
     assert_eq!(asked(&world).len(), 1);
+}
+
+fn call_json(world: &World, tab: &Tab, request: SimRequest) -> Result<JsonAnswer, Box<ApiError>> {
+    let client = tab.client.clone();
+    match world.block_on(async move { client.call_json(&request, "{}").await }) {
+        Ok(answer) => Ok(answer),
+        Err(CallError::Api(error)) => Err(error),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_error_that_was_called_a_success_is_one_and_is_tried_again_if_it_may_pass() {
+    let world = World::new(1);
+    world.server(|server| {
+        server.scripted.extend([
+            Reply::new(200, r#"{"success":false,"error":{"code":"AI_SERVICE_UNAVAILABLE","message":"Busy"}}"#),
+            Reply::new(200, r#"{"success":true,"data":{"title":"x"}}"#),
+        ]);
+    });
+    let tab = Tab::open(&world, "ada", "");
+    let answer = call_json(&world, &tab, request("GET", URL)).unwrap();
+    assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"success":true,"data":{"title":"x"}}"#));
+    assert_eq!((answer.degraded, asked(&world).len()), (None, 2));
+}
+
+#[test]
+fn a_final_error_that_was_called_a_success_is_not_tried_again() {
+    let world = World::new(1);
+    world.server(|server| server.scripted.extend([Reply::new(200, r#"{"ok":false,"error":"invalid_auth"}"#)]));
+    let tab = Tab::open(&world, "ada", "");
+    let error = call_json(&world, &tab, request("GET", URL)).unwrap_err();
+    assert_eq!((error.code.as_deref(), error.category, error.status), (Some("invalid_auth"), Category::Auth, Some(200)));
+    assert_eq!((error.request.unwrap().attempts, asked(&world).len()), (1, 1));
+}
+
+#[test]
+fn a_page_where_json_was_asked_for_is_not_the_backends_answer() {
+    let world = World::new(1);
+    let portal = || Reply::new(200, "<!doctype html><title>Welcome to the airport</title>");
+    world.server(|server| server.scripted.extend([portal(), portal(), portal()]));
+    let tab = Tab::open(&world, "ada", "");
+    let error = call_json(&world, &tab, request("GET", URL)).unwrap_err();
+    assert_eq!((error.code.as_deref(), error.category), (Some("RESPONSE_UNREADABLE"), Category::Network));
+    assert_eq!((error.format.name.as_ref(), asked(&world).len()), ("html", 3), "the portal may be gone at the next attempt");
+}
+
+#[test]
+fn a_success_with_warnings_or_without_a_body_is_a_success() {
+    let world = World::new(1);
+    world.server(|server| {
+        server.scripted.extend([
+            Reply::new(200, r#"{"success":true,"data":[],"warnings":[{"code":"PARTIAL_DATA","message":"Some is missing"}]}"#),
+            Reply::new(204, ""),
+        ]);
+    });
+    let tab = Tab::open(&world, "ada", "");
+    let degraded = call_json(&world, &tab, request("GET", URL)).unwrap().degraded.unwrap();
+    assert_eq!(degraded.warnings[0].code.as_deref(), Some("PARTIAL_DATA"));
+    assert_eq!(call_json(&world, &tab, request("GET", URL)).unwrap().text, "");
 }

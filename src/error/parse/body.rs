@@ -48,7 +48,7 @@ fn utf_8(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// The `charset` parameter of a `Content-Type`, lower case.
-pub(crate) fn charset(content_type: &str) -> Option<String> {
+pub fn charset(content_type: &str) -> Option<String> {
     let parameter = content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then_some(value)

@@ -271,6 +271,11 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
     if matches!(status, 401 | 407 | 429) {
         return Vec::new();
     }
+    // A server that broke says nothing of fields, but may well leave maps of its own affairs behind.
+    if status >= 500 {
+        let listed = subject.inside_out().find_map(|object| object.first(&["errors", "fieldErrors", "violations"])).map(fields::list);
+        return listed.unwrap_or_default();
+    }
     if let Some(list) = subject.list {
         return fields::list(list);
     }

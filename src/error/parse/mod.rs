@@ -16,7 +16,7 @@ mod markup;
 mod success;
 mod vocabulary;
 
-pub use body::reads_charset;
+pub use body::{charset, reads_charset};
 pub use custom::{CustomCode, CustomFormat, Extensions};
 pub use success::{Degraded, Success, Warning, inspect};
 
