@@ -171,12 +171,20 @@ export class Steadfast {
     };
     // Looked up at each call: a test or another library may replace it.
     const network = (request: Request) => (send ? send(request) : globalThis.fetch(request));
+    const headersFor = async (request: { readonly url: string; readonly method: string }) => {
+      const given = await headers?.(request);
+      const language = vocabulary.acceptLanguage();
+      if (!language) return given;
+      const all = new Headers(given);
+      if (!all.has("accept-language")) all.set("accept-language", language);
+      return all;
+    };
     // A stand-in for `fetch` answers what it knows, and a test would see requests that nobody has made.
     const probe = plain.probe ?? (send ? false : undefined);
     let core: Core;
     try {
       const text = optionsText({ ...plain, probe, baseUrl: base.href });
-      core = new Core(text, base.origin, readerOf({ formats, codes }), network, headers, publish);
+      core = new Core(text, base.origin, readerOf({ formats, codes }), network, headersFor, publish);
     } catch (thrown) {
       throw toError(thrown, vocabulary);
     }

@@ -20,7 +20,7 @@ export interface WordsOptions {
   /**
    * The language, or several, the most wanted first: BCP 47 tags. The best that there are words in is taken: `pt-BR` gets `pt`,
    * `zh-Hant` gets `zh`. Default: the page's `<html lang>`, then the browser's languages. What there are no words in is told in
-   * English.
+   * English. If this is given, requests to trusted origins ask for it, too: `Accept-Language`.
    */
   readonly language?: string | readonly string[] | undefined;
   /**
@@ -71,6 +71,13 @@ export class Vocabulary {
   setLanguage(language: string | readonly string[] | undefined): void {
     this.#language = tagsOf(language);
     this.#failedAt.clear();
+  }
+
+  /** The languages that the application has chosen, as `Accept-Language` writes them (RFC 9110 §12.5.4); none, if it left that open. */
+  acceptLanguage(): string | undefined {
+    const tags = this.#language?.filter((tag) => /^[\w*-]+$/.test(tag)).slice(0, 10);
+    // Each is wanted a little less than the one before.
+    return tags?.map((tag, index) => (index ? `${tag};q=${(1 - index / 10).toFixed(1)}` : tag)).join(", ") || undefined;
   }
 
   /** The words of the best language of which there are any: English until they are loaded, which this begins. */

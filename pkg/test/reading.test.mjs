@@ -110,8 +110,11 @@ test("a body longer than what is read is read as far as it goes", () => {
 });
 
 test("an error in another charset is read", async () => {
-  const shiftJis = Uint8Array.from([0x7b, 0x22, 0x6d, 0x65, 0x73, 0x73, 0x61, 0x67, 0x65, 0x22, 0x3a, 0x22, 0x83, 0x47, 0x22, 0x7d]);
-  const response = () => new Response(shiftJis, { status: 500, headers: { "content-type": "application/json; charset=Shift_JIS" } });
+  const shiftJis = Uint8Array.from([
+    0x7b, 0x22, 0x6d, 0x65, 0x73, 0x73, 0x61, 0x67, 0x65, 0x22, 0x3a, 0x22, 0x83, 0x47, 0x22, 0x7d,
+  ]);
+  const response = () =>
+    new Response(shiftJis, { status: 500, headers: { "content-type": "application/json; charset=Shift_JIS" } });
   assert.equal((await readError(response())).message, "エ");
   const sdk = await Steadfast.open({ baseUrl: "https://api.example", retry: { maxAttempts: 1 }, fetch: async () => response() });
   assert.equal((await failure(sdk.fetch("/"))).message, "エ");
@@ -120,7 +123,10 @@ test("an error in another charset is read", async () => {
 
 test("an answer in JSON comes as a whole, with what is wrong with it", async () => {
   const answers = [
-    Response.json({ success: true, data: { fallback_used: true, fallback_reason: "The scorer is away" } }, { headers: { etag: "1" } }),
+    Response.json(
+      { success: true, data: { fallback_used: true, fallback_reason: "The scorer is away" } },
+      { headers: { etag: "1" } },
+    ),
     new Response(null, { status: 204 }),
     Response.json({ data: null, errors: [{ message: "No", extensions: { code: "FORBIDDEN" } }] }),
   ];

@@ -183,3 +183,22 @@ test("wrong options say what is allowed", async () => {
     }
   }
 });
+
+test("a language that was chosen is asked of the server too, and one that was not is left to the browser", async () => {
+  /** @type {(string | null)[]} */
+  const asked = [];
+  const sdk = await Steadfast.open({
+    baseUrl: "https://api.example",
+    language: ["pt-BR", "es"],
+    fetch: async (request) => (asked.push(request.headers.get("accept-language")), new Response()),
+  });
+  await sdk.fetch("/a");
+  await sdk.fetch("/a", { headers: { "Accept-Language": "fr" } });
+  await sdk.fetch("https://elsewhere.example/a");
+  await sdk.setLanguage("ja");
+  await sdk.fetch("/a");
+  await sdk.setLanguage(undefined);
+  await sdk.fetch("/a");
+  assert.deepEqual(asked, ["pt-BR, es;q=0.9", "fr", null, "ja", null]);
+  sdk.close();
+});
