@@ -250,6 +250,18 @@ fn members_of_the_wrong_type_are_left_out_and_not_fatal() {
 }
 
 #[test]
+fn an_empty_code_is_none() {
+    for (name, value, body) in [
+        ("grpc-status", "", ""),
+        ("content-type", "application/json", r##"{"__type":"#"}"##),
+        ("content-type", "application/json", r#"{"error":"","error_description":"none"}"#),
+        ("x-error-code", ";", ""),
+    ] {
+        assert_eq!(read(400, &[(name, value)], body).code, None, "{name}: {value} {body}");
+    }
+}
+
+#[test]
 fn a_body_of_a_hundred_thousand_brackets_is_refused_and_not_followed() {
     let body = "[".repeat(100_000);
     let error = read(500, &[("Content-Type", "application/json")], &body);
