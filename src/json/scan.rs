@@ -257,6 +257,10 @@ impl Scanner<'_> {
                 return Err(self.cut_or_broken());
             }
         }
+        // Inside of something no number is the end: this one was cut, and would be another one.
+        if self.at == self.bytes.len() && !self.nodes.is_empty() {
+            return Err(Stop::Cut);
+        }
         self.push(Kind::Number, start, self.at);
         Ok(())
     }

@@ -84,7 +84,7 @@ fn what_backends_send_beyond_json_is_mended() {
 fn a_text_that_was_cut_is_closed_where_it_ends() {
     for (text, closed) in [
         ("{", "{}"),
-        ("[1,2", "[1,2]"),
+        ("[1,2 ", "[1,2]"),
         ("[1,", "[1]"),
         ("{\"a\":1,\"b", "{\"a\":1}"),
         ("{\"a\":1,\"b\"", "{\"a\":1,\"b\":null}"),
@@ -97,6 +97,13 @@ fn a_text_that_was_cut_is_closed_where_it_ends() {
     }
     assert_eq!(cut(""), None);
     assert_eq!(cut("{\"a\" 1"), None, "broken is not cut");
+}
+
+#[test]
+fn a_number_that_the_text_ends_in_is_missing_and_not_another_number() {
+    assert_eq!(cut("{\"retryAfter\":12").as_deref(), Some("{\"retryAfter\":null}"), "120 it was, perhaps");
+    assert_eq!(cut("[1,2").as_deref(), Some("[1]"));
+    assert_eq!(cut("12").as_deref(), Some("12"));
 }
 
 #[test]

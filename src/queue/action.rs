@@ -3,8 +3,8 @@
 use crate::time::WallTime;
 use crate::wire::{Conflict, Priority, WireAction};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// The layout of a stored action that this version writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -64,8 +64,9 @@ impl Action {
     pub fn read(row: &str, user_id: &str, seq: u64, id: &str) -> Self {
         let readable = serde_json::from_str::<Self>(row).ok().filter(|action| action.schema_version <= SCHEMA_VERSION);
         readable.unwrap_or_else(|| {
-            let row: Value = serde_json::from_str(row).unwrap_or_default();
-            let text = |name| row.get(name).and_then(Value::as_str).map(ToString::to_string);
+            // Member by member: what is in the data must not hide the key.
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(row).unwrap_or_default();
+            let text = |name| serde_json::from_str::<String>(members.get(name)?.get()).ok();
             Self {
                 schema_version: 0,
                 id: id.into(),
@@ -111,5 +112,32 @@ impl Action {
         self.not_before = None;
         self.last_error = None;
         self.conflict = None;
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_newer_version_holds_back_its_key_whatever_its_data_is() {
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        for data in ["1", r#""half an emoji: \ud83d""#, &deep] {
+            let row = format!(r#"{{"schemaVersion":2,"key":"draft_1","type":"save_draft","data":{data}}}"#);
+            let action = Action::read(&row, "ada", 7, "action-7");
+            assert_eq!(
+                (action.state, action.key.as_deref(), &*action.kind),
+                (ActionState::Unreadable, Some("draft_1"), "save_draft")
+            );
+            assert_eq!((action.seq, &*action.id), (7, "action-7"));
+        }
+    }
+
+    #[test]
+    fn a_damaged_row_stands_in_for_itself() {
+        for row in ["", "{\"key\":\"draft_1\"", "[]", "{\"key\":7,\"type\":[]}"] {
+            let action = Action::read(row, "ada", 7, "action-7");
+            assert_eq!((action.state, action.key, &*action.kind), (ActionState::Unreadable, None, ""), "{row}");
+        }
     }
 }

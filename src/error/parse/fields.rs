@@ -5,7 +5,13 @@ use crate::error::FieldError;
 use crate::json::Value;
 
 /// More are not read: nobody could mark them all, and a body may be all errors.
-const MOST_FIELDS: usize = 1000;
+pub(super) const MOST_FIELDS: usize = 1000;
+
+/// A longer text names no field.
+const LONGEST_PATH: usize = 512;
+
+/// What several fields share is copied for each of them, unless it is longer than this.
+const LONGEST_SHARED: usize = super::LONGEST_MESSAGE;
 
 /// How deep maps of maps are followed.
 const DEEPEST: usize = 8;
@@ -35,6 +41,9 @@ pub(super) fn list(value: Value<'_>) -> Vec<FieldError> {
 /// class-validator's tree: `{ property, constraints: { rule: message }, children }`.
 fn by_property(item: Value<'_>, parent: &str, depth: usize, found: &mut Vec<FieldError>) {
     let path = step(parent, &item.text("property").unwrap_or_default());
+    if path.len() > LONGEST_PATH || found.len() >= MOST_FIELDS {
+        return;
+    }
     if let Some(constraints) = item.get("constraints") {
         by_rule(constraints, &path, found);
     }
@@ -45,8 +54,11 @@ fn by_property(item: Value<'_>, parent: &str, depth: usize, found: &mut Vec<Fiel
 
 /// A map from the rules that one field broke to the messages.
 fn by_rule(rules: Value<'_>, path: &str, found: &mut Vec<FieldError>) {
+    if path.len() > LONGEST_PATH {
+        return;
+    }
     let messages = rules.members().filter_map(|(rule, message)| Some((rule.as_str().into_owned(), message.as_str()?)));
-    found.extend(messages.take(MOST_FIELDS).map(|(rule, message)| FieldError {
+    found.extend(messages.take(MOST_FIELDS.saturating_sub(found.len())).map(|(rule, message)| FieldError {
         path: path.into(),
         message: Some(message.into_owned()),
         constraint: Some(rule),
@@ -96,19 +108,23 @@ pub(super) fn one(object: Value<'_>) -> Vec<FieldError> {
 
 /// One entry of a list: most name one field, some several (`fields: ["a", "b"]`).
 fn entry(entry: Value<'_>) -> Vec<FieldError> {
-    let Some(paths) = paths(entry) else { return Vec::new() };
-    let messages: Vec<_> =
-        entry.first(&["messages", "errors"]).into_iter().flat_map(Value::items).filter_map(Value::as_str).collect();
+    let Some(paths) = paths(entry).filter(|paths| paths.iter().all(|path| path.len() <= LONGEST_PATH)) else {
+        return Vec::new();
+    };
+    let messages = entry.first(&["messages", "errors"]).into_iter().flat_map(Value::items).filter_map(Value::as_str);
+    let messages: Vec<_> = messages.take(MOST_FIELDS).collect();
     if let ([path], [_, _, ..]) = (paths.as_slice(), messages.as_slice()) {
         let each = messages.into_iter().map(|message| Some(message.into_owned()));
         return each.map(|message| FieldError { path: path.clone(), message, ..FieldError::default() }).collect();
     }
+    let fits = |text: &str| paths.len() == 1 || text.len() <= LONGEST_SHARED;
+    let json = |names: &[&str]| entry.first(names).map(Value::to_json).filter(|json| fits(json.text()));
     let error = FieldError {
         path: String::new(),
-        message: message(entry),
-        constraint: constraint(entry),
-        value: entry.first(&["value", "rejectedValue", "input", "rejected_value"]).map(Value::to_json),
-        allowed: entry.first(&["allowed", "allowedValues", "allowed_values", "enum"]).map(Value::to_json),
+        message: message(entry).filter(|text| fits(text)),
+        constraint: constraint(entry).filter(|text| fits(text)),
+        value: json(&["value", "rejectedValue", "input", "rejected_value"]),
+        allowed: json(&["allowed", "allowedValues", "allowed_values", "enum"]),
     };
     paths.into_iter().map(|path| FieldError { path, ..error.clone() }).collect()
 }
@@ -126,13 +142,13 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
             // A location that is only the part of the request it lies in says nothing.
             let part = matches!(*name, "location" | "in")
                 && matches!(&*path, "body" | "query" | "path" | "header" | "headers" | "params");
-            return (!part && !path.contains('\n') && path.len() <= 512).then(|| vec![path.into_owned()]);
+            return (!part && !path.contains('\n') && path.len() <= LONGEST_PATH).then(|| vec![path.into_owned()]);
         }
         if !value.is_array() || value.is_empty() {
             return None;
         }
         if matches!(*name, "fields" | "members" | "memberNames" | "expression" | "ErrorRelatedTo") {
-            let names: Vec<_> = value.items().filter_map(Value::as_str).map(Into::into).collect();
+            let names: Vec<_> = value.items().filter_map(Value::as_str).take(MOST_FIELDS).map(Into::into).collect();
             return (!names.is_empty()).then_some(names);
         }
         joined(value).map(|path| vec![path])
@@ -233,6 +249,9 @@ fn speaks(object: Value<'_>) -> bool {
 fn walk(value: Value<'_>, path: &str, depth: usize, found: &mut Vec<FieldError>) -> bool {
     if depth > DEEPEST || found.len() >= MOST_FIELDS {
         return depth <= DEEPEST;
+    }
+    if path.len() > LONGEST_PATH {
+        return false;
     }
     let push = |found: &mut Vec<FieldError>, message: Option<String>, constraint: Option<String>| {
         found.push(FieldError { path: path.into(), message, constraint, ..FieldError::default() });

@@ -164,9 +164,10 @@ fn read(evidence: &Evidence<'_>) -> (Format, Reading) {
 }
 
 /// Completes what the body says from the headers, the tables of known codes and the status.
-fn conclude(response: &ResponseParts, reading: Reading, format: Format, raw: RawBody, extensions: &Extensions) -> ApiError {
+fn conclude(response: &ResponseParts, mut reading: Reading, format: Format, raw: RawBody, extensions: &Extensions) -> ApiError {
     let status = response.status;
-    let (mut code, mut message) = (reading.code, reading.message);
+    reading.field_errors.truncate(fields::MOST_FIELDS);
+    let (mut code, mut message) = (reading.code.filter(|code| !code.is_empty()), reading.message);
     if code.is_none() {
         if let Some((challenged, words)) = headers::challenge(response) {
             code = Some(challenged);

@@ -52,7 +52,7 @@ pub fn inspect(response: &ResponseParts, extensions: &Extensions) -> Success {
     }
     let text = body::text(response);
     let media_type = body::media_type(response.header("content-type"));
-    let failed = response.header("grpc-status").is_some_and(|status| status != "0");
+    let failed = response.header("grpc-status").is_some_and(|status| !matches!(status, "" | "0"));
     let telling = body::telling(&text, &media_type);
     let Some(document) = body::document(&telling, &media_type, response.truncated) else {
         return if failed { Success::Failed(Box::new(parse(response, extensions))) } else { Success::Whole };

@@ -250,6 +250,58 @@ fn members_of_the_wrong_type_are_left_out_and_not_fatal() {
 }
 
 #[test]
+fn an_empty_code_is_none() {
+    for (name, value, body) in [
+        ("grpc-status", "", ""),
+        ("content-type", "application/json", r##"{"__type":"#"}"##),
+        ("content-type", "application/json", r#"{"error":"","error_description":"none"}"#),
+        ("x-error-code", ";", ""),
+    ] {
+        assert_eq!(read(400, &[(name, value)], body).code, None, "{name}: {value} {body}");
+    }
+}
+
+#[test]
+fn what_many_fields_share_is_not_copied_for_each_without_end() {
+    let long = "x".repeat(50_000);
+    let many = |piece: &str| vec![piece; 3000].join(",");
+    for body in [
+        format!(r#"{{"errors":{{"{long}":{{{}}}}}}}"#, many(r#""a":"b""#)),
+        format!(r#"{{"errors":[{{"fields":[{}],"message":"m","value":"{long}"}}]}}"#, many(r#""a""#)),
+        format!(r#"{{"errors":[{{"fields":[{}],"message":"{long}"}}]}}"#, many(r#""a""#)),
+        format!(r#"{{"errors":[{{"field":"{long}","messages":[{}]}}]}}"#, many(r#""b""#)),
+        format!(
+            r#"{{"message":[{{"property":"{long}","children":[{}]}}]}}"#,
+            many(r#"{"property":"a","constraints":{"b":"c"}}"#)
+        ),
+        format!(r#"{{"validation_messages":{{"{long}":{{{}}}}}}}"#, many(r#""a":"b""#)),
+        format!(
+            r#"{{"success":false,"error":{{"code":"AUTH_X","recovery":{{"method":"{long}",{}}}}}}}"#,
+            many(r#""endpoint":"/a""#)
+        ),
+    ] {
+        let error = read(422, &[("content-type", "application/json")], &body);
+        let written = serde_json::to_string(&error).unwrap().len();
+        assert!(written < 10 * body.len(), "{written} bytes of {}: {}…", body.len(), &body[..30]);
+    }
+}
+
+#[test]
+fn no_more_fields_are_told_of_than_anyone_could_look_at() {
+    let violations = r#"{"@type":"BadRequest","fieldViolations":[{"field":"a","description":"b"}]}"#;
+    let body = format!(r#"{{"error":{{"code":400,"status":"A","details":[{}]}}}}"#, vec![violations; 1500].join(","));
+    assert_eq!(read(400, &[("content-type", "application/json")], &body).field_errors.len(), 1000);
+}
+
+#[test]
+fn a_value_beside_several_fields_stays_with_each_if_it_is_short() {
+    let body = r#"{"errors":[{"fields":["from","to"],"message":"overlap","value":7}]}"#;
+    let error = read(422, &[("content-type", "application/json")], body);
+    let values: Vec<_> = error.field_errors.iter().map(|field| field.value.as_ref().unwrap().text()).collect();
+    assert_eq!(values, ["7", "7"]);
+}
+
+#[test]
 fn a_body_of_a_hundred_thousand_brackets_is_refused_and_not_followed() {
     let body = "[".repeat(100_000);
     let error = read(500, &[("Content-Type", "application/json")], &body);

@@ -41,7 +41,7 @@ fn trailer<'a>(evidence: &Evidence<'a>, name: &str) -> Option<&'a str> {
 
 fn recognise(evidence: &Evidence<'_>) -> Mark {
     let status = trailer(evidence, "grpc-status")?;
-    (status != "0").then_some(("grpc-status", Confidence::Certain))
+    (!matches!(status, "" | "0")).then_some(("grpc-status", Confidence::Certain))
 }
 
 fn read(evidence: &Evidence<'_>) -> Reading {

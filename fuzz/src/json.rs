@@ -1,0 +1,105 @@
+//! What must hold for a JSON text that is read, and for the beginning of one.
+
+use serde::de::IgnoredAny;
+use steadfast::json::{Document, Value};
+
+/// So many members of an object are looked up again by their names.
+const LOOKED_UP: usize = 16;
+
+/// So many beginnings of a text are read.
+const BEGINNINGS: usize = 24;
+
+/// Reads the bytes as JSON, and so many beginnings of them as cut-off JSON.
+pub fn holds(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let read = Document::read(&text);
+    let beginning = Document::read_beginning(&text);
+    if let Ok(expected) = serde_json::from_str::<serde_json::Value>(&text) {
+        let document = read.as_ref().expect("what serde_json reads is read");
+        let written = document.root().to_json();
+        let actual: serde_json::Value = serde_json::from_str(written.text()).expect("what is written is JSON");
+        assert_eq!(actual, expected, "JSON comes back as it was");
+    }
+    if let Some(beginning) = &beginning {
+        is_written_as_json(beginning.root());
+        assert_eq!(beginning.is_complete(), read.is_some(), "what is there to its end is complete");
+    }
+    let Some(document) = read else { return };
+    assert!(document.is_complete());
+    let root = document.root();
+    let written = is_written_as_json(root);
+    assert_eq!(beginning.map(|beginning| beginning.root().to_json().text().to_string()).as_ref(), Some(&written));
+    let again = Document::read(&written).expect("what is written is read");
+    assert_eq!(again.root().to_json().text(), written, "mended once is mended");
+    members_are_found(root);
+    for end in ends(&text) {
+        let Some(cut) = text.get(..end) else { continue };
+        let Some(cut) = Document::read_beginning(cut) else {
+            assert!(!cut.trim_start().starts_with(['{', '[']), "the beginning of an object or a list is read: {cut}");
+            continue;
+        };
+        is_written_as_json(cut.root());
+        assert!(is_beginning(cut.root(), root), "{:?} is no beginning of {root:?}", cut.root());
+    }
+}
+
+/// Where to cut: everywhere in a short text, in a long one here and there and towards its end.
+fn ends(text: &str) -> impl Iterator<Item = usize> {
+    let step = (text.len() / BEGINNINGS).max(1);
+    (0..text.len()).step_by(step).chain(text.len().saturating_sub(BEGINNINGS)..text.len())
+}
+
+/// Its JSON, which is JSON and of its kind.
+fn is_written_as_json(value: Value<'_>) -> String {
+    let written = value.to_json();
+    serde_json::from_str::<IgnoredAny>(written.text()).expect("what is written is JSON");
+    let first = match () {
+        () if value.is_object() => "{",
+        () if value.is_array() => "[",
+        () if value.is_string() => "\"",
+        () if value.is_null() => "null",
+        () => "",
+    };
+    assert!(written.text().starts_with(first), "{written:?} begins with {first}");
+    written.text().into()
+}
+
+/// A member is found by its name: of several the last, and none that is null.
+fn members_are_found(value: Value<'_>) {
+    for (name, _) in value.members().take(LOOKED_UP) {
+        let name = name.as_str();
+        let last = value.members().filter(|(other, _)| other.as_str() == name).last().map(|(_, value)| value);
+        let expected = last.filter(|value| !value.is_null());
+        let found = value.get(&name);
+        assert_eq!(found.is_some(), expected.is_some(), "{name}");
+        assert!(found.zip(expected).is_none_or(|(found, expected)| found.is_same(expected)), "{name}");
+        assert!(!value.is_empty());
+    }
+    value.members().map(|(_, member)| member).chain(value.items()).filter(|inner| inner.is_object()).for_each(members_are_found);
+    value.items().filter(|inner| inner.is_array()).for_each(members_are_found);
+}
+
+/// Whether a value is the beginning of another: the same up to where it ends, and there at most what is missing is.
+fn is_beginning(cut: Value<'_>, whole: Value<'_>) -> bool {
+    if cut.is_null() {
+        return true;
+    }
+    if cut.is_array() && whole.is_array() {
+        let count = cut.items().count();
+        return count <= whole.items().count()
+            && cut.items().zip(whole.items()).enumerate().all(|(index, (cut, whole))| same(cut, whole, index + 1 == count));
+    }
+    if cut.is_object() && whole.is_object() {
+        let count = cut.members().count();
+        let mut pairs = cut.members().zip(whole.members()).enumerate();
+        return count <= whole.members().count()
+            && pairs.all(|(index, ((name, cut), (other, whole)))| {
+                name.as_str() == other.as_str() && same(cut, whole, index + 1 == count)
+            });
+    }
+    cut.to_json() == whole.to_json()
+}
+
+fn same(cut: Value<'_>, whole: Value<'_>, is_last: bool) -> bool {
+    if is_last { is_beginning(cut, whole) } else { cut.to_json() == whole.to_json() }
+}
