@@ -1,4 +1,5 @@
 //! One record of a corpus: a response, and what is expected of its reading.
+#![allow(clippy::indexing_slicing, reason = "a JSON value that has no such member gives null")]
 
 use serde_json::{Map, Value, json};
 use steadfast::error::parse::{Extensions, ResponseParts, parse};

@@ -77,16 +77,16 @@ pub async fn call<P: Platform>(
     request: &<P::Http as Http>::Request,
 ) -> Result<<P::Http as Http>::Response, Box<ApiError>> {
     let limit = options.retry.attempt_timeout;
-    let attempt = async |summary: &RequestSummary, headers: &Headers| {
-        match attempt::send(platform, request, summary, headers, limit).await {
+    let attempt =
+        async |summary: &RequestSummary, headers: &Headers| match attempt::send(platform, request, summary, headers, limit).await
+        {
             Ok(response) if response.status() < 400 => Ok(response),
             Ok(response) => {
                 let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
                 Err(understand(platform, policy, summary, &parts))
             }
-            Err(failure) => Err(failure.into_api_error()),
-        }
-    };
+            Err(failure) => Err(Box::new(failure.into_api_error())),
+        };
     until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
 }
 
@@ -99,26 +99,33 @@ pub async fn call_json<P: Platform>(
     request: &<P::Http as Http>::Request,
 ) -> Result<JsonAnswer, Box<ApiError>> {
     let limit = options.retry.attempt_timeout;
-    let attempt = async |summary: &RequestSummary, headers: &Headers| {
-        match attempt::exchange(platform, request, summary, headers, limit, LARGEST_JSON).await {
-            Ok(parts) if parts.status < 400 => json_answer(parts, &policy.extensions),
-            Ok(parts) => Err(understand(platform, policy, summary, &parts)),
-            Err(failure) => Err(failure.into_api_error()),
-        }
+    let attempt = async |summary: &RequestSummary, headers: &Headers| match attempt::exchange(
+        platform,
+        request,
+        summary,
+        headers,
+        limit,
+        LARGEST_JSON,
+    )
+    .await
+    {
+        Ok(parts) if parts.status < 400 => json_answer(parts, &policy.extensions),
+        Ok(parts) => Err(understand(platform, policy, summary, &parts)),
+        Err(failure) => Err(Box::new(failure.into_api_error())),
     };
     until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
 }
 
-fn understand<P: Platform>(platform: &P, policy: &CallPolicy, summary: &RequestSummary, parts: &ResponseParts) -> ApiError {
-    let error = parse(parts, &policy.extensions);
+fn understand<P: Platform>(platform: &P, policy: &CallPolicy, summary: &RequestSummary, parts: &ResponseParts) -> Box<ApiError> {
+    let error = Box::new(parse(parts, &policy.extensions));
     exposure::warn_of_hidden_hint(platform, &summary.origin, &parts.headers, &error);
     error
 }
 
 /// What an answer that HTTP calls a success is.
-fn json_answer(mut parts: ResponseParts, extensions: &Extensions) -> Result<JsonAnswer, ApiError> {
+fn json_answer(mut parts: ResponseParts, extensions: &Extensions) -> Result<JsonAnswer, Box<ApiError>> {
     let degraded = match inspect(&parts, extensions) {
-        Success::Failed(error) => return Err(*error),
+        Success::Failed(error) => return Err(error),
         Success::Degraded(degraded) => Some(degraded),
         Success::Whole => None,
     };
@@ -131,7 +138,7 @@ fn json_answer(mut parts: ResponseParts, extensions: &Extensions) -> Result<Json
         "The answer is no JSON, or cut off; it may not be the backend's."
     };
     parts.body.truncate(LARGEST_ERROR_BODY);
-    Err(parse(&parts, extensions).overruled("RESPONSE_UNREADABLE", message))
+    Err(Box::new(parse(&parts, extensions).overruled("RESPONSE_UNREADABLE", message)))
 }
 
 /// Makes attempts, each with the same headers, until one succeeds, or until another would be wrong or in vain.
@@ -140,7 +147,7 @@ async fn until_it_succeeds<P: Platform, T>(
     policy: &CallPolicy,
     options: &CallOptions,
     summary: &RequestSummary,
-    attempt: impl AsyncFn(&RequestSummary, &Headers) -> Result<T, ApiError>,
+    attempt: impl AsyncFn(&RequestSummary, &Headers) -> Result<T, Box<ApiError>>,
 ) -> Result<T, Box<ApiError>> {
     let key = match &options.idempotency_key {
         IdempotencyKey::None => None,
@@ -161,7 +168,6 @@ async fn until_it_succeeds<P: Platform, T>(
         error.correlation_id.get_or_insert_with(|| correlation_id.clone());
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
         let failed = FailedAttempt { attempt: attempts, retryable: error.retryable, repeatable, hint };
-        let error = Box::new(error);
         let correlation_id = correlation_id.clone();
         match decide(&options.retry, failed, platform.random().unit()) {
             Decision::Stop(because) => {

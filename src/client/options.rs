@@ -216,7 +216,7 @@ fn read_code(code: String, facts: Value) -> Result<CustomCode, InvalidInput> {
         Some(other) => return Err(within(members.invalid("retryable", &other, "true or false"))),
     };
     members.finish().map_err(within)?;
-    Ok(CustomCode { category, severity, retryable, code })
+    Ok(CustomCode { code, category, severity, retryable })
 }
 
 fn named<'a, T>(

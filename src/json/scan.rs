@@ -1,4 +1,5 @@
 //! One pass over a text.
+#![expect(clippy::cast_possible_truncation, reason = "a text has fewer bytes, and so fewer nodes, than 32 bits count")]
 
 use super::{DEEPEST, Document, Kind, Node, bit};
 

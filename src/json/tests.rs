@@ -28,7 +28,7 @@ fn what_is_json_comes_back_as_it_was() {
         "[{\"a\":[]},{\"b\":{}}]",
     ] {
         let printed = json(text).unwrap_or_else(|| panic!("{text}"));
-        assert_eq!(printed.replace("A", "\\u0041"), text.to_string(), "{text}");
+        assert_eq!(printed.replace('A', "\\u0041"), text.to_string(), "{text}");
     }
     assert_eq!(json(" { \"a\" : [ 1 , 2 ] } \n").as_deref(), Some("{ \"a\" : [ 1 , 2 ] }"));
     assert_eq!(json("[ NaN , 2 ]").as_deref(), Some("[null,2]"));

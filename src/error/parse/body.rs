@@ -57,7 +57,7 @@ pub fn charset(content_type: &str) -> Option<String> {
     (!label.is_empty()).then_some(label)
 }
 
-/// Whether [`decode`] reads that charset itself; the browser reads the others.
+/// Whether the parser reads that charset, given in lower case, by itself; the browser has the others.
 pub fn reads_charset(label: &str) -> bool {
     matches!(label, "utf-8" | "utf8" | "unicode-1-1-utf-8" | "utf-16" | "utf-16le" | "utf-16be") || is_windows_1252(label)
 }

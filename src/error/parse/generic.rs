@@ -47,7 +47,7 @@ impl<'d> Subject<'d> {
 }
 
 /// The error inside this object, if it holds one rather than being one.
-fn envelope<'d>(object: Value<'d>) -> Option<Value<'d>> {
+fn envelope(object: Value<'_>) -> Option<Value<'_>> {
     ENVELOPE.iter().find_map(|name| {
         let inner = object.get(name)?;
         // Data is an error only as a list of results, of which the first failed.
@@ -68,7 +68,7 @@ fn envelope<'d>(object: Value<'d>) -> Option<Value<'d>> {
 }
 
 /// The one object in an object that says nothing itself: an answer under the name of its method, as Alipay's.
-fn only_inner<'d>(object: Value<'d>) -> Option<Value<'d>> {
+fn only_inner(object: Value<'_>) -> Option<Value<'_>> {
     let mut objects = object.members().map(|(_, value)| value).filter(|value| value.is_object());
     let (only, none) = (objects.next()?, objects.next());
     let speaks = only.first(&CODE).is_some_and(|code| code.is_string() || code.is_number()) && message_here(only).is_some();
@@ -273,7 +273,8 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
     }
     // A server that broke says nothing of fields, but may well leave maps of its own affairs behind.
     if status >= 500 {
-        let listed = subject.inside_out().find_map(|object| object.first(&["errors", "fieldErrors", "violations"])).map(fields::list);
+        let listed =
+            subject.inside_out().find_map(|object| object.first(&["errors", "fieldErrors", "violations"])).map(fields::list);
         return listed.unwrap_or_default();
     }
     if let Some(list) = subject.list {

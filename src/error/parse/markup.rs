@@ -124,15 +124,12 @@ fn plain(markup: &str) -> String {
         plain.push_str(rest.get(..at).unwrap_or_default());
         let from = rest.get(at..).unwrap_or_default();
         let (character, end) = if from.starts_with('<') { (Some(' '), from.find('>')) } else { entity(from) };
-        match end {
-            Some(end) => {
-                plain.extend(character);
-                rest = from.get(end + 1..).unwrap_or_default();
-            }
-            None => {
-                plain.push('&');
-                rest = from.get(1..).unwrap_or_default();
-            }
+        if let Some(end) = end {
+            plain.extend(character);
+            rest = from.get(end + 1..).unwrap_or_default();
+        } else {
+            plain.push('&');
+            rest = from.get(1..).unwrap_or_default();
         }
     }
     plain.push_str(rest);

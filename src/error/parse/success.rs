@@ -89,7 +89,7 @@ fn is_error(body: Value<'_>, is_event: bool) -> bool {
     {
         return true;
     }
-    if body.get("error_message").is_some_and(|message| message.is_string()) && !has_data {
+    if body.get("error_message").is_some_and(crate::json::Value::is_string) && !has_data {
         return true;
     }
     let error = body.get("error").or_else(|| body.get("Response")?.get("Error"));

@@ -55,7 +55,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     reading
 }
 
-/// The standard details (google/rpc/error_details.proto), by the last part of their type.
+/// The standard details (`google/rpc/error_details.proto`), by the last part of their type.
 fn read_detail(detail: Value<'_>, reading: &mut Reading) {
     let kind = detail.text("@type").unwrap_or_default();
     match kind.rsplit(['/', '.']).next().unwrap_or_default() {
