@@ -109,7 +109,7 @@ fn of_code(code: &str) -> Option<Category> {
 }
 
 /// Parts of codes, the more telling first; an underscore is the boundary of a word.
-const RULES: [(Category, &[&str]); 11] = {
+const RULES: [(Category, &[&str]); 10] = {
     use Category::{Auth, Conflict, NotFound, Payment, Permission, RateLimit, Server, Timeout, Unavailable, Validation};
     [
         (
@@ -158,6 +158,9 @@ const RULES: [(Category, &[&str]); 11] = {
                 "_invalid_session",
                 "_session_expired",
                 "_login_required_",
+                "_interaction_required_",
+                "_consent_required_",
+                "_authorization",
                 "_not_logged_in_",
                 "_access_token_invalid_",
                 "_invalid_access_token_",
@@ -187,7 +190,6 @@ const RULES: [(Category, &[&str]); 11] = {
                 "_not_authorized_",
                 "_insufficient_access",
                 "_missing_scope_",
-                "_authorization",
             ],
         ),
         (
@@ -243,7 +245,6 @@ const RULES: [(Category, &[&str]); 11] = {
                 "_bad_input",
             ],
         ),
-        (Category::Client, &["_method_not_supported_", "_unsupported_"]),
     ]
 };
 
