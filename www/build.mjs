@@ -16,6 +16,9 @@ const { metafile } = await build({
   ...shared,
   entryPoints: ["src/main.ts", "src/style.css"],
   entryNames: "[name]-[hash]",
+  // The words of each language are a file of their own, of which a page loads one.
+  chunkNames: "[name]-[hash]",
+  splitting: true,
   outdir: "dist",
   sourcemap: true,
   metafile: true,

@@ -24,7 +24,8 @@ pub(crate) fn router(state: AppState, site: Option<Site>, with_faults: bool) -> 
         .route("/api/documents", get(documents::documents))
         .route("/api/applied-actions", get(applied_actions::applied_actions))
         .route("/api/demo/errors", get(demonstration::catalogue))
-        .route("/api/demo/errors/{format}/{case}", get(demonstration::error));
+        .route("/api/demo/errors/{format}/{case}", get(demonstration::error))
+        .route("/api/demo/sign-ups/{dialect}", post(demonstration::sign_up));
     if with_faults {
         let switch = get(faults::show).put(faults::set).delete(faults::clear);
         router = router.route(faults::PATH, switch);

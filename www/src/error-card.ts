@@ -1,13 +1,13 @@
-import type { ApiError, Recovery, RetryHint, RetryReason } from "steadfast";
+import type { ApiError, Degraded, JsonAnswer, Recovery, RetryHint, RetryReason } from "steadfast";
 import { make } from "./element.js";
 import { durationText, momentText } from "./time.js";
 
-/** An error as a card: what to tell the user first, then what a developer wants to know. Nothing of it becomes a live link. */
+/** An error as code gets it: its members by their names. Nothing of it becomes a live link. */
 export function errorCard(error: ApiError): HTMLElement {
   const card = make("article", "card card-error");
   card.dataset["severity"] = error.severity;
+  const { name, mark, confidence } = error.format;
   card.append(
-    make("p", "card-lead", error.userMessage),
     make(
       "p",
       "card-tags",
@@ -17,21 +17,22 @@ export function errorCard(error: ApiError): HTMLElement {
       tag(statusText(error.status)),
     ),
     facts([
-      ["Message", error.message],
-      ["Retryable", `${error.retryable ? "yes" : "no"}, ${RETRY_REASONS[error.retryReason]}`],
-      ["Come back", error.retryHint && hintText(error.retryHint)],
-      ["Format", `${error.format.name}, ${error.format.confidence}: by ${error.format.mark}`],
-      ["Correlation id", error.correlationId],
-      ["Request id", error.requestId],
-      ["Error id", error.errorId],
-      ["Happened", error.timestamp],
-      ["Service", error.service],
-      ["Limit", error.rateLimit && limitText(error.rateLimit)],
+      ["format", `${name}: ${confidence}, by ${mark}`],
+      ["message", error.message],
+      ["retryable", `${error.retryable}, ${RETRY_REASONS[error.retryReason]}`],
+      ["retryHint", error.retryHint && hintText(error.retryHint)],
+      ["userAction", error.userAction],
+      ["correlationId", error.correlationId],
+      ["requestId", error.requestId],
+      ["errorId", error.errorId],
+      ["timestamp", error.timestamp],
+      ["service", error.service],
+      ["rateLimit", error.rateLimit && limitText(error.rateLimit)],
       [
-        "Provider",
+        "upstream",
         error.upstream && [error.upstream.provider, error.upstream.code, error.upstream.message].filter(Boolean).join(": "),
       ],
-      ["Help", error.helpLink],
+      ["helpLink", error.helpLink],
     ]),
   );
   if (error.fieldErrors.length > 0) {
@@ -45,39 +46,42 @@ export function errorCard(error: ApiError): HTMLElement {
       if (more.length > 0) item.append(" ", make("span", "note", `(${more.join("; ")})`));
       return item;
     });
-    card.append(make("h3", "card-heading", "Fields"), make("ul", "card-list", ...items));
+    card.append(make("h4", "card-heading", "fieldErrors"), make("ul", "card-list", ...items));
   }
   if (error.recovery) card.append(...recoveryParts(error.recovery));
-  if (present(error.businessContext)) card.append(disclosure("Business context", JSON.stringify(error.businessContext, null, 2)));
-  if (present(error.details)) card.append(disclosure("Details", JSON.stringify(error.details, null, 2)));
+  if (present(error.businessContext)) card.append(disclosure("businessContext", JSON.stringify(error.businessContext, null, 2)));
+  if (present(error.details)) card.append(disclosure("details", JSON.stringify(error.details, null, 2)));
   const { text, truncated, contentType } = error.raw;
-  card.append(
-    disclosure(`As received${contentType ? `, ${contentType}` : ""}${truncated ? ", cut off" : ""}`, text || "(empty)"),
-  );
+  card.append(disclosure(`raw${contentType ? `, ${contentType}` : ""}${truncated ? ", cut off" : ""}`, text || "(empty)"));
   return card;
 }
 
 /** An answer that is no error. It may still say that something went less than well. */
-export function successCard(status: number, contentType: string | null, text: string): HTMLElement {
-  const troubles = troublesOf(text);
+export function successCard({ data, degraded, status }: JsonAnswer<unknown>): HTMLElement {
   const card = make("article", "card card-success");
   card.append(
-    make("p", "card-lead", troubles.length > 0 ? "It worked, though not all of it." : "It worked: this is no error."),
-    make("p", "card-tags", tag("success"), tag(statusText(status)), ...(troubles.length > 0 ? [tag("degraded")] : [])),
+    make("p", "card-lead", degraded ? "It worked, though not all of it." : "It worked: this is no error."),
+    make("p", "card-tags", tag("success"), tag(statusText(status)), ...(degraded ? [tag("degraded")] : [])),
   );
-  if (troubles.length > 0) {
-    card.append(
-      make("h3", "card-heading", "Warnings"),
-      make("ul", "card-list", ...troubles.map((trouble) => make("li", "", trouble))),
-    );
-  }
-  card.append(disclosure(`As received${contentType ? `, ${contentType}` : ""}`, text || "(empty)"));
+  if (degraded) card.append(...degradedParts(degraded));
+  card.append(disclosure("data", JSON.stringify(data, null, 2)));
   return card;
+}
+
+function degradedParts({ warnings, fallbackUsed, fallbackReason }: Degraded): HTMLElement[] {
+  const parts = [facts([["fallbackUsed", fallbackUsed ? (fallbackReason ?? "true") : null]])];
+  if (warnings.length > 0) {
+    const items = warnings.map(({ code, message }) => make("li", "", [code, message].filter(Boolean).join(": ")));
+    parts.push(make("h4", "card-heading", "warnings"), make("ul", "card-list", ...items));
+  }
+  return parts;
 }
 
 const RETRY_REASONS: Record<RetryReason, string> = {
   body: "because the body says so",
+  header: "because a header says so",
   code: "because the code is known",
+  hint: "because it says when to come back",
   status: "going by the HTTP status",
   network: "because no answer arrived",
 };
@@ -91,8 +95,8 @@ const HINT_SOURCES: Record<RetryHint["source"], string> = {
   bodyReset: "a moment in the body",
 };
 
-function hintText({ afterMs, at, source, lenient }: RetryHint): string {
-  return `in ${durationText(afterMs)}, at ${momentText(at)}, says ${HINT_SOURCES[source]}${lenient ? " (in a form of its own)" : ""}`;
+function hintText({ afterMs, at, source, confidence }: RetryHint): string {
+  return `in ${durationText(afterMs)}, at ${momentText(at)}: ${confidence}, by ${HINT_SOURCES[source]}`;
 }
 
 function limitText({ limit, remaining, resetAt }: NonNullable<ApiError["rateLimit"]>): string {
@@ -106,7 +110,7 @@ function limitText({ limit, remaining, resetAt }: NonNullable<ApiError["rateLimi
 }
 
 function recoveryParts({ suggestedAction, links }: Recovery): HTMLElement[] {
-  const parts: HTMLElement[] = [make("h3", "card-heading", "What the server suggests")];
+  const parts: HTMLElement[] = [make("h4", "card-heading", "recovery")];
   if (suggestedAction) parts.push(make("p", "", suggestedAction));
   if (links.length > 0) {
     // As text: where they lead is the server's word, and a page should not make it a click away.
@@ -129,7 +133,7 @@ function tag(text: string, more = ""): HTMLElement {
 function facts(entries: readonly (readonly [string, string | null])[]): HTMLElement {
   const list = make("dl", "card-facts");
   for (const [name, value] of entries) {
-    if (value) list.append(make("div", "", make("dt", "", name), make("dd", "", value)));
+    if (value) list.append(make("div", "", make("dt", "", make("code", "", name)), make("dd", "", value)));
   }
   return list;
 }
@@ -143,27 +147,4 @@ function disclosure(summary: string, text: string): HTMLElement {
 
 function present(value: unknown): boolean {
   return value !== null && value !== undefined;
-}
-
-/** The warnings of a success, and whether a fallback had to step in. */
-function troublesOf(text: string): string[] {
-  let body: Record<string, unknown>;
-  try {
-    body = Object(JSON.parse(text)) as Record<string, unknown>;
-  } catch {
-    return [];
-  }
-  const { warnings } = body;
-  const troubles = Array.isArray(warnings) ? warnings.map(warningText) : [];
-  for (const part of [body, Object(body["data"]) as Record<string, unknown>]) {
-    const reason = part["fallback_reason"];
-    if (part["fallback_used"] === true) troubles.push(`A fallback stepped in${typeof reason === "string" ? `: ${reason}` : ""}`);
-  }
-  return troubles;
-}
-
-function warningText(warning: unknown): string {
-  const { code, message } = Object(warning) as Record<string, unknown>;
-  const parts = [code, message].filter((part) => typeof part === "string");
-  return parts.length > 0 ? parts.join(": ") : (JSON.stringify(warning) ?? "");
 }

@@ -14,6 +14,7 @@ import { keepShell } from "./offline-shell.js";
 import { overlay } from "./overlay.js";
 import { QueueWatch } from "./queue-watch.js";
 import { ServerDocuments } from "./server-documents.js";
+import { LANGUAGE_MEMORY } from "./telling.js";
 import { giveUp, hideTrouble, showStoreTrouble, showTrouble } from "./trouble.js";
 import { UnsavedWords } from "./unsaved-words.js";
 import { WaitingList } from "./waiting-list.js";
@@ -36,6 +37,7 @@ try {
       userId: writer,
       headers: () => ({ Authorization: `Bearer demo.${writer}` }),
       sourceService: "marginalia",
+      language: recall(LANGUAGE_MEMORY) ?? undefined,
       fetch: cable.send,
     }),
   );

@@ -1,6 +1,8 @@
-//! The errors of the systems that Steadfast understands, each as its specification shows it.
+//! The errors of the systems that Steadfast understands, each as its specification or its documentation shows it, and a form's
+//! backend that refuses in several of their words.
 
 mod catalogue;
+mod sign_up;
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use axum::{
 pub(crate) use catalogue::Catalogue;
 pub use catalogue::CatalogueError;
 use catalogue::Entry;
+pub(crate) use sign_up::sign_up;
 
 use crate::{correlation::Exchange, error::RequestError};
 

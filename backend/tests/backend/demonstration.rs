@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 
+use reqwest::Method;
 use serde_json::Value;
 use steadfast::wire::StandardErrorResponse;
 
-use crate::support::{Answer, Backend, refused};
+use crate::support::{Answer, Backend, Send, refused};
 
 /// Whether the body is the JSON that it says it is. One case is there to break that promise.
 fn parses(case: &str, answer: &Answer) -> bool {
@@ -24,7 +25,18 @@ async fn every_case_is_served_with_its_status_and_parses() {
         assert!(!entry["title"].as_str().unwrap().is_empty());
         formats.insert(entry["format"].as_str().unwrap().to_owned());
     }
-    let expected = ["cosnap", "gateway", "legacy", "news-filter", "oriel", "qwen-proxy", "stellarflow"];
+    let expected = [
+        "cosnap",
+        "frameworks",
+        "gateway",
+        "legacy",
+        "news-filter",
+        "oriel",
+        "qwen-proxy",
+        "services",
+        "standards",
+        "stellarflow",
+    ];
     assert_eq!(formats, expected.map(str::to_owned).into());
 }
 
@@ -125,4 +137,28 @@ async fn a_case_that_is_not_there_is_not_found() {
     for path in ["/api/demo/errors/oriel/nothing", "/api/demo/errors/nobody/internal", "/api/demo/errors/oriel/%ff"] {
         assert_eq!(backend.get(path).await.refusal(), refused(404, "RESOURCE_NOT_FOUND"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_sign_up_is_refused_in_each_dialect_at_its_fields_and_else_taken() {
+    let backend = Backend::start().await;
+    let post = async |dialect: &str, body: &'static str| {
+        backend.request(Method::POST, &format!("/api/demo/sign-ups/{dialect}")).body(body).answer().await
+    };
+    let wrong = r#"{"name":"","email":"ada","drafts":3}"#;
+    for (dialect, status, at_email) in [
+        ("problem-details", 422, "/errors/1/pointer"),
+        ("json-api", 422, "/errors/1/source/pointer"),
+        ("fastapi", 422, "/detail/1/loc/1"),
+        ("laravel", 422, "/errors/email/0"),
+        ("spring", 400, "/errors/1/field"),
+    ] {
+        let answer = post(dialect, wrong).await;
+        assert_eq!(answer.status, status, "{dialect}: {answer:?}");
+        assert!(answer.json().pointer(at_email).is_some(), "{dialect}: {answer:?}");
+        let taken = post(dialect, r#"{"name":"Ada","email":"ada@example.com","drafts":3}"#).await;
+        assert_eq!((taken.status, &taken.json()["data"]["name"]), (201, &"Ada".into()));
+    }
+    assert_eq!(post("morse", wrong).await.refusal(), refused(404, "RESOURCE_NOT_FOUND"));
+    assert_eq!(post("spring", "{").await.status, 400);
 }
