@@ -2,17 +2,17 @@
 
 use super::exchange;
 use serde::de::IgnoredAny;
+use std::time::Duration;
 use steadfast::error::parse::{CustomFormat, Extensions, ResponseParts, parse};
 use steadfast::error::words::Words;
 use steadfast::error::{ApiError, Json};
 use steadfast::time::LAST_DATE;
-use std::time::Duration;
 
 /// No form has more fields than this, and nobody could look through them.
 const MOST_FIELD_ERRORS: usize = 1000;
 
 /// What an error may weigh beside its body: fields that share a path or a message, each with its own copy.
-const LARGEST_ERROR: usize = 1 << 20;
+const LARGEST_ERROR: usize = 8 << 20;
 
 /// Reads the bytes as a response, and that as an error, also by a format of the application.
 pub fn holds(bytes: &[u8]) {

@@ -8,8 +8,11 @@ pub fn holds(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.split('\n');
     let mut line = || lines.next().unwrap_or_default();
-    let rejection =
-        Rejection { name: line().into(), message: line().into(), cause: Some(line().to_string()).filter(|cause| !cause.is_empty()) };
+    let rejection = Rejection {
+        name: line().into(),
+        message: line().into(),
+        cause: Some(line().to_string()).filter(|cause| !cause.is_empty()),
+    };
     let (page, target) = (line(), line());
     let evidence = Evidence {
         rejection: &rejection,
