@@ -1,6 +1,6 @@
 # Every target sets up what is missing first; see scripts/ for what each one does.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench size clean
+.PHONY: help demo test check docs bench size fuzz clean
 
 help: ## What there is
 	@echo "Steadfast: errors understood, actions never lost."
@@ -25,5 +25,8 @@ bench: ## Measure, in Chromium, beside the limits of the platform
 size: ## What the package weighs, and what in it weighs most
 	@scripts/size
 
+fuzz: ## Feed everything that reads bytes from outside with made-up ones, for ten minutes
+	@scripts/fuzz
+
 clean: ## Delete what was built
-	@rm -rf target pkg/dist pkg/wasm www/dist node_modules
+	@rm -rf target fuzz/target pkg/dist pkg/wasm www/dist node_modules

@@ -7,7 +7,11 @@ import { join } from "node:path";
 
 const vectors = join(import.meta.dirname, "../tests/vectors");
 const read = (...path) => readFileSync(join(vectors, ...path), "utf8");
-const lines = (text) => text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+const lines = (text) =>
+  text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 
 /** A response as fuzz/src/exchange.rs reads it. */
 function exchange(status, headers, body, cut = false) {
@@ -45,7 +49,9 @@ function hints() {
   const values = ["retry_after.json", "timestamp.json"].flatMap((name) => JSON.parse(read(name)).cases);
   const single = values.map(({ value }) => exchange(503, { "Retry-After": value }, ""));
   const durations = ["6m0s", "1.5s", "120ms", "3.5s", "1h2m3.5s"];
-  const others = durations.map((value) => exchange(429, { "x-ratelimit-reset-tokens": value, date: "Mon, 01 Jun 2026 12:00:00 GMT" }, ""));
+  const others = durations.map((value) =>
+    exchange(429, { "x-ratelimit-reset-tokens": value, date: "Mon, 01 Jun 2026 12:00:00 GMT" }, ""),
+  );
   return [...resolved, ...single, ...others];
 }
 
@@ -76,7 +82,12 @@ function answers() {
     lastError: null,
     conflict: null,
   };
-  const parts = [record, row, { ...row, schemaVersion: 2, data: "\\ud83d" }, { ...row, state: "conflict", conflict: { conflictType: "x" } }];
+  const parts = [
+    record,
+    row,
+    { ...row, schemaVersion: 2, data: "\\ud83d" },
+    { ...row, state: "conflict", conflict: { conflictType: "x" } },
+  ];
   const stored = parts.map((part) => JSON.stringify(part));
   return errors.map(({ body }, index) => {
     const entry = (id, status) => ({ id: `action-${id}`, status });
@@ -94,7 +105,13 @@ function answers() {
 /** What applications hand in. */
 function options() {
   const retry = { maxAttempts: 3, baseDelayMs: 1000, multiplier: 2, maxDelayMs: 30000, attemptTimeoutMs: 5000, maxWaitMs: 60000 };
-  const client = { baseUrl: "https://api.example.com", userId: "ada", sourceService: "web", database: "steadfast", development: true };
+  const client = {
+    baseUrl: "https://api.example.com",
+    userId: "ada",
+    sourceService: "web",
+    database: "steadfast",
+    development: true,
+  };
   const sync = { path: "/api/sync/queue-actions", maxActions: 100, maxBytes: 262144, timeoutMs: 30000 };
   return [
     JSON.stringify({ ...client, probe: false, trustedOrigins: ["https://b.example"], retry, sync }),
@@ -107,7 +124,8 @@ function options() {
 
 function networkFailures() {
   const { messages, cases, defaults } = JSON.parse(read("network_failures.json"));
-  const text = ({ name = "TypeError", message = "", cause = "" }, page, target) => [name, message, cause ?? "", page, target].join("\n");
+  const text = ({ name = "TypeError", message = "", cause = "" }, page, target) =>
+    [name, message, cause ?? "", page, target].join("\n");
   const said = messages.map((entry) => text(entry, "https://app.example", "https://api.example.com/orders"));
   const met = cases.map(({ evidence }) => {
     const { rejection = {}, page, target } = { ...defaults, ...evidence };
@@ -142,8 +160,38 @@ const sources = {
 };
 
 /** What no source has in one piece. */
-const syntax = ['{"', '":"', '":', '","', '"}', "[{", "}]", "null", "true", "false", "NaN", "-Infinity", "1e999", '\\ud83d', "\n\n", "\n---\n"];
-const markup = ["<![CDATA[", "]]>", "</", "/>", "&#x41;", "data: ", "\n\ndata: ", "charset=utf-16", "charset=iso-8859-1", "%41", ")]}',", "500 cut\n"];
+const syntax = [
+  '{"',
+  '":"',
+  '":',
+  '","',
+  '"}',
+  "[{",
+  "}]",
+  "null",
+  "true",
+  "false",
+  "NaN",
+  "-Infinity",
+  "1e999",
+  "\\ud83d",
+  "\n\n",
+  "\n---\n",
+];
+const markup = [
+  "<![CDATA[",
+  "]]>",
+  "</",
+  "/>",
+  "&#x41;",
+  "data: ",
+  "\n\ndata: ",
+  "charset=utf-16",
+  "charset=iso-8859-1",
+  "%41",
+  ")]}',",
+  "500 cut\n",
+];
 
 function dictionary(target) {
   const files = sources[target].flatMap((name) => {
@@ -162,7 +210,9 @@ function dictionary(target) {
     }
   }
   const escape = (byte) =>
-    byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c ? `\\x${byte.toString(16).padStart(2, "0")}` : String.fromCharCode(byte);
+    byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c
+      ? `\\x${byte.toString(16).padStart(2, "0")}`
+      : String.fromCharCode(byte);
   return [...found].map((word) => `"${[...Buffer.from(word)].map(escape).join("")}"\n`).join("");
 }
 

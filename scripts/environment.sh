@@ -8,10 +8,12 @@ pinned() { sed -n "s/^$1 = \"=\{0,1\}\([^\"]*\)\"\$/\1/p" "$repository/Cargo.tom
 wasm_bindgen_version=$(pinned wasm-bindgen)
 wasm_pack_version=$(pinned wasm-pack)
 geckodriver_version=$(pinned geckodriver)
+cargo_fuzz_version=$(pinned cargo-fuzz)
 
 # Tools that cargo builds live outside the checkout, a directory per version, so that a second clone finds them.
 tool_cache="${STEADFAST_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/steadfast}"
-for tool in "wasm-bindgen-cli-$wasm_bindgen_version" "wasm-pack-$wasm_pack_version" "geckodriver-$geckodriver_version"; do
+for tool in "wasm-bindgen-cli-$wasm_bindgen_version" "wasm-pack-$wasm_pack_version" "geckodriver-$geckodriver_version" \
+  "cargo-fuzz-$cargo_fuzz_version"; do
   case ":$PATH:" in *":$tool_cache/$tool/bin:"*) ;; *) PATH="$tool_cache/$tool/bin:$PATH" ;; esac
 done
 export PATH

@@ -2,17 +2,17 @@
 
 use super::exchange;
 use serde::de::IgnoredAny;
+use std::time::Duration;
 use steadfast::error::parse::{CustomFormat, Extensions, ResponseParts, parse};
 use steadfast::error::words::Words;
 use steadfast::error::{ApiError, Json};
 use steadfast::time::LAST_DATE;
-use std::time::Duration;
 
 /// No form has more fields than this, and nobody could look through them.
 const MOST_FIELD_ERRORS: usize = 1000;
 
 /// What an error may weigh beside its body: fields that share a path or a message, each with its own copy.
-const LARGEST_ERROR: usize = 1 << 20;
+const LARGEST_ERROR: usize = 8 << 20;
 
 /// Reads the bytes as a response, and that as an error, also by a format of the application.
 pub fn holds(bytes: &[u8]) {
@@ -28,7 +28,7 @@ pub fn holds(bytes: &[u8]) {
 struct Echo;
 
 impl CustomFormat for Echo {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "echo"
     }
 
@@ -50,7 +50,9 @@ pub fn holds_for(response: &ResponseParts, error: &ApiError) {
     assert!(written.len() <= LARGEST_ERROR + 32 * given, "{} bytes were made of {given}", written.len());
     assert!(error.field_errors.len() <= MOST_FIELD_ERRORS, "{} field errors", error.field_errors.len());
     for (what, json) in [("details", &error.details), ("businessContext", &error.business_context)] {
-        json.iter().for_each(|json| is_json(json, what));
+        if let Some(json) = json {
+            is_json(json, what);
+        }
     }
     for field in &error.field_errors {
         field.value.iter().chain(&field.allowed).for_each(|json| is_json(json, "a field's value"));

@@ -8,16 +8,19 @@ pub fn holds(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.split('\n');
     let mut line = || lines.next().unwrap_or_default();
-    let rejection =
-        Rejection { name: line().into(), message: line().into(), cause: Some(line().to_string()).filter(|cause| !cause.is_empty()) };
+    let rejection = Rejection {
+        name: line().into(),
+        message: line().into(),
+        cause: Some(line().to_string()).filter(|cause| !cause.is_empty()),
+    };
     let (page, target) = (line(), line());
     let evidence = Evidence {
         rejection: &rejection,
         page: Some(page).filter(|page| !page.is_empty()),
         target,
-        no_cors: bytes.len() % 2 == 0,
-        online: bytes.len() % 3 != 0,
-        violates_policy: bytes.len() % 5 == 0,
+        no_cors: bytes.len().is_multiple_of(2),
+        online: !bytes.len().is_multiple_of(3),
+        violates_policy: bytes.len().is_multiple_of(5),
         elapsed: Duration::from_millis(bytes.len() as u64),
         answers: Answers::default(),
         probe: None,

@@ -32,7 +32,9 @@ pub fn holds(bytes: &[u8]) {
     assert_eq!(resolved, resolve(response.status, &more, now, &body), "a header that means nothing means nothing");
 
     let values: Vec<&str> = headers.iter().map(|(_, value)| value.as_str()).collect();
-    values.iter().for_each(|value| single_value_holds(value, now));
+    for value in &values {
+        single_value_holds(value, now);
+    }
     for pair in values.windows(2) {
         joined_values_hold(pair.first().copied().unwrap_or_default(), pair.last().copied().unwrap_or_default(), now);
     }

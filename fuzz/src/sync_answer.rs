@@ -132,7 +132,8 @@ fn item_error_holds(error: &ApiError) {
 
 /// What the server has taken goes, all else stays, and everything is told once.
 fn settlement_holds(mut record: UserRecord, batch: &[Action], verdicts: &[Verdict]) {
-    let by_seq: BTreeMap<u64, Verdict> = batch.iter().zip(verdicts).map(|(action, verdict)| (action.seq, verdict.clone())).collect();
+    let by_seq: BTreeMap<u64, Verdict> =
+        batch.iter().zip(verdicts).map(|(action, verdict)| (action.seq, verdict.clone())).collect();
     let settlement = record.settle(batch.to_vec(), &by_seq, true, &BACKOFF, NOW, 0.5);
     assert_eq!(settlement.changes.len(), batch.len(), "each row is written or deleted");
     assert_eq!(record.batch, None);

@@ -237,7 +237,7 @@ impl<'d> Value<'d> {
     pub fn is(self, text: &str) -> bool {
         match self.node.kind {
             Kind::Plain => self.slice() == text,
-            Kind::Escaped => unescape(self.slice()) == text,
+            Kind::Escaped => means(self.slice(), text),
             _ => false,
         }
     }
@@ -351,44 +351,58 @@ fn unescape(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         out.push_str(rest.get(..at).unwrap_or_default());
-        rest = rest.get(at + 1..).unwrap_or_default();
-        let Some(escaped) = rest.chars().next() else { return out };
-        rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
-        match escaped {
-            'n' => out.push('\n'),
-            't' => out.push('\t'),
-            'r' => out.push('\r'),
-            'b' => out.push('\u{8}'),
-            'f' => out.push('\u{c}'),
-            'u' => rest = unescape_unit(rest, &mut out),
-            other => out.push(other),
-        }
+        let (character, after) = unescape_one(rest.get(at + 1..).unwrap_or_default());
+        out.extend(character);
+        rest = after;
     }
     out.push_str(rest);
     out
 }
 
+/// Whether an escaped string means this one. It is compared as it is read: a body may be all names that are escaped.
+fn means(escaped: &str, text: &str) -> bool {
+    let (mut escaped, mut text) = (escaped, text);
+    while let Some(at) = escaped.find('\\') {
+        let Some(left) = text.strip_prefix(escaped.get(..at).unwrap_or_default()) else { return false };
+        let (character, after) = unescape_one(escaped.get(at + 1..).unwrap_or_default());
+        let Some(left) = character.map_or(Some(left), |character| left.strip_prefix(character)) else { return false };
+        (escaped, text) = (after, left);
+    }
+    escaped == text
+}
+
+/// The character that follows a backslash means, and what is left.
+fn unescape_one(text: &str) -> (Option<char>, &str) {
+    let Some(escaped) = text.chars().next() else { return (None, text) };
+    let rest = text.get(escaped.len_utf8()..).unwrap_or_default();
+    let character = match escaped {
+        'n' => '\n',
+        't' => '\t',
+        'r' => '\r',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'u' => return unescape_unit(rest),
+        other => other,
+    };
+    (Some(character), rest)
+}
+
 /// Reads what follows a `\u`, and gives what is left.
-fn unescape_unit<'t>(text: &'t str, out: &mut String) -> &'t str {
+fn unescape_unit(text: &str) -> (Option<char>, &str) {
     fn unit(text: &str) -> Option<u32> {
         text.get(..4).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
         u32::from_str_radix(text.get(..4)?, 16).ok()
     }
-    let Some(first) = unit(text) else {
-        out.push(char::REPLACEMENT_CHARACTER);
-        return text;
-    };
+    let Some(first) = unit(text) else { return (Some(char::REPLACEMENT_CHARACTER), text) };
     let rest = text.get(4..).unwrap_or_default();
     if (0xD800..0xDC00).contains(&first) {
         let second = rest.strip_prefix("\\u").and_then(unit).filter(|second| (0xDC00..0xE000).contains(second));
         if let Some(second) = second {
             let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-            out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-            return rest.get(6..).unwrap_or_default();
+            return (char::from_u32(code).or(Some(char::REPLACEMENT_CHARACTER)), rest.get(6..).unwrap_or_default());
         }
     }
-    out.push(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
-    rest
+    (char::from_u32(first).or(Some(char::REPLACEMENT_CHARACTER)), rest)
 }
 
 /// Writes a string in quotes.

@@ -107,6 +107,25 @@ fn a_number_that_the_text_ends_in_is_missing_and_not_another_number() {
 }
 
 #[test]
+fn a_name_is_found_however_it_is_escaped() {
+    for (name, meaning) in [
+        (r"\u0061b", "ab"),
+        (r"a\u0062", "ab"),
+        (r"\n\t", "\n\t"),
+        (r"\ud83d\ude00", "😀"),
+        (r"x\ud83d", "x\u{fffd}"),
+        (r"\'", "'"),
+    ] {
+        let text = format!("{{\"{name}\":1}}");
+        let document = Document::read(&text).unwrap();
+        assert!(document.root().get(meaning).is_some(), "{name}");
+        for other in ["", "a", "abc", "b", "\n", "😀😀", "x"] {
+            assert!(document.root().get(other).is_none(), "{name} is not {other}");
+        }
+    }
+}
+
+#[test]
 fn nesting_is_bounded() {
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(json(&deep(DEEPEST)).is_some());

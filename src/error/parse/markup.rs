@@ -3,21 +3,23 @@
 /// The text of the first element of one of these names, in the order of the names; empty elements are passed over. The
 /// names' case and prefixes do not matter: `s:Code` is `code`.
 pub(super) fn element(markup: &str, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| {
-        elements(markup).find_map(|(found, content)| {
-            let local = found.rsplit(':').next().unwrap_or(found);
-            local.eq_ignore_ascii_case(name).then(|| text(content)).filter(|text| !text.is_empty())
-        })
-    })
+    named(markup, names, text)
 }
 
 /// The text of the first element of one of these names that has no elements in it, or of the first such inside of it: what
 /// XML that carries data means by a name.
 pub(super) fn leaf(markup: &str, names: &[&str]) -> Option<String> {
+    named(markup, names, innermost)
+}
+
+/// What is read of the first element of one of these names, in the order of the names, of which anything is.
+fn named(markup: &str, names: &[&str], read: fn(&str) -> String) -> Option<String> {
+    // Once, and not again for every name.
+    let elements: Vec<_> = elements(markup, MOST_ELEMENTS).collect();
     names.iter().find_map(|name| {
-        elements(markup).find_map(|(found, content)| {
+        elements.iter().find_map(|(found, content)| {
             let local = found.rsplit(':').next().unwrap_or(found);
-            local.eq_ignore_ascii_case(name).then(|| innermost(content)).filter(|text| !text.is_empty())
+            local.eq_ignore_ascii_case(name).then(|| read(content)).filter(|text| !text.is_empty())
         })
     })
 }
@@ -40,7 +42,7 @@ pub(super) fn leaf_after(markup: &str, text: &str) -> Option<String> {
 fn innermost(content: &str) -> String {
     let has_elements = content.contains('<') && !content.trim_start().starts_with("<![CDATA[");
     let inner = if has_elements {
-        elements(content).find(|(_, inner)| !inner.contains('<')).map(|(_, inner)| inner)
+        elements(content, MOST_INSIDE).find(|(_, inner)| !inner.contains('<')).map(|(_, inner)| inner)
     } else {
         Some(content)
     };
@@ -48,14 +50,14 @@ fn innermost(content: &str) -> String {
 }
 
 /// The names of the elements, each with what stands between its start tag and the next end tag of its name. An element
-/// with others inside gives their text in one; what is looked for has none.
-fn elements(markup: &str) -> impl Iterator<Item = (&str, &str)> {
+/// with others inside gives their text in one; what is looked for has none. No more than `most` are looked at.
+fn elements(markup: &str, most: usize) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = markup;
     let mut visited = 0;
     std::iter::from_fn(move || {
         loop {
             visited += 1;
-            if visited > MOST_ELEMENTS {
+            if visited > most {
                 return None;
             }
             let open = rest.find('<')?;
@@ -85,6 +87,8 @@ fn elements(markup: &str) -> impl Iterator<Item = (&str, &str)> {
 const LONGEST_ELEMENT: usize = 4096;
 /// An error has fewer; a bound on both keeps the time linear.
 const MOST_ELEMENTS: usize = 256;
+/// How many are looked at in one, to find the first that has no others in it.
+const MOST_INSIDE: usize = 16;
 
 /// The largest boundary of a character that is at most `index`.
 pub(super) fn floor(text: &str, index: usize) -> usize {
