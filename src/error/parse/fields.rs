@@ -1,14 +1,21 @@
 //! Errors of fields: lists of entries, maps of names, and every nesting of them that frameworks came up with.
 
+use super::LONGEST_MESSAGE;
 use super::vocabulary::{FIELD, FIELD_CODE, FIELD_ERRORS, FIELD_MESSAGE, is_code};
 use crate::error::FieldError;
-use crate::json::Value;
+use crate::json::{Json, Value};
 
 /// More are not read: nobody could mark them all, and a body may be all errors.
-const MOST_FIELDS: usize = 1000;
+pub(super) const MOST_FIELDS: usize = 1000;
 
 /// How deep maps of maps are followed.
 const DEEPEST: usize = 8;
+
+/// A longer path is none. It would stand in every error below it: a hundred kilobytes could become a hundred megabytes.
+const LONGEST_PATH: usize = 512;
+
+/// What is said once of many fields is repeated for each, so longer than this it is left out.
+const LONGEST_REPEATED: usize = LONGEST_MESSAGE;
 
 /// Reads a list of entries that each name their field, or a map from names to what is wrong.
 pub(super) fn read(value: Value<'_>) -> Vec<FieldError> {
@@ -35,6 +42,9 @@ pub(super) fn list(value: Value<'_>) -> Vec<FieldError> {
 /// class-validator's tree: `{ property, constraints: { rule: message }, children }`.
 fn by_property(item: Value<'_>, parent: &str, depth: usize, found: &mut Vec<FieldError>) {
     let path = step(parent, &item.text("property").unwrap_or_default());
+    if path.len() > LONGEST_PATH {
+        return;
+    }
     if let Some(constraints) = item.get("constraints") {
         by_rule(constraints, &path, found);
     }
@@ -46,7 +56,7 @@ fn by_property(item: Value<'_>, parent: &str, depth: usize, found: &mut Vec<Fiel
 /// A map from the rules that one field broke to the messages.
 fn by_rule(rules: Value<'_>, path: &str, found: &mut Vec<FieldError>) {
     let messages = rules.members().filter_map(|(rule, message)| Some((rule.as_str().into_owned(), message.as_str()?)));
-    found.extend(messages.take(MOST_FIELDS).map(|(rule, message)| FieldError {
+    found.extend(messages.take(MOST_FIELDS.saturating_sub(found.len())).map(|(rule, message)| FieldError {
         path: path.into(),
         message: Some(message.into_owned()),
         constraint: Some(rule),
@@ -58,7 +68,10 @@ fn by_rule(rules: Value<'_>, path: &str, found: &mut Vec<FieldError>) {
 pub(super) fn rules(value: Value<'_>) -> Vec<FieldError> {
     let mut found = Vec::new();
     for (field, rules) in value.members().take(MOST_FIELDS) {
-        by_rule(rules, &field.as_str(), &mut found);
+        let field = field.as_str();
+        if field.len() <= LONGEST_PATH {
+            by_rule(rules, &field, &mut found);
+        }
     }
     found
 }
@@ -110,7 +123,19 @@ fn entry(entry: Value<'_>) -> Vec<FieldError> {
         value: entry.first(&["value", "rejectedValue", "input", "rejected_value"]).map(Value::to_json),
         allowed: entry.first(&["allowed", "allowedValues", "allowed_values", "enum"]).map(Value::to_json),
     };
+    let error = if paths.len() == 1 { error } else { repeatable(error) };
     paths.into_iter().map(|path| FieldError { path, ..error.clone() }).collect()
+}
+
+/// What of an error can be said of each of many fields.
+fn repeatable(error: FieldError) -> FieldError {
+    let short = |json: &Json| json.text().len() <= LONGEST_REPEATED;
+    FieldError {
+        message: error.message.filter(|text| text.len() <= LONGEST_REPEATED),
+        value: error.value.filter(short),
+        allowed: error.allowed.filter(short),
+        ..error
+    }
 }
 
 /// The fields that an entry names, as the source writes them; the steps of a path are joined by dots.
@@ -118,7 +143,7 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
     // JSON:API §9.
     if let Some(source) = entry.get("source").filter(|source| source.is_object()) {
         let named = ["pointer", "parameter", "header"].iter().find_map(|name| source.get(name)?.as_str());
-        return named.map(|path| vec![path.into_owned()]);
+        return named.filter(|path| path.len() <= LONGEST_PATH).map(|path| vec![path.into_owned()]);
     }
     let named = FIELD.iter().find_map(|name| {
         let value = entry.get(name)?;
@@ -126,13 +151,14 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
             // A location that is only the part of the request it lies in says nothing.
             let part = matches!(*name, "location" | "in")
                 && matches!(&*path, "body" | "query" | "path" | "header" | "headers" | "params");
-            return (!part && !path.contains('\n') && path.len() <= 512).then(|| vec![path.into_owned()]);
+            return (!part && !path.contains('\n') && path.len() <= LONGEST_PATH).then(|| vec![path.into_owned()]);
         }
         if !value.is_array() || value.is_empty() {
             return None;
         }
         if matches!(*name, "fields" | "members" | "memberNames" | "expression" | "ErrorRelatedTo") {
-            let names: Vec<_> = value.items().filter_map(Value::as_str).map(Into::into).collect();
+            let names = value.items().filter_map(Value::as_str).filter(|name| name.len() <= LONGEST_PATH);
+            let names: Vec<_> = names.take(MOST_FIELDS).map(Into::into).collect();
             return (!names.is_empty()).then_some(names);
         }
         joined(value).map(|path| vec![path])
@@ -141,7 +167,8 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
     named.or_else(|| {
         let name = entry.get("name")?.as_str()?;
         let is_class = name.ends_with("Error") || name.ends_with("Exception");
-        (entry.first(&["reason", "message", "messages", "error", "errors"]).is_some() && !is_class)
+        let says = entry.first(&["reason", "message", "messages", "error", "errors"]).is_some();
+        (says && !is_class && name.len() <= LONGEST_PATH)
             .then(|| vec![name.into_owned()])
     })
 }
@@ -160,7 +187,7 @@ fn joined(steps: Value<'_>) -> Option<String> {
             (None, None) => return None,
         }
     }
-    Some(path)
+    (path.len() <= LONGEST_PATH).then_some(path)
 }
 
 fn message(entry: Value<'_>) -> Option<String> {
@@ -201,7 +228,8 @@ pub(super) fn map(value: Value<'_>) -> Vec<FieldError> {
 
 /// What a list of messages says of one field.
 pub(super) fn of_field(path: &str, messages: Value<'_>) -> Vec<FieldError> {
-    let texts = messages.items().filter_map(Value::as_str).take(MOST_FIELDS);
+    let most = if path.len() <= LONGEST_PATH { MOST_FIELDS } else { 0 };
+    let texts = messages.items().filter_map(Value::as_str).take(most);
     texts.map(|text| FieldError { path: path.into(), message: Some(text.into_owned()), ..FieldError::default() }).collect()
 }
 
@@ -231,8 +259,11 @@ fn speaks(object: Value<'_>) -> bool {
 
 /// Whether everything in there was what is wrong with something.
 fn walk(value: Value<'_>, path: &str, depth: usize, found: &mut Vec<FieldError>) -> bool {
-    if depth > DEEPEST || found.len() >= MOST_FIELDS {
-        return depth <= DEEPEST;
+    if depth > DEEPEST || path.len() > LONGEST_PATH {
+        return false;
+    }
+    if found.len() >= MOST_FIELDS {
+        return true;
     }
     let push = |found: &mut Vec<FieldError>, message: Option<String>, constraint: Option<String>| {
         found.push(FieldError { path: path.into(), message, constraint, ..FieldError::default() });

@@ -302,7 +302,8 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
     // CKAN's `error`, which is a map of fields beside the type of the error.
     if !inner.is_same(subject.outer) && message_here(inner).is_none() {
         let listed = inner.members().filter(|(_, value)| value.items().next().is_some_and(Value::is_string));
-        let found: Vec<_> = listed.flat_map(|(name, value)| fields::of_field(&name.as_str(), value)).collect();
+        let found: Vec<_> =
+            listed.flat_map(|(name, value)| fields::of_field(&name.as_str(), value)).take(fields::MOST_FIELDS).collect();
         if !found.is_empty() {
             return found;
         }

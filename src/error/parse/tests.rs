@@ -279,3 +279,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_read_of_a_body_is_never_many_times_as_long_as_the_body() {
+    let long = "k".repeat(100_000);
+    let many = |entry: fn(usize) -> String| (0..10_000).map(entry).collect::<Vec<_>>().join(",");
+    let names = many(|index| format!("\"f{index}\""));
+    let texts = many(|index| format!("\"f{index}\":\"a\""));
+    let lists = many(|index| format!("\"f{index}\":[\"a\"]"));
+    for body in [
+        format!(r#"{{"errors":{{"{long}":{{{lists}}}}}}}"#),
+        format!(r#"{{"errors":[{{"message":"{long}","fields":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"message":"m","value":"{long}","fields":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"message":"m","allowed":["{long}"],"fields":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"property":"{long}","constraints":{{{texts}}}}}]}}"#),
+        format!(r#"{{"errors":[{{"path":"{long}","messages":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"source":{{"pointer":"{long}"}},"messages":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"name":"{long}","messages":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"loc":["{long}"],"messages":[{names}]}}]}}"#),
+        format!(r#"{{"validation_messages":{{"{long}":{{{texts}}}}}}}"#),
+        format!(r#"{{"error":{{"{long}":[{names}]}}}}"#),
+        format!(r#"{{"error":{{{lists}}}}}"#),
+    ] {
+        let error = read(400, &[], &body);
+        let read = serde_json::to_string(&error).unwrap().len();
+        assert!(read < 5 * body.len(), "{read} of {}: {}", body.len(), body.get(..60).unwrap());
+        assert!(error.field_errors.len() <= 1000, "{}", body.get(..60).unwrap());
+    }
+}
