@@ -237,7 +237,7 @@ impl<'d> Value<'d> {
     pub fn is(self, text: &str) -> bool {
         match self.node.kind {
             Kind::Plain => self.slice() == text,
-            Kind::Escaped => unescape(self.slice()) == text,
+            Kind::Escaped => means(self.slice(), text),
             _ => false,
         }
     }
@@ -351,44 +351,62 @@ fn unescape(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         out.push_str(rest.get(..at).unwrap_or_default());
-        rest = rest.get(at + 1..).unwrap_or_default();
-        let Some(escaped) = rest.chars().next() else { return out };
-        rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
-        match escaped {
-            'n' => out.push('\n'),
-            't' => out.push('\t'),
-            'r' => out.push('\r'),
-            'b' => out.push('\u{8}'),
-            'f' => out.push('\u{c}'),
-            'u' => rest = unescape_unit(rest, &mut out),
-            other => out.push(other),
-        }
+        let Some((character, after)) = next_character(rest.get(at..).unwrap_or_default()) else { return out };
+        out.push(character);
+        rest = after;
     }
     out.push_str(rest);
     out
 }
 
-/// Reads what follows a `\u`, and gives what is left.
-fn unescape_unit<'t>(text: &'t str, out: &mut String) -> &'t str {
+/// Whether an escaped string means this one. Stops where they differ: a body may have thousands of escaped names.
+fn means(escaped: &str, text: &str) -> bool {
+    let mut rest = escaped;
+    for expected in text.chars() {
+        match next_character(rest) {
+            Some((character, after)) if character == expected => rest = after,
+            _ => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+/// The character that the beginning of an escaped string means, and what is left.
+fn next_character(text: &str) -> Option<(char, &str)> {
+    let mut characters = text.chars();
+    let first = characters.next()?;
+    if first != '\\' {
+        return Some((first, characters.as_str()));
+    }
+    let escaped = characters.next()?;
+    let rest = characters.as_str();
+    Some(match escaped {
+        'n' => ('\n', rest),
+        't' => ('\t', rest),
+        'r' => ('\r', rest),
+        'b' => ('\u{8}', rest),
+        'f' => ('\u{c}', rest),
+        'u' => unescape_unit(rest),
+        other => (other, rest),
+    })
+}
+
+/// Reads what follows a `\u`: the character, and what is left.
+fn unescape_unit(text: &str) -> (char, &str) {
     fn unit(text: &str) -> Option<u32> {
         text.get(..4).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
         u32::from_str_radix(text.get(..4)?, 16).ok()
     }
-    let Some(first) = unit(text) else {
-        out.push(char::REPLACEMENT_CHARACTER);
-        return text;
-    };
+    let Some(first) = unit(text) else { return (char::REPLACEMENT_CHARACTER, text) };
     let rest = text.get(4..).unwrap_or_default();
     if (0xD800..0xDC00).contains(&first) {
         let second = rest.strip_prefix("\\u").and_then(unit).filter(|second| (0xDC00..0xE000).contains(second));
         if let Some(second) = second {
             let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-            out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-            return rest.get(6..).unwrap_or_default();
+            return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), rest.get(6..).unwrap_or_default());
         }
     }
-    out.push(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
-    rest
+    (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), rest)
 }
 
 /// Writes a string in quotes.
