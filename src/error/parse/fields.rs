@@ -168,8 +168,7 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
         let name = entry.get("name")?.as_str()?;
         let is_class = name.ends_with("Error") || name.ends_with("Exception");
         let says = entry.first(&["reason", "message", "messages", "error", "errors"]).is_some();
-        (says && !is_class && name.len() <= LONGEST_PATH)
-            .then(|| vec![name.into_owned()])
+        (says && !is_class && name.len() <= LONGEST_PATH).then(|| vec![name.into_owned()])
     })
 }
 

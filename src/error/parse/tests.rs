@@ -307,3 +307,30 @@ fn what_is_read_of_a_body_is_never_many_times_as_long_as_the_body() {
         assert!(error.field_errors.len() <= 1000, "{}", body.get(..60).unwrap());
     }
 }
+
+#[test]
+fn a_number_and_a_word_in_capitals_are_not_yet_googles_status() {
+    for word in ["ERROR", "FAIL", "", "BAD REQUEST"] {
+        let error = read_json_body(500, &json!({ "code": 500, "status": word, "message": "The database is away" }));
+        assert_eq!(
+            (error.format.name.as_ref(), error.message.as_deref()),
+            ("unknownJson", Some("The database is away")),
+            "{word}"
+        );
+    }
+    let error = read_json_body(404, &json!({ "error": { "code": 404, "status": "NOT_FOUND", "message": "No" } }));
+    assert_eq!((error.format.name.as_ref(), error.code.as_deref()), ("googleRpc", Some("NOT_FOUND")));
+}
+
+#[test]
+fn what_stands_behind_amazons_gateways_is_read_as_what_it_is() {
+    let body = json!({ "detail": [{ "loc": ["body", "age"], "msg": "not an integer", "type": "int_type" }] }).to_string();
+    for name in ["x-amz-cf-id", "x-amzn-requestid", "x-amzn-trace-id", "x-amz-apigw-id"] {
+        let error = read(422, &[(name, "a")], &body);
+        assert_eq!(
+            (error.format.name.as_ref(), error.code.as_deref(), error.message.as_deref()),
+            ("fastapi", None, None),
+            "{name}"
+        );
+    }
+}

@@ -1,30 +1,9 @@
 //! gRPC-Web: `grpc-status` and `grpc-message`, in the headers of an answer without a body, or in the trailers that its last
 //! frame is (gRPC-Web protocol, "Protocol differences").
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, percent_decoded};
+use super::{Confidence, Evidence, FormatDefinition, GRPC_CODES, Mark, Reading, percent_decoded};
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "grpcWeb", recognise, read };
-
-/// The names of the codes (google/rpc/code.proto), by their number.
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 fn trailer<'a>(evidence: &Evidence<'a>, name: &str) -> Option<&'a str> {
     evidence.response.header(name).or_else(|| {
@@ -46,7 +25,7 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
 
 fn read(evidence: &Evidence<'_>) -> Reading {
     let status = trailer(evidence, "grpc-status").unwrap_or_default();
-    let name = status.parse::<usize>().ok().and_then(|number| NAMES.get(number)).copied().unwrap_or(status);
+    let name = status.parse::<usize>().ok().and_then(|number| GRPC_CODES.get(number)).copied().unwrap_or(status);
     Reading {
         code: Some(name.into()),
         message: trailer(evidence, "grpc-message").map(percent_decoded).filter(|message| !message.is_empty()),

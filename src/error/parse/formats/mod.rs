@@ -38,6 +38,27 @@ use crate::error::Confidence;
 /// The mark by which a format knows a body, and how sure that mark is.
 pub(super) type Mark = Option<(&'static str, Confidence)>;
 
+/// The names of gRPC's codes (google/rpc/code.proto), by their number.
+const GRPC_CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 /// Most specific first.
 pub(super) const FORMATS: [FormatDefinition; 34] = [
     grpc_web::FORMAT,
