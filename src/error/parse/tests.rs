@@ -334,3 +334,58 @@ fn what_stands_behind_amazons_gateways_is_read_as_what_it_is() {
         );
     }
 }
+
+#[test]
+fn what_others_say_in_an_error_of_a_known_shape_is_not_lost() {
+    let error = read_json_body(
+        503,
+        &json!({ "error": { "code": "ORDER_BUSY", "message": "m", "retryable": true, "requestId": "r-1", "retryAfterMs": 700,
+            "fieldErrors": [{ "field": "quantity", "message": "Too many" }], "documentation_url": "https://docs.example/x" } }),
+    );
+    assert_eq!((error.format.name.as_ref(), error.format.confidence), ("cosnap", Confidence::Likely));
+    assert_eq!((error.request_id.as_deref(), error.help_link.as_deref()), (Some("r-1"), Some("https://docs.example/x")));
+    assert_eq!((error.field_errors.len(), error.retry_hint.unwrap().after_ms), (1, 700));
+
+    let error = read_json_body(
+        503,
+        &json!({ "error": { "code": "BUSY", "message": "m", "recoverable": true, "severity": "high", "requestId": "r-1",
+            "retryAfter": 7, "userMessage": "Bitte warten" } }),
+    );
+    assert_eq!((error.format.name.as_ref(), error.retry_reason), ("oriel", RetryReason::Body));
+    assert_eq!((error.request_id.as_deref(), error.user_message.as_deref()), (Some("r-1"), Some("Bitte warten")));
+    assert_eq!(error.retry_hint.unwrap().after_ms, 7000);
+
+    let error = read_json_body(
+        400,
+        &json!({ "error": { "type": "invalid_request_error", "message": "Too large", "param": "max_tokens", "error_id": "e-1",
+            "code": "too_large", "severity": "error" } }),
+    );
+    assert_eq!((error.format.name.as_ref(), error.error_id.as_deref()), ("qwenProxy", Some("e-1")));
+    assert_eq!(error.field_errors[0].path, "max_tokens");
+}
+
+#[test]
+fn a_link_that_would_run_as_a_script_is_no_help() {
+    for body in [
+        json!({ "success": false, "error": { "code": "A_B", "message": "m", "retryable": false, "helpLink": "javascript:alert(1)" } }),
+        json!({ "success": false, "error": { "code": "AUTH_X", "message": "m", "documentation": "javascript:alert(1)" } }),
+        json!({ "error": "invalid_grant", "error_description": "m", "error_uri": "javascript:alert(1)" }),
+        json!({ "errors": [{ "detail": "m", "source": { "pointer": "" }, "links": { "about": "javascript:alert(1)" } }] }),
+        json!({ "error": { "code": "x", "message": "m", "help": "data:text/html,x" } }),
+    ] {
+        assert_eq!(read_json_body(400, &body).help_link, None, "{body}");
+    }
+}
+
+#[test]
+fn the_service_of_an_error_is_a_provider_only_where_the_integration_failed() {
+    let of = |code: &str| {
+        read_json_body(
+            503,
+            &json!({ "success": false, "error": { "code": code, "message": "m", "details": { "service": "api" } } }),
+        )
+    };
+    assert_eq!(of("SYSTEM_MAINTENANCE").upstream, None);
+    assert_eq!(of("SYSTEM_MAINTENANCE").service.as_deref(), Some("api"));
+    assert_eq!(of("INTEGRATION_TIMEOUT").upstream.unwrap().provider.as_deref(), Some("api"));
+}

@@ -412,6 +412,11 @@ pub(super) fn link(value: Value<'_>) -> Option<String> {
     value.as_str().filter(|text| is_link(text)).map(Into::into)
 }
 
+/// Documentation in a member that means it: a link that may be followed, or one within the API. Never a `javascript:`.
+pub(super) fn help(object: Value<'_>, name: &str) -> Option<String> {
+    object.text(name).filter(|text| is_link(text) || text.starts_with('/') && !text.starts_with("//"))
+}
+
 pub(super) fn is_link(text: &str) -> bool {
     (text.starts_with("https://") || text.starts_with("http://")) && !text.contains(char::is_whitespace)
 }

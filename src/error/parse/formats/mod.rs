@@ -31,9 +31,10 @@ mod stellar_flow;
 mod stripe;
 mod trpc;
 
-use super::vocabulary::{is_link, link};
+use super::vocabulary::{help, is_link, link};
 use super::{Evidence, FormatDefinition, LONGEST_MESSAGE, Reading, fields, generic, markup, percent_decoded};
 use crate::error::Confidence;
+use crate::json::Value;
 
 /// The mark by which a format knows a body, and how sure that mark is.
 pub(super) type Mark = Option<(&'static str, Confidence)>;
@@ -59,15 +60,22 @@ const GRPC_CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
+/// What an error says, by the usual names, beyond the members that its format has: others write errors of the same shape, and
+/// say more in them. One that has no other members says nothing more.
+fn beyond(evidence: &Evidence<'_>, error: Value<'_>, members: &[&str]) -> Reading {
+    let has_others = error.members().any(|(found, _)| !members.iter().any(|name| found.is(name)));
+    if has_others { evidence.generic() } else { Reading::default() }
+}
+
 /// Most specific first.
 pub(super) const FORMATS: [FormatDefinition; 34] = [
     grpc_web::FORMAT,
     problem_details::FORMAT,
     json_api::FORMAT,
     graphql::FORMAT,
-    cosnap::FORMAT,
     qwen_proxy::FORMAT,
     oriel::FORMAT,
+    cosnap::FORMAT,
     google::FORMAT,
     news_filter::FORMAT,
     stellar_flow::FORMAT,

@@ -2,7 +2,7 @@
 //! documentation?, recovery? }, recovery? }`. The specification documents `recovery` beside `error`, and every example of it
 //! puts it inside: both are read, the inner one first.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields, help};
 use crate::error::{RateLimit, Recovery, RecoveryLink, Upstream};
 use crate::json::Value;
 use crate::policy::hint;
@@ -16,8 +16,8 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
     let (body, error) = (evidence.body?, evidence.error_object()?);
     let code = error.get("code")?.as_str()?;
     let marks = [
-        (error.get("recovery").is_some(), "error.recovery"),
-        (body.get("recovery").is_some(), "recovery"),
+        (error.get("recovery").is_some_and(Value::is_object), "error.recovery"),
+        (body.get("recovery").is_some_and(Value::is_object), "recovery"),
         (error.get("documentation").is_some(), "error.documentation"),
     ];
     if let Some((_, mark)) = marks.into_iter().find(|(there, _)| *there) {
@@ -37,17 +37,19 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let details = error.get("details");
     let recovery = error.get("recovery").or_else(|| body.get("recovery"));
     let detail = |name| details.and_then(|details| details.text(name));
+    // The service of any other error is the backend's own.
+    let is_integration = error.text("code").is_some_and(|code| code.starts_with("INTEGRATION_"));
     let own_timestamp = error.text("timestamp").or_else(|| detail("timestamp"));
     let mut reading = Reading {
         code: error.text("code"),
         message: error.text("message"),
         request_id: error.text("requestId"),
         error_id: detail("errorId"),
-        field_errors: details.map(fields::list).unwrap_or_default(),
+        field_errors: details.map(|details| fields::of_details(details, evidence.response.status)).unwrap_or_default(),
         recovery: recovery.map(read_recovery),
-        help_link: error.text("documentation"),
+        help_link: help(error, "documentation"),
         service: detail("service"),
-        upstream: details.filter(|details| details.get("service").is_some()).map(|details| Upstream {
+        upstream: details.filter(|details| is_integration && details.get("service").is_some()).map(|details| Upstream {
             provider: details.text("service"),
             code: None,
             message: details.text("message"),
