@@ -1,7 +1,7 @@
 //! Errors of fields: lists of entries, maps of names, and every nesting of them that frameworks came up with.
 
 use super::LONGEST_MESSAGE;
-use super::vocabulary::{FIELD, FIELD_CODE, FIELD_ERRORS, FIELD_MESSAGE, is_code};
+use super::vocabulary::{ALLOWED, FIELD, FIELD_CODE, FIELD_ERRORS, FIELD_MESSAGE, VALUE, is_code};
 use crate::error::FieldError;
 use crate::json::{Json, Value};
 
@@ -85,7 +85,7 @@ pub(super) fn of_details(details: Value<'_>, status: u16) -> Vec<FieldError> {
     } else if !nested.is_empty() {
         nested
     } else if status <= 400 || matches!(status, 409 | 422) {
-        strict_map(details)
+        map_of_words(details)
     } else {
         Vec::new()
     }
@@ -104,7 +104,11 @@ pub(super) fn inside(value: Value<'_>) -> Vec<FieldError> {
 /// The errors of an object that names its own field.
 pub(super) fn one(object: Value<'_>) -> Vec<FieldError> {
     // Its code is the whole error's, which stands there.
-    entry(object).into_iter().map(|error| FieldError { constraint: None, ..error }).collect()
+    entry(object)
+        .into_iter()
+        .filter(|error| !error.path.is_empty())
+        .map(|error| FieldError { constraint: None, ..error })
+        .collect()
 }
 
 /// One entry of a list: most name one field, some several (`fields: ["a", "b"]`).
@@ -120,8 +124,8 @@ fn entry(entry: Value<'_>) -> Vec<FieldError> {
         path: String::new(),
         message: message(entry),
         constraint: constraint(entry),
-        value: entry.first(&["value", "rejectedValue", "input", "rejected_value"]).map(Value::to_json),
-        allowed: entry.first(&["allowed", "allowedValues", "allowed_values", "enum"]).map(Value::to_json),
+        value: entry.first(&VALUE).map(Value::to_json),
+        allowed: entry.first(&ALLOWED).or_else(|| entry.get("params")?.first(&ALLOWED)).map(Value::to_json),
     };
     let error = if paths.len() == 1 { error } else { repeatable(error) };
     paths.into_iter().map(|path| FieldError { path, ..error.clone() }).collect()
@@ -247,6 +251,17 @@ pub(super) fn strict_map(value: Value<'_>) -> Vec<FieldError> {
         })
     }
     if value.is_object() && is_strict(value, 0) { map(value) } else { Vec::new() }
+}
+
+/// The same, if what it says is words: a map of lists may as well be of tags, ids or regions, which are no errors.
+pub(super) fn map_of_words(value: Value<'_>) -> Vec<FieldError> {
+    let is_words =
+        |text: &String| text.contains(' ') || !text.is_ascii() || text.starts_with(|first: char| first.is_ascii_uppercase());
+    let mut found = strict_map(value);
+    if !found.iter().any(|error| error.constraint.is_some() || error.message.as_ref().is_some_and(is_words)) {
+        found.clear();
+    }
+    found
 }
 
 /// Whether an object says what is wrong with the field it stands for.

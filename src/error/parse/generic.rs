@@ -109,7 +109,10 @@ fn common(subject: &Subject<'_>, reading: &mut Reading) {
     reading.retryable = subject.inside_out().find_map(|object| object.first(&RETRYABLE)?.as_bool());
     reading.hints.after = subject.inside_out().find_map(retry_after);
     reading.user_message = subject.inside_out().find_map(|object| {
-        words(object.first(&["userMessage", "user_message", "displayMessage", "display_message", "localizedMessage"])?)
+        let own = ["userMessage", "user_message", "displayMessage", "display_message"];
+        // Java's exceptions have one that is for developers.
+        let localized = || object.get("localizedMessage").filter(|_| object.get("stackTrace").is_none());
+        words(object.first(&own).or_else(localized)?)
     });
     reading.timestamp =
         subject.inside_out().find_map(|object| object.first(&["timestamp", "time", "date"])?.as_str().map(Into::into));
@@ -266,6 +269,12 @@ fn message(subject: &Subject<'_>, code: Option<&str>) -> Option<String> {
         .filter(|text| text.len() <= super::LONGEST_MESSAGE)
 }
 
+/// The fields that a list of keys names; what is wrong with them is the message of the whole.
+fn keys(validation: Value<'_>) -> Vec<FieldError> {
+    let names = validation.get("keys").into_iter().flat_map(Value::items).filter_map(Value::as_str).take(fields::MOST_FIELDS);
+    names.map(|name| FieldError { path: name.into(), ..FieldError::default() }).collect()
+}
+
 fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
     // Who it is and how often they ask is no matter of what they entered.
     if matches!(status, 401 | 407 | 429) {
@@ -279,6 +288,8 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
             let Some(value) = object.get(name).filter(|value| value.is_array() || value.is_object()) else { continue };
             let found = match name {
                 "validation_messages" => fields::rules(value),
+                // hapi: `{ source: "payload", keys: ["name"] }`.
+                "validation" if value.get("keys").is_some_and(Value::is_array) => keys(value),
                 "details" | "data" | "causes" | "params" | "detail" | "issues" | "extra" => fields::of_details(value, status),
                 "message" | "messages" if is_about_the_whole(value) => Vec::new(),
                 "message" if value.is_array() => fields::list(value),
@@ -311,7 +322,7 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
     // A bare list of entries, or a bare map of fields.
     let outer = subject.outer;
     if !tells(outer) && outer.first(&["error", "errors", "success", "ok"]).is_none() && inner.is_same(outer) {
-        return fields::strict_map(outer);
+        return fields::map_of_words(outer);
     }
     Vec::new()
 }

@@ -389,3 +389,56 @@ fn the_service_of_an_error_is_a_provider_only_where_the_integration_failed() {
     assert_eq!(of("SYSTEM_MAINTENANCE").service.as_deref(), Some("api"));
     assert_eq!(of("INTEGRATION_TIMEOUT").upstream.unwrap().provider.as_deref(), Some("api"));
 }
+
+#[test]
+fn lists_of_things_are_no_errors_of_fields() {
+    for body in [
+        json!({ "error": { "code": "A_B", "message": "m", "details": { "tags": ["a", "b"], "regions": ["eu"] } } }),
+        json!({ "error": { "code": "A_B", "message": "m", "details": { "conflictingIds": ["1", "2"] } } }),
+        json!({ "message": "Out of stock", "data": { "items": ["sku-1", "sku-2"] } }),
+        json!({ "routes": ["/a", "/b"] }),
+        json!({ "success": false, "error": { "code": "A_B", "message": "m", "retryable": false,
+            "details": { "supportedTypes": ["png", "jpg"] } } }),
+        json!({ "error": { "type": "card_error", "message": "m", "param": "" } }),
+    ] {
+        assert_eq!(read_json_body(400, &body).field_errors, [], "{body}");
+    }
+    let boom = json!({ "statusCode": 400, "error": "Bad Request", "message": "name is required",
+        "validation": { "source": "payload", "keys": ["name"] } });
+    let fields = read_json_body(400, &boom).field_errors;
+    assert_eq!((fields.len(), fields[0].path.as_str()), (1, "name"));
+    let words =
+        json!({ "error": { "code": "A_B", "message": "m", "details": { "email": ["Required"], "age": ["not a number"] } } });
+    assert_eq!(read_json_body(400, &words).field_errors.len(), 2);
+}
+
+#[test]
+fn the_rejected_and_the_allowed_values_of_a_field_are_kept() {
+    let values = |entry: Value| {
+        let error = read_json_body(400, &json!({ "message": "m", "errors": [entry] }));
+        let field = error.field_errors.into_iter().next().unwrap();
+        (field.value.map(|json| json.text().to_string()), field.allowed.map(|json| json.text().to_string()))
+    };
+    let both = (Some("3".to_string()), Some("[1,2]".to_string()));
+    assert_eq!(values(json!({ "field": "a", "message": "m", "provided_value": 3, "allowed_values": [1, 2] })), both);
+    assert_eq!(values(json!({ "propertyName": "a", "errorMessage": "m", "attemptedValue": 3 })), (both.0.clone(), None));
+    let ajv = json!({ "instancePath": "/a", "keyword": "enum", "params": { "allowedValues": [1, 2] }, "message": "m" });
+    assert_eq!(values(ajv), (None, both.1));
+}
+
+#[test]
+fn words_for_developers_are_not_told_to_users() {
+    let thrown =
+        json!({ "cause": null, "stackTrace": [{ "className": "a.B" }], "message": "x is null", "localizedMessage": "x is null" });
+    assert_eq!(read_json_body(500, &thrown).user_message, None);
+    let meant = read_json_body(400, &json!({ "message": "m", "localizedMessage": "Das geht nicht" }));
+    assert_eq!(meant.user_message.as_deref(), Some("Das geht nicht"));
+}
+
+#[test]
+fn a_sentence_is_no_oauth_code_and_a_pending_authorization_is_asked_about_again() {
+    let error = read_json_body(400, &json!({ "error": "Something broke here", "error_description": "The thing broke" }));
+    assert_eq!((error.code.as_deref(), error.message.as_deref()), (None, Some("The thing broke")));
+    let pending = read_json_body(400, &json!({ "error": "authorization_pending" }));
+    assert!(pending.retryable && pending.category != Category::Permission);
+}

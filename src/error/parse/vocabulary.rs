@@ -233,6 +233,13 @@ pub(super) const FIELD_CODE: [&str; 13] = [
     "reason",
 ];
 
+/// The value that was rejected.
+pub(super) const VALUE: [&str; 8] =
+    ["value", "rejectedValue", "input", "rejected_value", "attemptedValue", "invalidValue", "provided_value", "providedValue"];
+
+/// The values that would do.
+pub(super) const ALLOWED: [&str; 6] = ["allowed", "allowedValues", "allowed_values", "enum", "validValues", "valid_values"];
+
 /// What holds the errors of fields.
 pub(super) const FIELD_ERRORS: [&str; 34] = [
     "errors",
