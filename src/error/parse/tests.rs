@@ -442,3 +442,35 @@ fn a_sentence_is_no_oauth_code_and_a_pending_authorization_is_asked_about_again(
     let pending = read_json_body(400, &json!({ "error": "authorization_pending" }));
     assert!(pending.retryable && pending.category != Category::Permission);
 }
+
+#[test]
+fn a_challenge_is_read_with_its_quotes() {
+    let challenged = |value: &str| {
+        let error = read(401, &[("WWW-Authenticate", value)], "");
+        (error.code, error.message)
+    };
+    let of = |code: &str, message: Option<&str>| (Some(code.to_string()), message.map(ToString::to_string));
+    assert_eq!(
+        challenged(r#"Bearer error="invalid_token", error_description="a \"quoted\" word""#),
+        of("invalid_token", Some("a \"quoted\" word"))
+    );
+    assert_eq!(
+        challenged(r#"Basic realm="x, error=\"no\"", Bearer realm="y", error="invalid_token""#),
+        of("invalid_token", None)
+    );
+    assert_eq!(challenged(r#"Bearer realm="bad, error=evil""#), (None, None));
+    assert_eq!(
+        challenged("DPoP error=use_dpop_nonce, error_description=\"Use a nonce\""),
+        of("use_dpop_nonce", Some("Use a nonce"))
+    );
+    assert_eq!(challenged("Bearer error=\"never closed"), (None, None));
+}
+
+#[test]
+fn json_that_was_written_twice_is_read_once_more() {
+    let inner = json!({ "error": { "code": "OUT_OF_STOCK", "message": "Nothing left" } }).to_string();
+    let body = Value::from(inner).to_string();
+    let error = read(400, &[("content-type", "application/json")], &body);
+    assert_eq!((error.code.as_deref(), error.message.as_deref()), (Some("OUT_OF_STOCK"), Some("Nothing left")));
+    assert_eq!(error.raw.text, body);
+}

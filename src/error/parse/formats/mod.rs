@@ -32,9 +32,10 @@ mod stripe;
 mod trpc;
 
 use super::vocabulary::{help, is_link, link};
-use super::{Evidence, FormatDefinition, LONGEST_MESSAGE, Reading, fields, generic, markup, percent_decoded};
+use super::{Evidence, FormatDefinition, LONGEST_MESSAGE, Reading, ResponseParts, fields, generic, markup, percent_decoded};
 use crate::error::Confidence;
 use crate::json::Value;
+pub(super) use grpc_web::failed as grpc_web_failed;
 
 /// The mark by which a format knows a body, and how sure that mark is.
 pub(super) type Mark = Option<(&'static str, Confidence)>;
