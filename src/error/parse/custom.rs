@@ -1,7 +1,7 @@
 //! An application's own formats and codes.
 
 use super::vocabulary::help;
-use super::{Reading, ResponseParts, fields};
+use super::{Reading, ResponseParts, fields, generic};
 use crate::error::{Category, Confidence, Format, KnownCode, Recovery, RecoveryLink, Severity, Upstream};
 use crate::json::{Document, Value};
 use crate::policy::hint;
@@ -117,7 +117,7 @@ fn reading(object: Value<'_>) -> Reading {
         details: object.get("details").map(Value::to_json),
         ..Reading::default()
     };
-    reading.hints.after = object.get("retryAfter").and_then(Value::as_f64).and_then(hint::from_seconds);
+    generic::take_delay(&mut reading.hints, object.get("retryAfter"));
     reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
     reading.timestamp = timestamp;
     reading

@@ -474,3 +474,56 @@ fn json_that_was_written_twice_is_read_once_more() {
     assert_eq!((error.code.as_deref(), error.message.as_deref()), (Some("OUT_OF_STOCK"), Some("Nothing left")));
     assert_eq!(error.raw.text, body);
 }
+
+#[test]
+fn a_delay_in_a_body_may_be_a_number_a_duration_or_a_moment() {
+    let hint = |value: Value| {
+        let bodies = [
+            json!({ "message": "m", "retryAfter": value }),
+            json!({ "success": false, "error": { "code": "A_B", "message": "m", "retryable": true, "retryAfter": value } }),
+            json!({ "success": false, "error": { "code": "RATE_X", "message": "m", "recovery": { "retryAfter": value } } }),
+            json!({ "error": { "code": "A_B", "message": "m", "recoverable": true, "details": { "retry_after": value } } }),
+        ];
+        let hints = bodies.map(|body| read_json_body(429, &body).retry_hint.map(|hint| (hint.after_ms, hint.source)));
+        assert!(hints.iter().all(|hint| *hint == hints[0]), "{value}: {hints:?}");
+        hints[0]
+    };
+    assert_eq!(hint(json!(30)), Some((30_000, HintSource::Body)));
+    assert_eq!(hint(json!("1.5")), Some((1500, HintSource::Body)));
+    assert_eq!(hint(json!("1m30s")), Some((90_000, HintSource::Body)));
+    assert_eq!(hint(json!("2026-06-01T12:00:30Z")), Some((30_000, HintSource::BodyReset)));
+    assert_eq!(hint(json!(NOW.0 / 1000 + 60)), Some((60_000, HintSource::BodyReset)));
+    assert_eq!(hint(json!(NOW.0 + 60_000)), Some((60_000, HintSource::BodyReset)));
+    for none in [json!(-1), json!("soon"), json!(true), json!({}), json!("")] {
+        assert_eq!(hint(none.clone()), None, "{none}");
+    }
+}
+
+#[test]
+fn the_address_that_was_asked_is_no_help() {
+    for name in ["url", "href", "link"] {
+        let mut body = json!({ "message": "m" });
+        body[name] = json!("https://api.example.com/v1/documents/3");
+        assert_eq!(read_json_body(404, &body).help_link, None, "{name}");
+        body[name] = json!("https://example.com/docs/users");
+        assert_eq!(read_json_body(404, &body).help_link.as_deref(), Some("https://example.com/docs/users"), "{name}");
+    }
+}
+
+#[test]
+fn comments_before_a_page_do_not_hide_it() {
+    let error = read(503, &[], "<!-- template 4 --> <!-- x --><html><head><title>Down</title></head></html>");
+    assert_eq!((error.format.name.as_ref(), error.message.as_deref()), ("html", Some("Down")));
+    assert_eq!(read(503, &[], "<!-- never closed <html>").message, None);
+}
+
+#[test]
+fn a_recovery_in_words_is_kept_and_an_empty_one_is_none() {
+    let with = |recovery: Value| {
+        let body = json!({ "success": false, "error": { "code": "AUTH_X", "message": "m", "recovery": recovery } });
+        read_json_body(400, &body).recovery
+    };
+    assert_eq!(with(json!("Try later")).unwrap().suggested_action.as_deref(), Some("Try later"));
+    assert_eq!(with(json!({})), None);
+    assert_eq!(with(json!(["a"])), None);
+}

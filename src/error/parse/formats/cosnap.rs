@@ -1,7 +1,7 @@
 //! Cosnap's `StandardErrorResponse`: `{ success: false, error: { code, …, correlationId, userMessage, retryable, severity },
 //! context?, businessContext? }`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, beyond, fields, help};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, beyond, fields, generic, help};
 use crate::error::Severity;
 use crate::json::Value;
 use crate::policy::hint;
@@ -64,7 +64,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         hints: more.hints,
         ..Reading::default()
     };
-    reading.hints.after = error.get("retryAfter").and_then(Value::as_f64).and_then(hint::from_seconds).or(reading.hints.after);
+    generic::take_delay(&mut reading.hints, error.get("retryAfter"));
     reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
     reading.timestamp = timestamp;
     reading

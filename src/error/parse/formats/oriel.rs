@@ -1,6 +1,6 @@
 //! Oriel's `{ error: { code, message, details?, timestamp, recoverable } }`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, beyond, fields};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, beyond, fields, generic};
 use crate::error::FieldError;
 use crate::json::Value;
 use crate::policy::hint;
@@ -35,8 +35,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         ..more
     };
     reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
-    let after = details.and_then(|details| details.get("retry_after")?.as_f64()).and_then(hint::from_seconds);
-    reading.hints.after = after.or(reading.hints.after);
+    generic::take_delay(&mut reading.hints, details.and_then(|details| details.get("retry_after")));
     reading.timestamp = timestamp;
     reading
 }

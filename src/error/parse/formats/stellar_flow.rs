@@ -2,7 +2,7 @@
 //! documentation?, recovery? }, recovery? }`. The specification documents `recovery` beside `error`, and every example of it
 //! puts it inside: both are read, the inner one first.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields, help};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields, generic, help};
 use crate::error::{RateLimit, Recovery, RecoveryLink, Upstream};
 use crate::json::Value;
 use crate::policy::hint;
@@ -46,7 +46,7 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         request_id: error.text("requestId"),
         error_id: detail("errorId"),
         field_errors: details.map(|details| fields::of_details(details, evidence.response.status)).unwrap_or_default(),
-        recovery: recovery.map(read_recovery),
+        recovery: recovery.and_then(read_recovery),
         help_link: help(error, "documentation"),
         service: detail("service"),
         upstream: details.filter(|details| is_integration && details.get("service").is_some()).map(|details| Upstream {
@@ -60,8 +60,8 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         ..Reading::default()
     };
     let hints = &mut reading.hints;
-    hints.after = recovery.and_then(|recovery| recovery.get("retryAfter")?.as_f64()).and_then(hint::from_seconds);
     hints.until = detail("scheduledUntil").as_deref().and_then(hint::timestamp);
+    generic::take_delay(hints, recovery.and_then(|recovery| recovery.get("retryAfter")));
     hints.timestamp = own_timestamp.as_deref().and_then(hint::timestamp);
     hints.rate_limit = details.filter(|details| details.first(&["remaining", "limit"]).is_some()).map(|details| RateLimit {
         limit: details.get("limit").and_then(Value::as_u64),
@@ -74,8 +74,8 @@ fn read(evidence: &Evidence<'_>) -> Reading {
 }
 
 /// Every member of `recovery` that is a string, but for the words and the method, is a place to go.
-fn read_recovery(recovery: Value<'_>) -> Recovery {
-    let links = recovery
+fn read_recovery(recovery: Value<'_>) -> Option<Recovery> {
+    let links: Vec<_> = recovery
         .members()
         .filter(|(name, _)| !name.is("suggestedAction") && !name.is("method"))
         .filter_map(|(name, value)| {
@@ -86,5 +86,6 @@ fn read_recovery(recovery: Value<'_>) -> Recovery {
             })
         })
         .collect();
-    Recovery { suggested_action: recovery.text("suggestedAction"), links }
+    let suggested_action = recovery.text("suggestedAction").or_else(|| recovery.as_str().map(Into::into));
+    (suggested_action.is_some() || !links.is_empty()).then_some(Recovery { suggested_action, links })
 }
