@@ -77,16 +77,16 @@ pub async fn call<P: Platform>(
     request: &<P::Http as Http>::Request,
 ) -> Result<<P::Http as Http>::Response, Box<ApiError>> {
     let limit = options.retry.attempt_timeout;
-    let attempt =
-        async |summary: &RequestSummary, headers: &Headers| match attempt::send(platform, request, summary, headers, limit).await
-        {
+    let attempt = async |summary: &RequestSummary, headers: &Headers| {
+        match attempt::send(platform, request, summary, headers, limit).await {
             Ok(response) if response.status() < 400 => Ok(response),
             Ok(response) => {
                 let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
                 Err(understand(platform, policy, summary, &parts))
             }
             Err(failure) => Err(failure.into_api_error()),
-        };
+        }
+    };
     until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
 }
 
@@ -99,19 +99,12 @@ pub async fn call_json<P: Platform>(
     request: &<P::Http as Http>::Request,
 ) -> Result<JsonAnswer, Box<ApiError>> {
     let limit = options.retry.attempt_timeout;
-    let attempt = async |summary: &RequestSummary, headers: &Headers| match attempt::exchange(
-        platform,
-        request,
-        summary,
-        headers,
-        limit,
-        LARGEST_JSON,
-    )
-    .await
-    {
-        Ok(parts) if parts.status < 400 => json_answer(parts, &policy.extensions),
-        Ok(parts) => Err(understand(platform, policy, summary, &parts)),
-        Err(failure) => Err(failure.into_api_error()),
+    let attempt = async |summary: &RequestSummary, headers: &Headers| {
+        match attempt::exchange(platform, request, summary, headers, limit, LARGEST_JSON).await {
+            Ok(parts) if parts.status < 400 => json_answer(parts, &policy.extensions),
+            Ok(parts) => Err(understand(platform, policy, summary, &parts)),
+            Err(failure) => Err(failure.into_api_error()),
+        }
     };
     until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
 }

@@ -1,21 +1,20 @@
 //! Errors of fields: lists of entries, maps of names, and every nesting of them that frameworks came up with.
 
-use super::LONGEST_MESSAGE;
 use super::vocabulary::{ALLOWED, FIELD, FIELD_CODE, FIELD_ERRORS, FIELD_MESSAGE, VALUE, is_code};
 use crate::error::FieldError;
-use crate::json::{Json, Value};
+use crate::json::Value;
 
 /// More are not read: nobody could mark them all, and a body may be all errors.
 pub(super) const MOST_FIELDS: usize = 1000;
 
-/// How deep maps of maps are followed.
-const DEEPEST: usize = 8;
-
-/// A longer path is none. It would stand in every error below it: a hundred kilobytes could become a hundred megabytes.
+/// A longer text names no field.
 const LONGEST_PATH: usize = 512;
 
-/// What is said once of many fields is repeated for each, so longer than this it is left out.
-const LONGEST_REPEATED: usize = LONGEST_MESSAGE;
+/// What several fields share is copied for each of them, unless it is longer than this.
+const LONGEST_SHARED: usize = super::LONGEST_MESSAGE;
+
+/// How deep maps of maps are followed.
+const DEEPEST: usize = 8;
 
 /// Reads a list of entries that each name their field, or a map from names to what is wrong.
 pub(super) fn read(value: Value<'_>) -> Vec<FieldError> {
@@ -42,7 +41,7 @@ pub(super) fn list(value: Value<'_>) -> Vec<FieldError> {
 /// class-validator's tree: `{ property, constraints: { rule: message }, children }`.
 fn by_property(item: Value<'_>, parent: &str, depth: usize, found: &mut Vec<FieldError>) {
     let path = step(parent, &item.text("property").unwrap_or_default());
-    if path.len() > LONGEST_PATH {
+    if path.len() > LONGEST_PATH || found.len() >= MOST_FIELDS {
         return;
     }
     if let Some(constraints) = item.get("constraints") {
@@ -55,6 +54,9 @@ fn by_property(item: Value<'_>, parent: &str, depth: usize, found: &mut Vec<Fiel
 
 /// A map from the rules that one field broke to the messages.
 fn by_rule(rules: Value<'_>, path: &str, found: &mut Vec<FieldError>) {
+    if path.len() > LONGEST_PATH {
+        return;
+    }
     let messages = rules.members().filter_map(|(rule, message)| Some((rule.as_str().into_owned(), message.as_str()?)));
     found.extend(messages.take(MOST_FIELDS.saturating_sub(found.len())).map(|(rule, message)| FieldError {
         path: path.into(),
@@ -68,10 +70,7 @@ fn by_rule(rules: Value<'_>, path: &str, found: &mut Vec<FieldError>) {
 pub(super) fn rules(value: Value<'_>) -> Vec<FieldError> {
     let mut found = Vec::new();
     for (field, rules) in value.members().take(MOST_FIELDS) {
-        let field = field.as_str();
-        if field.len() <= LONGEST_PATH {
-            by_rule(rules, &field, &mut found);
-        }
+        by_rule(rules, &field.as_str(), &mut found);
     }
     found
 }
@@ -104,42 +103,30 @@ pub(super) fn inside(value: Value<'_>) -> Vec<FieldError> {
 /// The errors of an object that names its own field.
 pub(super) fn one(object: Value<'_>) -> Vec<FieldError> {
     // Its code is the whole error's, which stands there.
-    entry(object)
-        .into_iter()
-        .filter(|error| !error.path.is_empty())
-        .map(|error| FieldError { constraint: None, ..error })
-        .collect()
+    entry(object).into_iter().filter(|error| !error.path.is_empty()).map(|error| FieldError { constraint: None, ..error }).collect()
 }
 
 /// One entry of a list: most name one field, some several (`fields: ["a", "b"]`).
 fn entry(entry: Value<'_>) -> Vec<FieldError> {
-    let Some(paths) = paths(entry) else { return Vec::new() };
-    let messages: Vec<_> =
-        entry.first(&["messages", "errors"]).into_iter().flat_map(Value::items).filter_map(Value::as_str).collect();
+    let Some(paths) = paths(entry).filter(|paths| paths.iter().all(|path| path.len() <= LONGEST_PATH)) else {
+        return Vec::new();
+    };
+    let messages = entry.first(&["messages", "errors"]).into_iter().flat_map(Value::items).filter_map(Value::as_str);
+    let messages: Vec<_> = messages.take(MOST_FIELDS).collect();
     if let ([path], [_, _, ..]) = (paths.as_slice(), messages.as_slice()) {
         let each = messages.into_iter().map(|message| Some(message.into_owned()));
         return each.map(|message| FieldError { path: path.clone(), message, ..FieldError::default() }).collect();
     }
+    let fits = |text: &str| paths.len() == 1 || text.len() <= LONGEST_SHARED;
+    let json = |value: Option<Value<'_>>| value.map(Value::to_json).filter(|json| fits(json.text()));
     let error = FieldError {
         path: String::new(),
-        message: message(entry),
-        constraint: constraint(entry),
-        value: entry.first(&VALUE).map(Value::to_json),
-        allowed: entry.first(&ALLOWED).or_else(|| entry.get("params")?.first(&ALLOWED)).map(Value::to_json),
+        message: message(entry).filter(|text| fits(text)),
+        constraint: constraint(entry).filter(|text| fits(text)),
+        value: json(entry.first(&VALUE)),
+        allowed: json(entry.first(&ALLOWED).or_else(|| entry.get("params")?.first(&ALLOWED))),
     };
-    let error = if paths.len() == 1 { error } else { repeatable(error) };
     paths.into_iter().map(|path| FieldError { path, ..error.clone() }).collect()
-}
-
-/// What of an error can be said of each of many fields.
-fn repeatable(error: FieldError) -> FieldError {
-    let short = |json: &Json| json.text().len() <= LONGEST_REPEATED;
-    FieldError {
-        message: error.message.filter(|text| text.len() <= LONGEST_REPEATED),
-        value: error.value.filter(short),
-        allowed: error.allowed.filter(short),
-        ..error
-    }
 }
 
 /// The fields that an entry names, as the source writes them; the steps of a path are joined by dots.
@@ -147,7 +134,7 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
     // JSON:API §9.
     if let Some(source) = entry.get("source").filter(|source| source.is_object()) {
         let named = ["pointer", "parameter", "header"].iter().find_map(|name| source.get(name)?.as_str());
-        return named.filter(|path| path.len() <= LONGEST_PATH).map(|path| vec![path.into_owned()]);
+        return named.map(|path| vec![path.into_owned()]);
     }
     let named = FIELD.iter().find_map(|name| {
         let value = entry.get(name)?;
@@ -161,8 +148,7 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
             return None;
         }
         if matches!(*name, "fields" | "members" | "memberNames" | "expression" | "ErrorRelatedTo") {
-            let names = value.items().filter_map(Value::as_str).filter(|name| name.len() <= LONGEST_PATH);
-            let names: Vec<_> = names.take(MOST_FIELDS).map(Into::into).collect();
+            let names: Vec<_> = value.items().filter_map(Value::as_str).take(MOST_FIELDS).map(Into::into).collect();
             return (!names.is_empty()).then_some(names);
         }
         joined(value).map(|path| vec![path])
@@ -171,8 +157,8 @@ fn paths(entry: Value<'_>) -> Option<Vec<String>> {
     named.or_else(|| {
         let name = entry.get("name")?.as_str()?;
         let is_class = name.ends_with("Error") || name.ends_with("Exception");
-        let says = entry.first(&["reason", "message", "messages", "error", "errors"]).is_some();
-        (says && !is_class && name.len() <= LONGEST_PATH).then(|| vec![name.into_owned()])
+        (entry.first(&["reason", "message", "messages", "error", "errors"]).is_some() && !is_class)
+            .then(|| vec![name.into_owned()])
     })
 }
 
@@ -190,7 +176,7 @@ fn joined(steps: Value<'_>) -> Option<String> {
             (None, None) => return None,
         }
     }
-    (path.len() <= LONGEST_PATH).then_some(path)
+    Some(path)
 }
 
 fn message(entry: Value<'_>) -> Option<String> {
@@ -273,11 +259,11 @@ fn speaks(object: Value<'_>) -> bool {
 
 /// Whether everything in there was what is wrong with something.
 fn walk(value: Value<'_>, path: &str, depth: usize, found: &mut Vec<FieldError>) -> bool {
-    if depth > DEEPEST || path.len() > LONGEST_PATH {
-        return false;
+    if depth > DEEPEST || found.len() >= MOST_FIELDS {
+        return depth <= DEEPEST;
     }
-    if found.len() >= MOST_FIELDS {
-        return true;
+    if path.len() > LONGEST_PATH {
+        return false;
     }
     let push = |found: &mut Vec<FieldError>, message: Option<String>, constraint: Option<String>| {
         found.push(FieldError { path: path.into(), message, constraint, ..FieldError::default() });

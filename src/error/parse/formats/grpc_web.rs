@@ -52,7 +52,7 @@ fn from_base64(text: &str) -> String {
 
 /// Whether a response says by its headers or trailers that the call failed.
 pub(in crate::error::parse) fn failed(response: &ResponseParts, media_type: &str, text: &str) -> bool {
-    trailer(response, media_type, text, "grpc-status").is_some_and(|status| status != "0")
+    trailer(response, media_type, text, "grpc-status").is_some_and(|status| !matches!(status.as_str(), "" | "0"))
 }
 
 fn recognise(evidence: &Evidence<'_>) -> Mark {

@@ -73,8 +73,13 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     reading
 }
 
+/// No method of HTTP is longer.
+const LONGEST_METHOD: usize = 32;
+
 /// Every member of `recovery` that is a string, but for the words and the method, is a place to go.
 fn read_recovery(recovery: Value<'_>) -> Option<Recovery> {
+    // Once, and not again for each of many endpoints.
+    let method = recovery.text("method").filter(|method| method.len() <= LONGEST_METHOD);
     let links: Vec<_> = recovery
         .members()
         .filter(|(name, _)| !name.is("suggestedAction") && !name.is("method"))
@@ -82,7 +87,7 @@ fn read_recovery(recovery: Value<'_>) -> Option<Recovery> {
             Some(RecoveryLink {
                 rel: name.as_str().into_owned(),
                 href: value.as_str()?.into_owned(),
-                method: if name.is("endpoint") { recovery.text("method") } else { None },
+                method: if name.is("endpoint") { method.clone() } else { None },
             })
         })
         .collect();
