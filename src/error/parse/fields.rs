@@ -103,7 +103,11 @@ pub(super) fn inside(value: Value<'_>) -> Vec<FieldError> {
 /// The errors of an object that names its own field.
 pub(super) fn one(object: Value<'_>) -> Vec<FieldError> {
     // Its code is the whole error's, which stands there.
-    entry(object).into_iter().filter(|error| !error.path.is_empty()).map(|error| FieldError { constraint: None, ..error }).collect()
+    entry(object)
+        .into_iter()
+        .filter(|error| !error.path.is_empty())
+        .map(|error| FieldError { constraint: None, ..error })
+        .collect()
 }
 
 /// One entry of a list: most name one field, some several (`fields: ["a", "b"]`).
