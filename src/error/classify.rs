@@ -103,6 +103,10 @@ fn of_code(code: &str) -> Option<Category> {
         return None;
     }
     let words = words_of(code);
+    // That nobody knows what went wrong is not that something is not known.
+    if matches!(&*words, "unknown" | "unknown_error" | "unknown_exception" | "unknown_failure") {
+        return None;
+    }
     let padded = format!("_{words}_");
     let has = |part: &str| padded.contains(part);
     RULES.iter().find(|(_, parts)| parts.iter().any(|part| has(part))).map(|(category, _)| *category)
@@ -121,6 +125,7 @@ const RULES: [(Category, &[&str]); 10] = {
                 "_too_many",
                 "_slow_down_",
                 "_slowdown_",
+                "_throughput_exceeded_",
                 "_limit_exceeded_",
                 "_quota_exceeded_",
                 "_resource_exhausted_",
@@ -264,6 +269,12 @@ mod tests {
             ("invalid_grant", Some(Category::Auth)),
             ("invalid_request", Some(Category::Validation)),
             ("overloaded_error", Some(Category::Unavailable)),
+            ("ProvisionedThroughputExceededException", Some(Category::RateLimit)),
+            ("UNKNOWN", None),
+            ("unknown_error", None),
+            ("UnknownError", None),
+            ("unknown_field", Some(Category::NotFound)),
+            ("authorization_pending", Some(Category::Auth)),
             ("40001", None),
             ("P2002", None),
             ("WHATEVER", None),

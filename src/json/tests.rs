@@ -192,3 +192,15 @@ fn any_value(depth: u32) -> impl Strategy<Value = serde_json::Value> {
         ]
     })
 }
+
+#[test]
+fn an_escaped_name_is_found_by_what_it_means_and_by_nothing_else() {
+    let text = r#"{"c\u006fde":1,"\ud83d\ude00":2,"a\"b":3,"\ud800":4,"\qx":5}"#;
+    let document = Document::read(text).unwrap();
+    for (name, digits) in [("code", "1"), ("😀", "2"), ("a\"b", "3"), ("\u{fffd}", "4"), ("qx", "5")] {
+        assert_eq!(document.root().get(name).and_then(Value::as_digits), Some(digits), "{name}");
+    }
+    for name in ["cod", "codes", "c\\u006fde", "a", "q", ""] {
+        assert!(document.root().get(name).is_none(), "{name}");
+    }
+}

@@ -99,14 +99,28 @@ pub(super) fn media_type(content_type: Option<&str>) -> String {
     content_type.unwrap_or_default().split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// The part of a body that tells of the error: of an event stream, the data of the event that does; else all of it.
+/// The part of a body that tells of the error: of an event stream, the data of the event that does; of JSON that was written
+/// twice, the JSON that the text is; else all of it.
 pub(super) fn telling<'t>(text: &'t str, media_type: &str) -> Cow<'t, str> {
     let start = text.trim_start();
-    let is_stream = media_type == "text/event-stream" || start.starts_with("data:") || start.starts_with("event:");
-    match if is_stream { event(text) } else { None } {
-        Some(data) => Cow::Owned(data),
-        None => Cow::Borrowed(text),
-    }
+    let told = if is_stream(start, media_type) {
+        event(start)
+    } else if start.starts_with("\"{") || start.starts_with("\"[") {
+        Document::read(start).and_then(|document| document.root().as_str().map(Cow::into_owned))
+    } else {
+        None
+    };
+    told.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Whether a body is a stream with an event in it that tells of an error.
+pub(super) fn is_failed_stream(text: &str, media_type: &str) -> bool {
+    let start = text.trim_start();
+    is_stream(start, media_type) && event(start).is_some()
+}
+
+fn is_stream(start: &str, media_type: &str) -> bool {
+    media_type == "text/event-stream" || start.starts_with("data:") || start.starts_with("event:")
 }
 
 /// The JSON in a body, whatever its media type says: backends mislabel their errors.
@@ -125,12 +139,17 @@ fn without_guard(text: &str) -> &str {
     [")]}',", ")]}'", "for(;;);", "while(1);"].iter().find_map(|guard| text.strip_prefix(guard)).unwrap_or(text)
 }
 
+/// The lines of what stands between two line feeds: a carriage return ends a line, too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.strip_suffix('\r').unwrap_or(text).split('\r')
+}
+
 /// The data of the last event of a stream that tells of an error: of type `error`, or an object with an `error` in it. An
 /// event may have several `data` lines (WHATWG HTML §9.2.6); a stream may go on after it, to `[DONE]`.
 fn event(text: &str) -> Option<String> {
     let (mut found, mut data, mut named_error) = (None, String::new(), false);
     // The end of the text ends an event, as an empty line does.
-    for line in text.lines().chain([""]) {
+    for line in text.split('\n').flat_map(lines).chain([""]) {
         if line.is_empty() {
             let tells = || Document::read(&data).is_some_and(|event| event.root().first(&["error", "errors"]).is_some());
             if !data.is_empty() && (named_error || tells()) {

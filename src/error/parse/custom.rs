@@ -1,6 +1,7 @@
 //! An application's own formats and codes.
 
-use super::{Reading, ResponseParts, fields};
+use super::vocabulary::help;
+use super::{Reading, ResponseParts, fields, generic};
 use crate::error::{Category, Confidence, Format, KnownCode, Recovery, RecoveryLink, Severity, Upstream};
 use crate::json::{Document, Value};
 use crate::policy::hint;
@@ -60,7 +61,7 @@ impl Extensions {
     pub(super) fn read(&self, response: &ResponseParts, text: &str) -> Option<(Format, Reading)> {
         self.formats.iter().find_map(|format| {
             let read = format.read(response, text)?;
-            let document = Document::read(&read)?;
+            let document = Document::read(&read).filter(|document| document.root().is_object())?;
             let name = format.name().to_string().into();
             let format = Format { name, mark: "the application's format".into(), confidence: Confidence::Certain };
             Some((format, reading(document.root())))
@@ -69,7 +70,7 @@ impl Extensions {
 
     /// Whether one of the application's formats takes the response for an error.
     pub(super) fn knows(&self, response: &ResponseParts, text: &str) -> bool {
-        self.formats.iter().any(|format| format.read(response, text).is_some())
+        self.read(response, text).is_some()
     }
 
     pub(super) fn code(&self, code: &str) -> Option<CodeFacts> {
@@ -103,7 +104,7 @@ fn reading(object: Value<'_>) -> Reading {
                 })
                 .collect(),
         }),
-        help_link: object.text("helpLink"),
+        help_link: help(object, "helpLink"),
         service: object.text("service"),
         business_context: object.get("businessContext").map(Value::to_json),
         upstream: object.get("upstream").map(|upstream| Upstream {
@@ -116,7 +117,7 @@ fn reading(object: Value<'_>) -> Reading {
         details: object.get("details").map(Value::to_json),
         ..Reading::default()
     };
-    reading.hints.after = object.get("retryAfter").and_then(Value::as_f64).and_then(hint::from_seconds);
+    generic::take_delay(&mut reading.hints, object.get("retryAfter"));
     reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
     reading.timestamp = timestamp;
     reading

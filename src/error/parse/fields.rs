@@ -1,6 +1,6 @@
 //! Errors of fields: lists of entries, maps of names, and every nesting of them that frameworks came up with.
 
-use super::vocabulary::{FIELD, FIELD_CODE, FIELD_ERRORS, FIELD_MESSAGE, is_code};
+use super::vocabulary::{ALLOWED, FIELD, FIELD_CODE, FIELD_ERRORS, FIELD_MESSAGE, VALUE, is_code};
 use crate::error::FieldError;
 use crate::json::Value;
 
@@ -84,7 +84,7 @@ pub(super) fn of_details(details: Value<'_>, status: u16) -> Vec<FieldError> {
     } else if !nested.is_empty() {
         nested
     } else if status <= 400 || matches!(status, 409 | 422) {
-        strict_map(details)
+        map_of_words(details)
     } else {
         Vec::new()
     }
@@ -103,7 +103,11 @@ pub(super) fn inside(value: Value<'_>) -> Vec<FieldError> {
 /// The errors of an object that names its own field.
 pub(super) fn one(object: Value<'_>) -> Vec<FieldError> {
     // Its code is the whole error's, which stands there.
-    entry(object).into_iter().map(|error| FieldError { constraint: None, ..error }).collect()
+    entry(object)
+        .into_iter()
+        .filter(|error| !error.path.is_empty())
+        .map(|error| FieldError { constraint: None, ..error })
+        .collect()
 }
 
 /// One entry of a list: most name one field, some several (`fields: ["a", "b"]`).
@@ -118,13 +122,13 @@ fn entry(entry: Value<'_>) -> Vec<FieldError> {
         return each.map(|message| FieldError { path: path.clone(), message, ..FieldError::default() }).collect();
     }
     let fits = |text: &str| paths.len() == 1 || text.len() <= LONGEST_SHARED;
-    let json = |names: &[&str]| entry.first(names).map(Value::to_json).filter(|json| fits(json.text()));
+    let json = |value: Option<Value<'_>>| value.map(Value::to_json).filter(|json| fits(json.text()));
     let error = FieldError {
         path: String::new(),
         message: message(entry).filter(|text| fits(text)),
         constraint: constraint(entry).filter(|text| fits(text)),
-        value: json(&["value", "rejectedValue", "input", "rejected_value"]),
-        allowed: json(&["allowed", "allowedValues", "allowed_values", "enum"]),
+        value: json(entry.first(&VALUE)),
+        allowed: json(entry.first(&ALLOWED).or_else(|| entry.get("params")?.first(&ALLOWED))),
     };
     paths.into_iter().map(|path| FieldError { path, ..error.clone() }).collect()
 }
@@ -217,7 +221,8 @@ pub(super) fn map(value: Value<'_>) -> Vec<FieldError> {
 
 /// What a list of messages says of one field.
 pub(super) fn of_field(path: &str, messages: Value<'_>) -> Vec<FieldError> {
-    let texts = messages.items().filter_map(Value::as_str).take(MOST_FIELDS);
+    let most = if path.len() <= LONGEST_PATH { MOST_FIELDS } else { 0 };
+    let texts = messages.items().filter_map(Value::as_str).take(most);
     texts.map(|text| FieldError { path: path.into(), message: Some(text.into_owned()), ..FieldError::default() }).collect()
 }
 
@@ -236,6 +241,17 @@ pub(super) fn strict_map(value: Value<'_>) -> Vec<FieldError> {
         })
     }
     if value.is_object() && is_strict(value, 0) { map(value) } else { Vec::new() }
+}
+
+/// The same, if what it says is words: a map of lists may as well be of tags, ids or regions, which are no errors.
+pub(super) fn map_of_words(value: Value<'_>) -> Vec<FieldError> {
+    let is_words =
+        |text: &String| text.contains(' ') || !text.is_ascii() || text.starts_with(|first: char| first.is_ascii_uppercase());
+    let mut found = strict_map(value);
+    if !found.iter().any(|error| error.constraint.is_some() || error.message.as_ref().is_some_and(is_words)) {
+        found.clear();
+    }
+    found
 }
 
 /// Whether an object says what is wrong with the field it stands for.

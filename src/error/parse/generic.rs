@@ -7,7 +7,8 @@ use super::vocabulary::{
 use super::{Reading, fields};
 use crate::error::FieldError;
 use crate::json::Value;
-use crate::policy::hint;
+use crate::policy::hint::{self, BodyHints};
+use crate::time::WallTime;
 use std::time::Duration;
 
 /// The objects that tell of an error, from the body down to the innermost.
@@ -107,9 +108,13 @@ fn common(subject: &Subject<'_>, reading: &mut Reading) {
     reading.error_id = id(subject, &ERROR_ID);
     reading.help_link = subject.inside_out().find_map(help_link);
     reading.retryable = subject.inside_out().find_map(|object| object.first(&RETRYABLE)?.as_bool());
-    reading.hints.after = subject.inside_out().find_map(retry_after);
+    let (after, until) = subject.inside_out().find_map(retry_after).unwrap_or_default();
+    (reading.hints.after, reading.hints.until) = (after, until);
     reading.user_message = subject.inside_out().find_map(|object| {
-        words(object.first(&["userMessage", "user_message", "displayMessage", "display_message", "localizedMessage"])?)
+        let own = ["userMessage", "user_message", "displayMessage", "display_message"];
+        // Java's exceptions have one that is for developers.
+        let localized = || object.get("localizedMessage").filter(|_| object.get("stackTrace").is_none());
+        words(object.first(&own).or_else(localized)?)
     });
     reading.timestamp =
         subject.inside_out().find_map(|object| object.first(&["timestamp", "time", "date"])?.as_str().map(Into::into));
@@ -146,12 +151,19 @@ fn id(subject: &Subject<'_>, names: &[&str]) -> Option<String> {
         .or_else(|| subject.inside_out().find_map(|object| ASIDE.iter().find_map(|aside| object.get(aside).and_then(read))))
 }
 
+/// What stands in the address of documentation.
+const HELP_WORDS: [&str; 10] =
+    ["docs", "/doc/", "documentation", "help", "support", "developer", "devcenter", "swagger", "reference", "error"];
+
 /// Documentation: a link by a name that means it, or in a list or an object of links.
 fn help_link(object: Value<'_>) -> Option<String> {
     HELP.iter()
         .find_map(|name| {
             let value = object.get(name)?;
-            link(value).or_else(|| link(value.first(&["url", "href", "link"])?))
+            let found = link(value).or_else(|| link(value.first(&["url", "href", "link"])?))?;
+            // By these names it may as well be the address that was asked.
+            let is_help = !matches!(*name, "url" | "href" | "link") || HELP_WORDS.iter().any(|word| found.contains(word));
+            is_help.then_some(found)
         })
         .or_else(|| {
             let links = object.first(&["links", "_links"])?;
@@ -169,17 +181,45 @@ fn help_link(object: Value<'_>) -> Option<String> {
         })
 }
 
-fn retry_after(object: Value<'_>) -> Option<Duration> {
+fn retry_after(object: Value<'_>) -> Option<(Option<Duration>, Option<WallTime>)> {
     let here = |object: Value<'_>| {
         let milliseconds = object.first(&RETRY_AFTER_MILLISECONDS).and_then(Value::as_f64);
-        let seconds = || object.first(&RETRY_AFTER_SECONDS).and_then(Value::as_f64);
-        milliseconds.map(|number| number / 1000.0).or_else(seconds).and_then(hint::from_seconds)
+        if let Some(after) = milliseconds.and_then(|number| hint::from_seconds(number / 1000.0)) {
+            return Some((Some(after), None));
+        }
+        let asked = delay(object.first(&RETRY_AFTER_SECONDS)?);
+        (asked.0.is_some() || asked.1.is_some()).then_some(asked)
     };
     here(object).or_else(|| {
         ["recovery", "details", "parameters", "extensions", "metadata", "data", "params", "meta"]
             .iter()
             .find_map(|aside| object.get(aside).and_then(here))
     })
+}
+
+/// Takes the delay that a body gives into its hints.
+pub(super) fn take_delay(hints: &mut BodyHints, value: Option<Value<'_>>) {
+    let (after, until) = value.map(delay).unwrap_or_default();
+    hints.after = after.or(hints.after);
+    hints.until = until.or(hints.until);
+}
+
+/// A delay as bodies give it, in seconds or as a duration, or else the moment that stands in its place.
+fn delay(value: Value<'_>) -> (Option<Duration>, Option<WallTime>) {
+    /// More seconds than that, some thirty years, are a moment of the epoch.
+    const FIRST_EPOCH_SECOND: f64 = 1e9;
+    const FIRST_EPOCH_MILLISECOND: f64 = 1e11;
+    const LAST_EPOCH_MILLISECOND: f64 = 1e14;
+    if let Some(number) = value.as_f64() {
+        let milliseconds = if number < FIRST_EPOCH_MILLISECOND { number * 1000.0 } else { number };
+        if (FIRST_EPOCH_SECOND..LAST_EPOCH_MILLISECOND).contains(&number) {
+            let since_epoch = hint::from_seconds(milliseconds / 1000.0);
+            return (None, since_epoch.map(|since| WallTime(0).after(since)));
+        }
+        return (hint::from_seconds(number), None);
+    }
+    let text = value.as_str().unwrap_or_default();
+    (hint::go_duration(&text), hint::timestamp(&text))
 }
 
 /// The machine-readable code: a symbol by a name that means it, a symbol by a name that may, a number.
@@ -266,6 +306,12 @@ fn message(subject: &Subject<'_>, code: Option<&str>) -> Option<String> {
         .filter(|text| text.len() <= super::LONGEST_MESSAGE)
 }
 
+/// The fields that a list of keys names; what is wrong with them is the message of the whole.
+fn keys(validation: Value<'_>) -> Vec<FieldError> {
+    let names = validation.get("keys").into_iter().flat_map(Value::items).filter_map(Value::as_str).take(fields::MOST_FIELDS);
+    names.map(|name| FieldError { path: name.into(), ..FieldError::default() }).collect()
+}
+
 fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
     // Who it is and how often they ask is no matter of what they entered.
     if matches!(status, 401 | 407 | 429) {
@@ -285,6 +331,8 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
             let Some(value) = object.get(name).filter(|value| value.is_array() || value.is_object()) else { continue };
             let found = match name {
                 "validation_messages" => fields::rules(value),
+                // hapi: `{ source: "payload", keys: ["name"] }`.
+                "validation" if value.get("keys").is_some_and(Value::is_array) => keys(value),
                 "details" | "data" | "causes" | "params" | "detail" | "issues" | "extra" => fields::of_details(value, status),
                 "message" | "messages" if is_about_the_whole(value) => Vec::new(),
                 "message" if value.is_array() => fields::list(value),
@@ -308,7 +356,8 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
     // CKAN's `error`, which is a map of fields beside the type of the error.
     if !inner.is_same(subject.outer) && message_here(inner).is_none() {
         let listed = inner.members().filter(|(_, value)| value.items().next().is_some_and(Value::is_string));
-        let found: Vec<_> = listed.flat_map(|(name, value)| fields::of_field(&name.as_str(), value)).collect();
+        let found: Vec<_> =
+            listed.flat_map(|(name, value)| fields::of_field(&name.as_str(), value)).take(fields::MOST_FIELDS).collect();
         if !found.is_empty() {
             return found;
         }
@@ -316,7 +365,7 @@ fn field_errors(subject: &Subject<'_>, status: u16) -> Vec<FieldError> {
     // A bare list of entries, or a bare map of fields.
     let outer = subject.outer;
     if !tells(outer) && outer.first(&["error", "errors", "success", "ok"]).is_none() && inner.is_same(outer) {
-        return fields::strict_map(outer);
+        return fields::map_of_words(outer);
     }
     Vec::new()
 }

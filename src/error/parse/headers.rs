@@ -57,35 +57,56 @@ pub(super) fn challenge(response: &ResponseParts) -> Option<(String, Option<Stri
     let challenge = value.get(at..)?;
     let code = parameter(challenge, "error")?;
     let is_code = !code.is_empty() && code.len() <= 64 && !code.contains(char::is_whitespace);
-    is_code.then(|| (code.to_string(), parameter(challenge, "error_description").map(Into::into)))
+    is_code.then(|| (code, parameter(challenge, "error_description")))
 }
 
-/// A parameter of a header, quoted or not.
-fn parameter<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+/// A parameter of a header, quoted or not (RFC 9110 §5.6.4, §5.6.6); what is in another's quotes is none.
+fn parameter(header: &str, name: &str) -> Option<String> {
     let mut rest = header;
-    loop {
-        let at = rest.find(name)?;
-        let before = rest.get(..at)?;
-        let after = rest.get(at + name.len()..)?;
-        if let Some(value) = after.trim_start().strip_prefix('=').filter(|_| before.ends_with([' ', ',', ';', '\t'])) {
+    let mut after_boundary = false;
+    while let Some(next) = rest.chars().next() {
+        if next == '"' {
+            rest = quoted(rest).1;
+        } else if after_boundary
+            && let Some(value) = rest.strip_prefix(name).and_then(|after| after.trim_start().strip_prefix('='))
+        {
             let value = value.trim_start();
-            return match value.strip_prefix('"') {
-                Some(quoted) => quoted.split('"').next(),
-                None => value.split([',', ';', ' ']).next(),
-            };
+            return Some(if value.starts_with('"') {
+                quoted(value).0
+            } else {
+                value.split([',', ';', ' ']).next().unwrap_or_default().into()
+            });
+        } else {
+            rest = rest.get(next.len_utf8()..).unwrap_or_default();
         }
-        rest = after;
+        after_boundary = matches!(next, ' ' | ',' | ';' | '\t');
     }
+    None
+}
+
+/// The text in the quotes with which a text begins, and what follows them.
+fn quoted(text: &str) -> (String, &str) {
+    let mut out = String::new();
+    let mut characters = text.chars();
+    characters.next();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => break,
+            '\\' => out.extend(characters.next()),
+            other => out.push(other),
+        }
+    }
+    (out, characters.as_str())
 }
 
 /// A code that some servers and proxies send beside or instead of a body.
 pub(super) fn code(response: &ResponseParts) -> Option<String> {
     let named = ["x-ms-error-code", "x-error-code", "x-amzn-query-error"].iter().find_map(|name| response.header(name));
-    let code = named.map(|value| value.split(';').next().unwrap_or(value)).or_else(|| {
+    let code = named.map(|value| value.split(';').next().unwrap_or(value).to_string()).or_else(|| {
         // RFC 9209 §2.1.1.
         parameter(response.header("proxy-status")?, "error")
     })?;
-    (!code.is_empty() && code.len() <= 128).then(|| percent_decoded(code))
+    (!code.is_empty() && code.len() <= 128).then(|| percent_decoded(&code))
 }
 
 /// Whether the server itself says if another try helps: Stripe's and OpenAI's header.

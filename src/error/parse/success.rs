@@ -1,7 +1,7 @@
 //! Answers that HTTP calls a success and that are none, or not a whole one: `success: false`, `ok: false`, GraphQL errors and
 //! error events under 200, warnings, fallbacks.
 
-use super::{Extensions, ResponseParts, body, generic, parse};
+use super::{Extensions, ResponseParts, body, formats, generic, parse};
 use crate::error::ApiError;
 use crate::json::Value;
 use serde::Serialize;
@@ -52,20 +52,20 @@ pub fn inspect(response: &ResponseParts, extensions: &Extensions) -> Success {
     }
     let text = body::text(response);
     let media_type = body::media_type(response.header("content-type"));
-    let failed = response.header("grpc-status").is_some_and(|status| !matches!(status, "" | "0"));
+    let failed = formats::grpc_web_failed(response, &media_type, &text) || body::is_failed_stream(&text, &media_type);
     let telling = body::telling(&text, &media_type);
     let Some(document) = body::document(&telling, &media_type, response.truncated) else {
         return if failed { Success::Failed(Box::new(parse(response, extensions))) } else { Success::Whole };
     };
     let root = document.root();
-    if failed || extensions.knows(response, &text) || is_error(root, media_type == "text/event-stream") {
+    if failed || extensions.knows(response, &text) || is_error(root) {
         return Success::Failed(Box::new(parse(response, extensions)));
     }
     degraded(root).map_or(Success::Whole, Success::Degraded)
 }
 
 /// Whether a body tells of an error rather than giving what was asked for.
-fn is_error(body: Value<'_>, is_event: bool) -> bool {
+fn is_error(body: Value<'_>) -> bool {
     let body = if body.is_array() { body.items().find(|item| item.get("errors").is_some()).unwrap_or(body) } else { body };
     let is = |name, value| body.get(name).and_then(Value::as_bool) == Some(value);
     let tells =
@@ -74,6 +74,11 @@ fn is_error(body: Value<'_>, is_event: bool) -> bool {
         return true;
     }
     if is("success", true) || is("ok", true) {
+        return false;
+    }
+    // What has an id is a thing that was asked for, be it a job that failed.
+    if body.get("id").is_some() && body.get("jsonrpc").is_none() || body.get("done").is_some_and(|done| done.as_bool().is_some())
+    {
         return false;
     }
     let has_data = body.first(&["data", "result", "results"]).is_some_and(|data| !data.is_empty());
@@ -89,12 +94,12 @@ fn is_error(body: Value<'_>, is_event: bool) -> bool {
     {
         return true;
     }
-    if body.get("error_message").is_some_and(crate::json::Value::is_string) && !has_data {
+    if body.text("error_message").is_some() && !has_data {
         return true;
     }
     let error = body.get("error").or_else(|| body.get("Response")?.get("Error"));
     if error.is_some_and(|error| error.is_object() && !error.is_empty() || error.as_str().is_some_and(|text| !text.is_empty())) {
-        return is_event || !has_data;
+        return !has_data;
     }
     let listed = body.get("errors").is_some_and(|errors| {
         errors.items().next().is_some_and(|first| first.first(&["message", "code", "detail", "title"]).is_some())
@@ -132,7 +137,11 @@ mod tests {
     use crate::time::WallTime;
 
     fn look(body: &str) -> Success {
-        let headers = vec![("content-type".to_string(), "application/json".to_string())];
+        look_at("application/json", body)
+    }
+
+    fn look_at(media_type: &str, body: &str) -> Success {
+        let headers = vec![("content-type".to_string(), media_type.to_string())];
         let received_at = WallTime(1_780_315_200_000);
         let response = ResponseParts { status: 200, headers, body: body.into(), truncated: false, received_at };
         inspect(&response, &Extensions::default())
@@ -148,6 +157,10 @@ mod tests {
             r#"{"status":"error","id":7,"results":[{"name":"a job that failed"}]}"#,
             r#"{"errors":[{"message":"logged"}],"results":[{"id":1}],"success":true}"#,
             r#"{"errcode":0,"errmsg":"ok"}"#,
+            r#"{"id":7,"state":"failed","error":{"code":"OOM","message":"The job broke"}}"#,
+            r#"{"id":7,"status":"failed","message":"Job 7 failed"}"#,
+            r#"{"name":"operations/1","done":true,"error":{"code":5,"message":"Not found"}}"#,
+            r#"{"error_message":"","candidates":[]}"#,
             r#"{"warnings":[]}"#,
             "[1,2,3]",
             "\"words\"",
@@ -167,10 +180,39 @@ mod tests {
             (r#"{"errcode":40001,"errmsg":"invalid credential"}"#, Some("40001")),
             (r#"{"status":"error","message":"No such city"}"#, None),
             (r#"{"error":{"code":498,"message":"Invalid token"}}"#, Some("498")),
+            (r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"No"}}"#, Some("-32601")),
             (r#"{"Response":{"Error":{"Code":"AuthFailure","Message":"No"},"RequestId":"r"}}"#, Some("AuthFailure")),
         ] {
             let Success::Failed(error) = look(body) else { panic!("{body}") };
             assert_eq!(error.code.as_deref(), code, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_an_error_and_trailers_that_tell_of_one_make_an_error() {
+        let stream = "text/event-stream";
+        for (media_type, body, code) in [
+            (stream, "event: error\ndata: {\"code\":\"OVERLOADED\",\"message\":\"Busy\"}\n\n", "OVERLOADED"),
+            (stream, "event: error\rdata: {\"code\":\"OVERLOADED\",\"message\":\"Busy\"}\r\r", "OVERLOADED"),
+            (stream, "data: {\"a\":1}\r\n\r\ndata: {\"error\":{\"code\":\"x_y\"}}\r\n\r\ndata: [DONE]\r\n\r\n", "x_y"),
+            ("application/grpc-web+proto", "\0\0\0\0\u{2}ab\u{80}\0\0\0\u{20}grpc-status:5\r\ngrpc-message:no\r\n", "NOT_FOUND"),
+            ("application/grpc-web-text", "gAAAAB5ncnBjLXN0YXR1czo3DQpncnBjLW1lc3NhZ2U6bm8NCg==", "PERMISSION_DENIED"),
+            (
+                "application/grpc-web-text",
+                "AAAAAAJhYg==gAAAAB5ncnBjLXN0YXR1czo3DQpncnBjLW1lc3NhZ2U6bm8NCg==",
+                "PERMISSION_DENIED",
+            ),
+        ] {
+            let Success::Failed(error) = look_at(media_type, body) else { panic!("{body}") };
+            assert_eq!(error.code.as_deref(), Some(code), "{body}");
+            assert_eq!(error.raw.text, body);
+        }
+        for (media_type, body) in [
+            (stream, "data: {\"a\":1}\n\ndata: {\"error\":null}\n\n"),
+            ("application/grpc-web+proto", "\u{80}\0\0\0\u{f}grpc-status:0\r\n"),
+            ("application/grpc-web-text", "gAAAAA9ncnBjLXN0YXR1czowDQo="),
+        ] {
+            assert_eq!(look_at(media_type, body), Success::Whole, "{body}");
         }
     }
 

@@ -331,3 +331,251 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_read_of_a_body_is_never_many_times_as_long_as_the_body() {
+    let long = "k".repeat(100_000);
+    let many = |entry: fn(usize) -> String| (0..10_000).map(entry).collect::<Vec<_>>().join(",");
+    let names = many(|index| format!("\"f{index}\""));
+    let texts = many(|index| format!("\"f{index}\":\"a\""));
+    let lists = many(|index| format!("\"f{index}\":[\"a\"]"));
+    for body in [
+        format!(r#"{{"errors":{{"{long}":{{{lists}}}}}}}"#),
+        format!(r#"{{"errors":[{{"message":"{long}","fields":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"message":"m","value":"{long}","fields":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"message":"m","allowed":["{long}"],"fields":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"property":"{long}","constraints":{{{texts}}}}}]}}"#),
+        format!(r#"{{"errors":[{{"path":"{long}","messages":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"source":{{"pointer":"{long}"}},"messages":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"name":"{long}","messages":[{names}]}}]}}"#),
+        format!(r#"{{"errors":[{{"loc":["{long}"],"messages":[{names}]}}]}}"#),
+        format!(r#"{{"validation_messages":{{"{long}":{{{texts}}}}}}}"#),
+        format!(r#"{{"error":{{"{long}":[{names}]}}}}"#),
+        format!(r#"{{"error":{{{lists}}}}}"#),
+    ] {
+        let error = read(400, &[], &body);
+        let read = serde_json::to_string(&error).unwrap().len();
+        assert!(read < 5 * body.len(), "{read} of {}: {}", body.len(), body.get(..60).unwrap());
+        assert!(error.field_errors.len() <= 1000, "{}", body.get(..60).unwrap());
+    }
+}
+
+#[test]
+fn a_number_and_a_word_in_capitals_are_not_yet_googles_status() {
+    for word in ["ERROR", "FAIL", "", "BAD REQUEST"] {
+        let error = read_json_body(500, &json!({ "code": 500, "status": word, "message": "The database is away" }));
+        assert_eq!(
+            (error.format.name.as_ref(), error.message.as_deref()),
+            ("unknownJson", Some("The database is away")),
+            "{word}"
+        );
+    }
+    let error = read_json_body(404, &json!({ "error": { "code": 404, "status": "NOT_FOUND", "message": "No" } }));
+    assert_eq!((error.format.name.as_ref(), error.code.as_deref()), ("googleRpc", Some("NOT_FOUND")));
+}
+
+#[test]
+fn what_stands_behind_amazons_gateways_is_read_as_what_it_is() {
+    let body = json!({ "detail": [{ "loc": ["body", "age"], "msg": "not an integer", "type": "int_type" }] }).to_string();
+    for name in ["x-amz-cf-id", "x-amzn-requestid", "x-amzn-trace-id", "x-amz-apigw-id"] {
+        let error = read(422, &[(name, "a")], &body);
+        assert_eq!(
+            (error.format.name.as_ref(), error.code.as_deref(), error.message.as_deref()),
+            ("fastapi", None, None),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_others_say_in_an_error_of_a_known_shape_is_not_lost() {
+    let error = read_json_body(
+        503,
+        &json!({ "error": { "code": "ORDER_BUSY", "message": "m", "retryable": true, "requestId": "r-1", "retryAfterMs": 700,
+            "fieldErrors": [{ "field": "quantity", "message": "Too many" }], "documentation_url": "https://docs.example/x" } }),
+    );
+    assert_eq!((error.format.name.as_ref(), error.format.confidence), ("cosnap", Confidence::Likely));
+    assert_eq!((error.request_id.as_deref(), error.help_link.as_deref()), (Some("r-1"), Some("https://docs.example/x")));
+    assert_eq!((error.field_errors.len(), error.retry_hint.unwrap().after_ms), (1, 700));
+
+    let error = read_json_body(
+        503,
+        &json!({ "error": { "code": "BUSY", "message": "m", "recoverable": true, "severity": "high", "requestId": "r-1",
+            "retryAfter": 7, "userMessage": "Bitte warten" } }),
+    );
+    assert_eq!((error.format.name.as_ref(), error.retry_reason), ("oriel", RetryReason::Body));
+    assert_eq!((error.request_id.as_deref(), error.user_message.as_deref()), (Some("r-1"), Some("Bitte warten")));
+    assert_eq!(error.retry_hint.unwrap().after_ms, 7000);
+
+    let error = read_json_body(
+        400,
+        &json!({ "error": { "type": "invalid_request_error", "message": "Too large", "param": "max_tokens", "error_id": "e-1",
+            "code": "too_large", "severity": "error" } }),
+    );
+    assert_eq!((error.format.name.as_ref(), error.error_id.as_deref()), ("qwenProxy", Some("e-1")));
+    assert_eq!(error.field_errors[0].path, "max_tokens");
+}
+
+#[test]
+fn a_link_that_would_run_as_a_script_is_no_help() {
+    for body in [
+        json!({ "success": false, "error": { "code": "A_B", "message": "m", "retryable": false, "helpLink": "javascript:alert(1)" } }),
+        json!({ "success": false, "error": { "code": "AUTH_X", "message": "m", "documentation": "javascript:alert(1)" } }),
+        json!({ "error": "invalid_grant", "error_description": "m", "error_uri": "javascript:alert(1)" }),
+        json!({ "errors": [{ "detail": "m", "source": { "pointer": "" }, "links": { "about": "javascript:alert(1)" } }] }),
+        json!({ "error": { "code": "x", "message": "m", "help": "data:text/html,x" } }),
+    ] {
+        assert_eq!(read_json_body(400, &body).help_link, None, "{body}");
+    }
+}
+
+#[test]
+fn the_service_of_an_error_is_a_provider_only_where_the_integration_failed() {
+    let of = |code: &str| {
+        read_json_body(
+            503,
+            &json!({ "success": false, "error": { "code": code, "message": "m", "details": { "service": "api" } } }),
+        )
+    };
+    assert_eq!(of("SYSTEM_MAINTENANCE").upstream, None);
+    assert_eq!(of("SYSTEM_MAINTENANCE").service.as_deref(), Some("api"));
+    assert_eq!(of("INTEGRATION_TIMEOUT").upstream.unwrap().provider.as_deref(), Some("api"));
+}
+
+#[test]
+fn lists_of_things_are_no_errors_of_fields() {
+    for body in [
+        json!({ "error": { "code": "A_B", "message": "m", "details": { "tags": ["a", "b"], "regions": ["eu"] } } }),
+        json!({ "error": { "code": "A_B", "message": "m", "details": { "conflictingIds": ["1", "2"] } } }),
+        json!({ "message": "Out of stock", "data": { "items": ["sku-1", "sku-2"] } }),
+        json!({ "routes": ["/a", "/b"] }),
+        json!({ "success": false, "error": { "code": "A_B", "message": "m", "retryable": false,
+            "details": { "supportedTypes": ["png", "jpg"] } } }),
+        json!({ "error": { "type": "card_error", "message": "m", "param": "" } }),
+    ] {
+        assert_eq!(read_json_body(400, &body).field_errors, [], "{body}");
+    }
+    let boom = json!({ "statusCode": 400, "error": "Bad Request", "message": "name is required",
+        "validation": { "source": "payload", "keys": ["name"] } });
+    let fields = read_json_body(400, &boom).field_errors;
+    assert_eq!((fields.len(), fields[0].path.as_str()), (1, "name"));
+    let words =
+        json!({ "error": { "code": "A_B", "message": "m", "details": { "email": ["Required"], "age": ["not a number"] } } });
+    assert_eq!(read_json_body(400, &words).field_errors.len(), 2);
+}
+
+#[test]
+fn the_rejected_and_the_allowed_values_of_a_field_are_kept() {
+    let values = |entry: Value| {
+        let error = read_json_body(400, &json!({ "message": "m", "errors": [entry] }));
+        let field = error.field_errors.into_iter().next().unwrap();
+        (field.value.map(|json| json.text().to_string()), field.allowed.map(|json| json.text().to_string()))
+    };
+    let both = (Some("3".to_string()), Some("[1,2]".to_string()));
+    assert_eq!(values(json!({ "field": "a", "message": "m", "provided_value": 3, "allowed_values": [1, 2] })), both);
+    assert_eq!(values(json!({ "propertyName": "a", "errorMessage": "m", "attemptedValue": 3 })), (both.0.clone(), None));
+    let ajv = json!({ "instancePath": "/a", "keyword": "enum", "params": { "allowedValues": [1, 2] }, "message": "m" });
+    assert_eq!(values(ajv), (None, both.1));
+}
+
+#[test]
+fn words_for_developers_are_not_told_to_users() {
+    let thrown =
+        json!({ "cause": null, "stackTrace": [{ "className": "a.B" }], "message": "x is null", "localizedMessage": "x is null" });
+    assert_eq!(read_json_body(500, &thrown).user_message, None);
+    let meant = read_json_body(400, &json!({ "message": "m", "localizedMessage": "Das geht nicht" }));
+    assert_eq!(meant.user_message.as_deref(), Some("Das geht nicht"));
+}
+
+#[test]
+fn a_sentence_is_no_oauth_code_and_a_pending_authorization_is_asked_about_again() {
+    let error = read_json_body(400, &json!({ "error": "Something broke here", "error_description": "The thing broke" }));
+    assert_eq!((error.code.as_deref(), error.message.as_deref()), (None, Some("The thing broke")));
+    let pending = read_json_body(400, &json!({ "error": "authorization_pending" }));
+    assert!(pending.retryable && pending.category != Category::Permission);
+}
+
+#[test]
+fn a_challenge_is_read_with_its_quotes() {
+    let challenged = |value: &str| {
+        let error = read(401, &[("WWW-Authenticate", value)], "");
+        (error.code, error.message)
+    };
+    let of = |code: &str, message: Option<&str>| (Some(code.to_string()), message.map(ToString::to_string));
+    assert_eq!(
+        challenged(r#"Bearer error="invalid_token", error_description="a \"quoted\" word""#),
+        of("invalid_token", Some("a \"quoted\" word"))
+    );
+    assert_eq!(
+        challenged(r#"Basic realm="x, error=\"no\"", Bearer realm="y", error="invalid_token""#),
+        of("invalid_token", None)
+    );
+    assert_eq!(challenged(r#"Bearer realm="bad, error=evil""#), (None, None));
+    assert_eq!(
+        challenged("DPoP error=use_dpop_nonce, error_description=\"Use a nonce\""),
+        of("use_dpop_nonce", Some("Use a nonce"))
+    );
+    assert_eq!(challenged("Bearer error=\"never closed"), (None, None));
+}
+
+#[test]
+fn json_that_was_written_twice_is_read_once_more() {
+    let inner = json!({ "error": { "code": "OUT_OF_STOCK", "message": "Nothing left" } }).to_string();
+    let body = Value::from(inner).to_string();
+    let error = read(400, &[("content-type", "application/json")], &body);
+    assert_eq!((error.code.as_deref(), error.message.as_deref()), (Some("OUT_OF_STOCK"), Some("Nothing left")));
+    assert_eq!(error.raw.text, body);
+}
+
+#[test]
+fn a_delay_in_a_body_may_be_a_number_a_duration_or_a_moment() {
+    let hint = |value: Value| {
+        let bodies = [
+            json!({ "message": "m", "retryAfter": value }),
+            json!({ "success": false, "error": { "code": "A_B", "message": "m", "retryable": true, "retryAfter": value } }),
+            json!({ "success": false, "error": { "code": "RATE_X", "message": "m", "recovery": { "retryAfter": value } } }),
+            json!({ "error": { "code": "A_B", "message": "m", "recoverable": true, "details": { "retry_after": value } } }),
+        ];
+        let hints = bodies.map(|body| read_json_body(429, &body).retry_hint.map(|hint| (hint.after_ms, hint.source)));
+        assert!(hints.iter().all(|hint| *hint == hints[0]), "{value}: {hints:?}");
+        hints[0]
+    };
+    assert_eq!(hint(json!(30)), Some((30_000, HintSource::Body)));
+    assert_eq!(hint(json!("1.5")), Some((1500, HintSource::Body)));
+    assert_eq!(hint(json!("1m30s")), Some((90_000, HintSource::Body)));
+    assert_eq!(hint(json!("2026-06-01T12:00:30Z")), Some((30_000, HintSource::BodyReset)));
+    assert_eq!(hint(json!(NOW.0 / 1000 + 60)), Some((60_000, HintSource::BodyReset)));
+    assert_eq!(hint(json!(NOW.0 + 60_000)), Some((60_000, HintSource::BodyReset)));
+    for none in [json!(-1), json!("soon"), json!(true), json!({}), json!("")] {
+        assert_eq!(hint(none.clone()), None, "{none}");
+    }
+}
+
+#[test]
+fn the_address_that_was_asked_is_no_help() {
+    for name in ["url", "href", "link"] {
+        let mut body = json!({ "message": "m" });
+        body[name] = json!("https://api.example.com/v1/documents/3");
+        assert_eq!(read_json_body(404, &body).help_link, None, "{name}");
+        body[name] = json!("https://example.com/docs/users");
+        assert_eq!(read_json_body(404, &body).help_link.as_deref(), Some("https://example.com/docs/users"), "{name}");
+    }
+}
+
+#[test]
+fn comments_before_a_page_do_not_hide_it() {
+    let error = read(503, &[], "<!-- template 4 --> <!-- x --><html><head><title>Down</title></head></html>");
+    assert_eq!((error.format.name.as_ref(), error.message.as_deref()), ("html", Some("Down")));
+    assert_eq!(read(503, &[], "<!-- never closed <html>").message, None);
+}
+
+#[test]
+fn a_recovery_in_words_is_kept_and_an_empty_one_is_none() {
+    let with = |recovery: Value| {
+        let body = json!({ "success": false, "error": { "code": "AUTH_X", "message": "m", "recovery": recovery } });
+        read_json_body(400, &body).recovery
+    };
+    assert_eq!(with(json!("Try later")).unwrap().suggested_action.as_deref(), Some("Try later"));
+    assert_eq!(with(json!({})), None);
+    assert_eq!(with(json!(["a"])), None);
+}

@@ -233,6 +233,13 @@ pub(super) const FIELD_CODE: [&str; 13] = [
     "reason",
 ];
 
+/// The value that was rejected.
+pub(super) const VALUE: [&str; 8] =
+    ["value", "rejectedValue", "input", "rejected_value", "attemptedValue", "invalidValue", "provided_value", "providedValue"];
+
+/// The values that would do.
+pub(super) const ALLOWED: [&str; 6] = ["allowed", "allowedValues", "allowed_values", "enum", "validValues", "valid_values"];
+
 /// What holds the errors of fields.
 pub(super) const FIELD_ERRORS: [&str; 34] = [
     "errors",
@@ -410,6 +417,11 @@ pub(super) fn words(value: Value<'_>) -> Option<String> {
 /// A link that may be followed: `http` or `https`.
 pub(super) fn link(value: Value<'_>) -> Option<String> {
     value.as_str().filter(|text| is_link(text)).map(Into::into)
+}
+
+/// Documentation in a member that means it: a link that may be followed, or one within the API. Never a `javascript:`.
+pub(super) fn help(object: Value<'_>, name: &str) -> Option<String> {
+    object.text(name).filter(|text| is_link(text) || text.starts_with('/') && !text.starts_with("//"))
 }
 
 pub(super) fn is_link(text: &str) -> bool {

@@ -12,14 +12,14 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
     if evidence.response.header("x-amzn-errortype").is_some() {
         return Some(("x-amzn-errortype", Confidence::Certain));
     }
+    // No other header is a mark: API Gateway and CloudFront put theirs on the answers of whoever stands behind them.
     let start = evidence.text.trim_start();
-    if evidence.body.is_none() && start.starts_with('<') && markup::leaf(start, &["Code"]).is_some() {
-        let named = ["RequestId", "RequestID", "HostId"].iter().any(|name| start.contains(name));
-        let shaped = start.contains("<Error>") || start.contains("<ErrorResponse");
-        return (named || shaped).then_some(("<Error><Code>", Confidence::Likely));
+    if evidence.body.is_some() || !start.starts_with('<') || markup::leaf(start, &["Code"]).is_none() {
+        return None;
     }
-    let amazon = evidence.response.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("x-amz"));
-    (amazon && evidence.body.is_some()).then_some(("x-amz headers", Confidence::Likely))
+    let named = ["RequestId", "RequestID", "HostId"].iter().any(|name| start.contains(name));
+    let shaped = start.contains("<Error>") || start.contains("<ErrorResponse");
+    (named || shaped).then_some(("<Error><Code>", Confidence::Likely))
 }
 
 fn read(evidence: &Evidence<'_>) -> Reading {

@@ -1,7 +1,7 @@
 //! `google.rpc.Status` as Google's APIs and gRPC gateways send it (AIP-193): `{ error: { code, message, status, details } }`
 //! or the bare status, with the standard details by their `@type`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields, generic, is_link};
+use super::{Confidence, Evidence, FormatDefinition, GRPC_CODES, Mark, Reading, fields, generic, is_link};
 use crate::json::Value;
 use crate::policy::hint;
 
@@ -23,8 +23,8 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
     if !status.get("code")?.is_number() {
         return None;
     }
-    let name = status.get("status").and_then(Value::as_str);
-    if name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte == b' ')) {
+    // Not just any word in capitals: `ERROR` and `FAIL` beside a number are many an API's own.
+    if status.get("status").and_then(Value::as_str).is_some_and(|name| GRPC_CODES.contains(&&*name)) {
         return Some(("error.status", Confidence::Certain));
     }
     let legacy = status.get("errors").is_some_and(|errors| errors.items().any(|error| error.get("domain").is_some()));

@@ -7,7 +7,7 @@ use super::{Confidence, Evidence, FormatDefinition, LONGEST_MESSAGE, Mark, Readi
 pub(super) const HTML: FormatDefinition = FormatDefinition {
     name: "html",
     recognise: |evidence| {
-        let start = evidence.text.trim_start();
+        let start = without_comments(evidence.text);
         let begins = |mark: &str| start.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark));
         if ["<!doctype html", "<html", "<head", "<body", "<center", "<h1"].into_iter().any(begins) {
             return Some(("an HTML page", Confidence::Guess));
@@ -17,6 +17,15 @@ pub(super) const HTML: FormatDefinition = FormatDefinition {
     },
     read: |evidence| Reading { message: page_message(evidence.text), ..Reading::default() },
 };
+
+/// What follows the comments that a template left before the page.
+fn without_comments(page: &str) -> &str {
+    let mut start = page.trim_start();
+    while let Some((_, rest)) = start.strip_prefix("<!--").and_then(|comment| comment.split_once("-->")) {
+        start = rest.trim_start();
+    }
+    start
+}
 
 fn page_message(page: &str) -> Option<String> {
     let title = markup::element(page, &["title"]).filter(|title| !title.eq_ignore_ascii_case("error"));

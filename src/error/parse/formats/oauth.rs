@@ -41,7 +41,8 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
     let Some(body) = evidence.body else {
         return form(evidence.text, "error").map(|_| ("error=", Confidence::Likely));
     };
-    let error = body.get("error")?.as_str()?;
+    // A sentence is a message, not a code.
+    let error = body.get("error")?.as_str().filter(|error| !error.trim().contains(char::is_whitespace))?;
     if body.first(&["error_description", "error_uri"]).is_some() {
         return Some(("error_description", Confidence::Certain));
     }
@@ -61,6 +62,8 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let general = evidence.generic();
     Reading {
         code: body.text("error"),
+        // RFC 8628 §3.5: the user has not come to it yet, and is asked about again.
+        retryable: general.retryable.or(body.get("error").filter(|code| code.is("authorization_pending")).map(|_| true)),
         message: body
             .get("error_description")
             .and_then(|words| {

@@ -1,6 +1,6 @@
 //! Oriel's `{ error: { code, message, details?, timestamp, recoverable } }`.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, beyond, fields, generic};
 use crate::error::FieldError;
 use crate::json::Value;
 use crate::policy::hint;
@@ -20,6 +20,10 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     if let Some(field) = details.and_then(|details| details.text("field")) {
         field_errors.push(FieldError { path: field, message: error.text("message"), ..FieldError::default() });
     }
+    let more = beyond(evidence, error, &["code", "message", "details", "timestamp", "recoverable"]);
+    if field_errors.is_empty() {
+        field_errors.clone_from(&more.field_errors);
+    }
     let timestamp = error.text("timestamp");
     let mut reading = Reading {
         code: error.text("code"),
@@ -28,10 +32,10 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         field_errors,
         service: details.and_then(|details| details.text("service")),
         details: details.map(Value::to_json),
-        ..Reading::default()
+        ..more
     };
     reading.hints.timestamp = timestamp.as_deref().and_then(hint::timestamp);
-    reading.hints.after = details.and_then(|details| details.get("retry_after")?.as_f64()).and_then(hint::from_seconds);
+    generic::take_delay(&mut reading.hints, details.and_then(|details| details.get("retry_after")));
     reading.timestamp = timestamp;
     reading
 }

@@ -1,6 +1,6 @@
 //! Qwen Proxy's `{ error: { type, message, code?, error_id } }`, also as the last event of a stream.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, beyond};
 use crate::json::Value;
 
 pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "qwenProxy", recognise, read };
@@ -18,6 +18,6 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         code: error.text("code").or_else(digits).or_else(|| error.text("type")),
         message: error.text("message"),
         error_id: error.text("error_id"),
-        ..Reading::default()
+        ..beyond(evidence, error, &["type", "message", "code", "error_id"])
     }
 }

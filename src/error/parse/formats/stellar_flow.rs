@@ -2,7 +2,7 @@
 //! documentation?, recovery? }, recovery? }`. The specification documents `recovery` beside `error`, and every example of it
 //! puts it inside: both are read, the inner one first.
 
-use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields};
+use super::{Confidence, Evidence, FormatDefinition, Mark, Reading, fields, generic, help};
 use crate::error::{RateLimit, Recovery, RecoveryLink, Upstream};
 use crate::json::Value;
 use crate::policy::hint;
@@ -16,8 +16,8 @@ fn recognise(evidence: &Evidence<'_>) -> Mark {
     let (body, error) = (evidence.body?, evidence.error_object()?);
     let code = error.get("code")?.as_str()?;
     let marks = [
-        (error.get("recovery").is_some(), "error.recovery"),
-        (body.get("recovery").is_some(), "recovery"),
+        (error.get("recovery").is_some_and(Value::is_object), "error.recovery"),
+        (body.get("recovery").is_some_and(Value::is_object), "recovery"),
         (error.get("documentation").is_some(), "error.documentation"),
     ];
     if let Some((_, mark)) = marks.into_iter().find(|(there, _)| *there) {
@@ -37,17 +37,19 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let details = error.get("details");
     let recovery = error.get("recovery").or_else(|| body.get("recovery"));
     let detail = |name| details.and_then(|details| details.text(name));
+    // The service of any other error is the backend's own.
+    let is_integration = error.text("code").is_some_and(|code| code.starts_with("INTEGRATION_"));
     let own_timestamp = error.text("timestamp").or_else(|| detail("timestamp"));
     let mut reading = Reading {
         code: error.text("code"),
         message: error.text("message"),
         request_id: error.text("requestId"),
         error_id: detail("errorId"),
-        field_errors: details.map(fields::list).unwrap_or_default(),
-        recovery: recovery.map(read_recovery),
-        help_link: error.text("documentation"),
+        field_errors: details.map(|details| fields::of_details(details, evidence.response.status)).unwrap_or_default(),
+        recovery: recovery.and_then(read_recovery),
+        help_link: help(error, "documentation"),
         service: detail("service"),
-        upstream: details.filter(|details| details.get("service").is_some()).map(|details| Upstream {
+        upstream: details.filter(|details| is_integration && details.get("service").is_some()).map(|details| Upstream {
             provider: details.text("service"),
             code: None,
             message: details.text("message"),
@@ -58,8 +60,8 @@ fn read(evidence: &Evidence<'_>) -> Reading {
         ..Reading::default()
     };
     let hints = &mut reading.hints;
-    hints.after = recovery.and_then(|recovery| recovery.get("retryAfter")?.as_f64()).and_then(hint::from_seconds);
     hints.until = detail("scheduledUntil").as_deref().and_then(hint::timestamp);
+    generic::take_delay(hints, recovery.and_then(|recovery| recovery.get("retryAfter")));
     hints.timestamp = own_timestamp.as_deref().and_then(hint::timestamp);
     hints.rate_limit = details.filter(|details| details.first(&["remaining", "limit"]).is_some()).map(|details| RateLimit {
         limit: details.get("limit").and_then(Value::as_u64),
@@ -75,10 +77,10 @@ fn read(evidence: &Evidence<'_>) -> Reading {
 const LONGEST_METHOD: usize = 32;
 
 /// Every member of `recovery` that is a string, but for the words and the method, is a place to go.
-fn read_recovery(recovery: Value<'_>) -> Recovery {
+fn read_recovery(recovery: Value<'_>) -> Option<Recovery> {
     // Once, and not again for each of many endpoints.
     let method = recovery.text("method").filter(|method| method.len() <= LONGEST_METHOD);
-    let links = recovery
+    let links: Vec<_> = recovery
         .members()
         .filter(|(name, _)| !name.is("suggestedAction") && !name.is("method"))
         .filter_map(|(name, value)| {
@@ -89,5 +91,6 @@ fn read_recovery(recovery: Value<'_>) -> Recovery {
             })
         })
         .collect();
-    Recovery { suggested_action: recovery.text("suggestedAction"), links }
+    let suggested_action = recovery.text("suggestedAction").or_else(|| recovery.as_str().map(Into::into));
+    (suggested_action.is_some() || !links.is_empty()).then_some(Recovery { suggested_action, links })
 }
