@@ -19,7 +19,7 @@ check: ## Formatting, lints, types, documentation
 docs: ## Write docs/errors.md anew, after codes or their pages changed
 	@scripts/docs
 
-bench: ## Measure, in Chromium, beside the limits of the platform
+bench: ## Measure, in Chromium and natively, beside the limits of the platform
 	@scripts/bench
 
 size: ## What the package weighs, and what in it weighs most

@@ -1,5 +1,6 @@
 // What is measured, in the page. The first row of each group is the limit: what the platform can do at best, by hand.
-import { init, readError, Steadfast } from "steadfast";
+import { init, parseError, readError, Steadfast } from "steadfast";
+import { byHand, texts, withZod } from "./rivals.mjs";
 
 const COUNT = 1000;
 const data = { draftId: "draft_456", content: "x".repeat(200), metadata: { tags: ["a", "b"], pinned: false } };
@@ -86,51 +87,6 @@ async function drainByHand(database) {
   }
 }
 
-const bodies = [
-  {
-    success: false,
-    error: {
-      code: "AI_PROCESSING_TIMEOUT",
-      message: "Upstream took 61 s",
-      details: { seconds: 61 },
-      correlationId: "req_1_abc",
-      timestamp: "2025-08-21T10:30:00Z",
-      userMessage: "The AI is slow",
-      retryable: true,
-      retryAfter: 30,
-      severity: "medium",
-    },
-    context: { endpoint: "/api/effects", method: "POST", statusCode: 504, requestId: "r-9" },
-  },
-  {
-    success: false,
-    error: {
-      code: "VALIDATION_ERROR",
-      message: "Request validation failed",
-      details: [{ field: "name", constraint: "required", message: "Name is required", path: "/name" }],
-      requestId: "req-abc123",
-    },
-  },
-  {
-    error: {
-      code: "PAYMENT_DECLINED",
-      message: "Payment declined",
-      details: { reason: "insufficient_funds" },
-      timestamp: "2024-01-01T00:00:00Z",
-      recoverable: true,
-    },
-  },
-  { error: { type: "api_error", message: "Internal server error", code: "internal", error_id: "0f8c" } },
-  {
-    success: false,
-    error: {
-      code: 429,
-      message: "Rate limit exceeded",
-      metadata: { headers: { "X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0" } },
-    },
-  },
-].map((body) => JSON.stringify(body));
-
 const CALLS = 2000;
 /** @param {(index: number) => Promise<unknown>} call */
 async function perCall(call) {
@@ -139,6 +95,25 @@ async function perCall(call) {
     for (let index = 0; index < CALLS; index++) await call(index);
   });
   return (elapsed * 1000) / CALLS;
+}
+
+const headers = { "content-type": "application/json" };
+const respond = (/** @type {number} */ index) => new Response(texts[index % texts.length], { status: 500, headers });
+
+/** What was read last: nothing that is read may look unused. @type {unknown} */
+let kept;
+
+/** Reads the texts in turn for a quarter of a second. @param {(text: string) => unknown} read */
+async function perText(read) {
+  const start = performance.now();
+  let [count, elapsed] = [0, 0];
+  while (elapsed < 250) {
+    for (let index = 0; index < 1000; index++) kept = read(texts[index % texts.length] ?? "");
+    count += 1000;
+    elapsed = performance.now() - start;
+  }
+  if (!kept) throw new Error("nothing was read");
+  return (elapsed * 1000) / count;
 }
 
 /** @type {Record<string, { unit: string, rows: Record<string, () => Promise<number>> }>} */
@@ -202,17 +177,34 @@ const groups = {
       },
     },
   },
-  "reading an error of one of five formats": {
+  "reading an error of one of five formats, from its text": {
     unit: "microseconds",
     rows: {
-      "JSON.parse of the body's text": () =>
-        perCall(async (index) => JSON.parse(await new Response(bodies[index % 5], { status: 500 }).text())),
-      "steadfast, readError": () => perCall((index) => readError(new Response(bodies[index % 5], { status: 500 }))),
+      "JSON.parse alone": () => perText((text) => JSON.parse(text)),
+      "JSON.parse, by hand": () => perText((text) => byHand(JSON.parse(text))),
+      "JSON.parse, zod 4 union of the five": () => perText((text) => withZod(JSON.parse(text))),
+      "steadfast, parseError": () => perText((body) => parseError({ status: 500, headers, body })),
+    },
+  },
+  "reading an error of one of five formats, from its Response": {
+    unit: "microseconds",
+    rows: {
+      "JSON.parse alone": () => perCall(async (index) => JSON.parse(await respond(index).text())),
+      "JSON.parse, by hand": () => perCall(async (index) => byHand(JSON.parse(await respond(index).text()))),
+      "JSON.parse, zod 4 union of the five": () => perCall(async (index) => withZod(JSON.parse(await respond(index).text()))),
+      "steadfast, readError": () => perCall((index) => readError(respond(index))),
     },
   },
 };
 
 await init();
+for (const body of texts) {
+  const { code, message } = parseError({ status: 500, headers, body });
+  for (const rival of [byHand, withZod]) {
+    const read = rival(JSON.parse(body));
+    if (String(read.code) !== code || read.message !== message) throw new Error(`read differently: ${body}`);
+  }
+}
 Object.assign(globalThis, {
   benchmarks: {
     groups: Object.entries(groups).map(([group, { unit, rows }]) => ({ group, unit, rows: Object.keys(rows) })),

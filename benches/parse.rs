@@ -119,12 +119,12 @@ fn main() {
     let body = |index: u32| BODIES.get(index as usize % BODIES.len()).copied().unwrap_or_default();
     let mut rows: [Row<'_>; 4] = [
         (
-            "serde_json, to a Value",
+            "serde_json, a Value",
             vec![],
             Box::new(|index| drop(black_box(serde_json::from_str::<serde_json::Value>(body(index))))),
         ),
         (
-            "serde_json, to a union of the five",
+            "serde_json, union of the five",
             vec![],
             Box::new(|index| drop(black_box(serde_json::from_str::<Union>(body(index))))),
         ),
@@ -142,12 +142,12 @@ fn main() {
             samples.push(start.elapsed() / READS);
         }
     }
-    println!("reading an error of one of five formats, natively, medians of {ROUNDS} rounds");
+    println!("reading an error of one of five formats, from its text, natively, microseconds, medians of {ROUNDS} rounds");
     let mut limit = None;
     for (name, samples, _) in &mut rows {
         samples.sort();
         let median = samples.get(ROUNDS / 2).copied().unwrap_or_default();
         let ratio = median.as_secs_f64() / limit.get_or_insert(median).as_secs_f64();
-        println!("  {name:<52}{:>9} ns{ratio:>9.2}×", median.as_nanos());
+        println!("  {name:<52}{:>12.2}{ratio:>9.2}×", median.as_secs_f64() * 1e6);
     }
 }

@@ -1,5 +1,6 @@
 // Runs the benchmarks in Chromium and prints them beside the limit of the platform. Rows are interleaved over several rounds
 // and the median is shown. Only the ratios mean anything, and only within one run.
+//   node benches/run.mjs [ROUNDS] [PART]      five rounds of every group, or of those with PART in their name
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join, resolve } from "node:path";
@@ -8,6 +9,7 @@ import { Browser } from "../tests/end_to_end/browser.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 const rounds = Number(process.argv[2] ?? 5);
+const part = process.argv[3] ?? "";
 
 const { outputFiles } = await build({
   entryPoints: [join(root, "benches/page.mjs")],
@@ -35,9 +37,13 @@ await new Promise((listening) => server.listen(0, "127.0.0.1", () => listening(u
 const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
 
 const browser = new Browser();
+/** @type {string[]} */
+let messages = [];
 try {
   await browser.start();
-  const { page, messages } = await browser.newPage();
+  const opened = await browser.newPage();
+  const { page } = opened;
+  messages = opened.messages;
   await page.goto(`http://127.0.0.1:${port}/`);
   await page.waitForFunction("globalThis.benchmarks !== undefined");
   const version = JSON.parse(readFileSync(join(root, "pkg/package.json"), "utf8")).version;
@@ -46,7 +52,7 @@ try {
   );
   /** @type {{ group: string, unit: string, rows: string[] }[]} */
   const groups = await page.evaluate("globalThis.benchmarks.groups");
-  for (const { group, unit, rows } of groups) {
+  for (const { group, unit, rows } of groups.filter(({ group }) => group.includes(part))) {
     /** @type {Map<string, number[]>} */
     const samples = new Map(rows.map((row) => [row, []]));
     for (let round = 0; round < rounds; round++) {
@@ -68,8 +74,8 @@ try {
     }
     console.log();
   }
-  for (const message of messages) console.error(message);
 } finally {
+  for (const message of messages) console.error(message);
   await browser[Symbol.asyncDispose]();
   server.close();
 }

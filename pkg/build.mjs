@@ -21,6 +21,8 @@ run(
   // What the Rust compiler assumes of a browser by default.
   ...["--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals"],
   ...["--enable-reference-types", "--enable-multivalue", "-Oz", "--strip-debug", "--strip-producers", "--strip-target-features"],
+  // A large function with one caller stays one: within its caller it compresses worse, a twentieth of the whole.
+  "--one-caller-inline-max-function-size=20",
   ...[at("wasm", "steadfast_bg.wasm"), "-o", optimised],
 );
 
