@@ -66,7 +66,10 @@ export interface ErrorReading {
 export interface ErrorFormat {
   /** What `error.format.name` says. */
   readonly name: string;
-  /** What the response says; nothing if it is not of this format. What it throws is reported, and the response read without it. */
+  /**
+   * What the response says; nothing if it is not of this format. It is asked about error responses, and about what `sdk.json` gets
+   * as a success. What it throws is reported, and the response read without it.
+   */
   read(response: ReceivedResponse): ErrorReading | null | undefined | false | "" | 0;
 }
 
@@ -91,7 +94,7 @@ export interface ResponseLike {
   readonly status: number;
   /** `Headers`, pairs of them, or an object of them. */
   readonly headers?: Iterable<readonly [string, string]> | Readonly<Record<string, unknown>>;
-  /** Its body: the text, or what the text was parsed to. */
+  /** Its body: the text, its bytes, or what the text was parsed to. A `Blob` takes time to be read: give its `text()`. */
   readonly body?: unknown;
 }
 
@@ -128,16 +131,12 @@ export function readerOf(options: ReadingOptions = standard): ReaderInstance {
 function wrapped(format: ErrorFormat): (status: number, headers: string[], text: string) => string | null {
   return (status, flat, text) => {
     try {
-      const headers = new Headers();
-      for (let at = 0; at + 1 < flat.length; at += 2) headers.append(flat[at] as string, flat[at + 1] as string);
-      let json: unknown;
-      try {
-        json = JSON.parse(text);
-      } catch {
-        // It is no JSON: a format is told so by `undefined`.
+      const reading: unknown = format.read({ status, headers: headersOf(flat), text, json: jsonOf(text) });
+      if (!reading) return null;
+      if (typeof reading !== "object" || typeof (reading as { then?: unknown }).then === "function") {
+        throw new TypeError(`it must return an object or nothing, and at once; it returned ${String(reading)}`);
       }
-      const reading = format.read({ status, headers, text, json });
-      return reading ? JSON.stringify(reading) : null;
+      return JSON.stringify(reading);
     } catch (error) {
       const failure = new Error(`Steadfast: the format ${format.name} failed to read a response`, { cause: error });
       if (typeof reportError === "function") reportError(failure);
@@ -145,6 +144,34 @@ function wrapped(format: ErrorFormat): (status: number, headers: string[], text:
       return null;
     }
   };
+}
+
+function headersOf(flat: readonly string[]): Headers {
+  const headers = new Headers();
+  for (let at = 0; at + 1 < flat.length; at += 2) {
+    try {
+      headers.append(flat[at] as string, flat[at + 1] as string);
+    } catch {
+      // What is no header cannot be asked for.
+    }
+  }
+  return headers;
+}
+
+let lastText: string | undefined;
+let lastJson: unknown;
+
+/** The text as JSON, `undefined` if it is none. Several formats are asked about one text. */
+function jsonOf(text: string): unknown {
+  if (text !== lastText) {
+    lastText = text;
+    try {
+      lastJson = JSON.parse(text);
+    } catch {
+      lastJson = undefined;
+    }
+  }
+  return lastJson;
 }
 
 /**
@@ -176,14 +203,45 @@ export async function readError(response: Response, options: WordsOptions & Read
  * @throws {@link InvalidInputError} for wrong options.
  */
 export function parseError(response: ResponseLike, options: WordsOptions & ReadingOptions = standard): ApiError {
-  const { status, headers, body } = response;
-  const whole = typeof body === "string" ? body : body === undefined || body === null ? "" : JSON.stringify(body);
+  const { status, headers = [], body } = Object(response) as Partial<ResponseLike>;
+  if (!Number.isInteger(status) || (status as number) < 100 || (status as number) > 999) {
+    throw invalidOption("status", status, "the HTTP status of a response, from 100 to 999");
+  }
+  if (typeof headers !== "object" || headers === null) {
+    throw invalidOption("headers", headers, "Headers, pairs of names and values, or an object of them");
+  }
+  const reader = readerOf(options);
+  const bytes = bytesOf(body);
+  if (bytes) {
+    const truncated = bytes.length > LARGEST_BODY;
+    const read = reader.read(status as number, lines(headers), bytes.subarray(0, LARGEST_BODY), truncated) as string;
+    return new ApiError(JSON.parse(read) as WrittenError, vocabularyOf(options));
+  }
+  const whole = textOf(body);
   const truncated = whole.length > LARGEST_BODY;
   const text = truncated ? whole.slice(0, LARGEST_BODY) : whole;
-  const read = readerOf(options).readText(status, headers ? lines(headers) : "", text, truncated) as string;
-  const written = JSON.parse(read) as WrittenError & { raw: { text: string } };
+  const written = JSON.parse(reader.readText(status as number, lines(headers), text, truncated) as string) as WrittenError & {
+    raw: { text: string };
+  };
+  // The core leaves out what is here already.
   written.raw.text = text;
   return new ApiError(written, vocabularyOf(options));
+}
+
+function bytesOf(body: unknown): Uint8Array | undefined {
+  if (body instanceof ArrayBuffer) return new Uint8Array(body);
+  return ArrayBuffer.isView(body) ? new Uint8Array(body.buffer, body.byteOffset, body.byteLength) : undefined;
+}
+
+/** The text of a body that may have been parsed, or be something that JSON cannot hold. */
+function textOf(body: unknown): string {
+  if (typeof body === "string") return body;
+  if (body === undefined || body === null) return "";
+  try {
+    return JSON.stringify(body) ?? "";
+  } catch {
+    return String(body);
+  }
 }
 
 const vocabularies = new WeakMap<WordsOptions, Vocabulary>();
@@ -200,10 +258,14 @@ function lines(headers: NonNullable<ResponseLike["headers"]>): string {
   let text = "";
   for (const [name, value] of pairs) {
     if (value === undefined || value === null || typeof value === "function") continue;
-    const line = `${name}\n${String(value).replaceAll(/[\r\n]+/g, " ")}`;
+    const line = `${oneLine(name)}\n${oneLine(String(value))}`;
     text = text ? `${text}\n${line}` : line;
   }
   return text;
+}
+
+function oneLine(text: string): string {
+  return /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]+/g, " ") : text;
 }
 
 /** What breaks off, or was read before, is cut off: the status and the headers still say something. */

@@ -60,6 +60,8 @@ test("a format that throws, or gives what JSON cannot hold, is reported and left
       throw new Error("oops");
     },
     () => cycle,
+    /** @type {any} */ (async () => ({ code: "LATE" })),
+    /** @type {any} */ (() => "a text"),
   ];
   for (const read of broken) {
     const complain = t.mock.method(console, "error", () => {});
@@ -82,6 +84,16 @@ test("a wrong format or code is refused, and says what is allowed", () => {
   };
   assert.match(refused({ formats: [{ name: "x" }] }), /options\.formats\[0\] .*a function read/);
   assert.match(refused({ formats: {} }), /options\.formats .*a list/);
+  for (const response of [
+    undefined,
+    {},
+    { status: 0 },
+    { status: 70_000 },
+    { status: Number.NaN },
+    { status: 500, headers: "a" },
+  ]) {
+    assert.throws(() => parseError(/** @type {any} */ (response)), InvalidInputError);
+  }
   assert.match(refused({ codes: { A: { category: "odd" } } }), /options\.codes\.A\.category is "odd"; allowed: one of auth/);
 });
 
@@ -158,4 +170,24 @@ test("a call for JSON is aborted like any other", async () => {
   controller.abort("enough");
   assert.equal(await call, "enough");
   sdk.close();
+});
+
+test("whatever another client made of a body, the error is read", () => {
+  const text = '{"message":"Zu groß"}';
+  const bytes = new TextEncoder().encode(text);
+  for (const body of [text, bytes, bytes.buffer, new DataView(bytes.buffer), JSON.parse(text)]) {
+    const error = parseError({ status: 413, body });
+    assert.deepEqual([error.message, error.raw.text], ["Zu groß", text]);
+  }
+  /** @type {any} */
+  const cycle = {};
+  cycle.cycle = cycle;
+  for (const body of [cycle, 7n, () => {}, Symbol("x")]) assert.equal(parseError({ status: 500, body }).status, 500);
+});
+
+test("a header that is none hides no other", () => {
+  const format = { name: "x", read: (/** @type {any} */ { headers }) => ({ code: headers.get("x-code") }) };
+  const headers = { "not a name": "1", "x-\u0394": "2", "bad\nretry-after": "9", "x-code": "HERE", "x-odd": "\u0394" };
+  const error = parseError({ status: 500, headers }, { formats: [format] });
+  assert.deepEqual([error.code, error.retryHint], ["HERE", null]);
 });
