@@ -123,11 +123,7 @@ fn main() {
             vec![],
             Box::new(|index| drop(black_box(serde_json::from_str::<serde_json::Value>(body(index))))),
         ),
-        (
-            "serde_json, union of the five",
-            vec![],
-            Box::new(|index| drop(black_box(serde_json::from_str::<Union>(body(index))))),
-        ),
+        ("serde_json, union of the five", vec![], Box::new(|index| drop(black_box(serde_json::from_str::<Union>(body(index)))))),
         ("steadfast, the JSON alone", vec![], Box::new(|index| drop(black_box(Document::read(body(index)))))),
         (
             "steadfast, parse",

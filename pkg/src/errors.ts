@@ -309,8 +309,14 @@ const brand = Symbol.for("steadfast.error");
 
 /** What all errors of Steadfast have in common. */
 export class SteadfastError extends Error {
-  override name = "SteadfastError";
-  readonly [brand] = true;
+  // Getters: what all errors of a class have costs each of them nothing, and is there when their stack is written.
+  override get name(): string {
+    return "SteadfastError";
+  }
+
+  get [brand](): true {
+    return true;
+  }
 
   /** Whether something is an error of Steadfast, also one of another copy of the package or of another frame. */
   static isSteadfastError(value: unknown): value is SteadfastError {
@@ -332,7 +338,10 @@ export class SteadfastError extends Error {
  * ```
  */
 export class ApiError extends SteadfastError implements ApiErrorData {
-  override name = "ApiError";
+  override get name(): string {
+    return "ApiError";
+  }
+
   declare readonly code: string | null;
   declare readonly category: Category;
   declare readonly severity: Severity;
@@ -421,7 +430,9 @@ export class ApiError extends SteadfastError implements ApiErrorData {
 
 /** Something that was handed in cannot be taken. Nothing was sent and nothing stored. */
 export class InvalidInputError extends SteadfastError {
-  override name = "InvalidInputError";
+  override get name(): string {
+    return "InvalidInputError";
+  }
 
   constructor(
     message: string,
@@ -446,7 +457,9 @@ export function invalidOption(path: string, received: unknown, allowed: string):
 
 /** The disk failed. What was handed in is not stored. */
 export class StoreError extends SteadfastError {
-  override name = "StoreError";
+  override get name(): string {
+    return "StoreError";
+  }
 
   constructor(
     message: string,
@@ -461,17 +474,23 @@ export class StoreError extends SteadfastError {
 
 /** The SDK is closed; open another one. */
 export class ClosedError extends SteadfastError {
-  override name = "ClosedError";
+  override get name(): string {
+    return "ClosedError";
+  }
 }
 
 /** WebAssembly cannot run here: the content security policy lacks `'wasm-unsafe-eval'`, or the browser has it switched off. */
 export class WasmUnavailableError extends SteadfastError {
-  override name = "WasmUnavailableError";
+  override get name(): string {
+    return "WasmUnavailableError";
+  }
 }
 
 /** Steadfast itself broke. What is queued is on disk: reload the page, and it goes on from there. */
 export class InternalError extends SteadfastError {
-  override name = "InternalError";
+  override get name(): string {
+    return "InternalError";
+  }
 }
 
 type Failure =

@@ -128,6 +128,16 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Its name, as it is serialised.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
     /// The level of that name, if it is one; `error` and `warning` are Qwen Proxy's names for high and low.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {

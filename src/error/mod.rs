@@ -7,6 +7,7 @@ pub mod network;
 pub mod parse;
 mod user_action;
 pub mod words;
+mod written;
 
 pub use crate::json::Json;
 pub use crate::policy::hint::{Confidence, HintSource, RateLimit, RetryHint};
@@ -25,26 +26,21 @@ use std::fmt;
 /// ([`retry_reason`](Self::retry_reason), [`Format::mark`]). The body as received is always in [`raw`](Self::raw).
 ///
 /// Serialised in camel case, without the members that are `None` or empty.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ApiError {
     /// The machine-readable code that the server gave, or one of the SDK's own for failures that never reached a server
     /// (`NETWORK_OFFLINE`, `NETWORK_UNREACHABLE`, `NETWORK_CORS`, `NETWORK_BLOCKED`, `NETWORK_MIXED_CONTENT`,
     /// `NETWORK_TIMEOUT`, `NETWORK_ERROR`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// For developers: the server's words, or a description of what happened. `None` if the server gave none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// For users: the server's own words. Where it gave none, [`Words`](words::Words) has words for the code and the category.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_message: Option<String>,
     /// What kind of problem this is.
     pub category: Category,
     /// How bad it is.
     pub severity: Severity,
     /// The HTTP status; `None` when no response arrived.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Whether the same request may succeed later. Says nothing about whether it may safely be sent twice.
     pub retryable: bool,
@@ -53,50 +49,36 @@ pub struct ApiError {
     /// What the user can do now.
     pub user_action: UserAction,
     /// When the server wants to be asked again.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_hint: Option<RetryHint>,
     /// The id that follows the call through all services.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
     /// The server's id of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// The server's id of this error, to quote to support.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_id: Option<String>,
     /// When it happened, as the server wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
     /// What is wrong with which field of the request.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub field_errors: Vec<FieldError>,
     /// What the server suggests to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
     /// The limit that was hit.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
     /// Documentation of this error.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub help_link: Option<String>,
     /// Which of the backend's services failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// Cosnap's `businessContext`, as sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub business_context: Option<Json>,
     /// A provider's own error inside this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Upstream>,
     /// What the format calls details, as sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Json>,
     /// The body as received.
     pub raw: RawBody,
     /// Which wire format this was read as, and why.
     pub format: Format,
     /// The call that failed, once it went through the call path.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestFacts>,
 }
 
@@ -180,6 +162,20 @@ pub enum RetryReason {
     Status,
     /// No response arrived.
     Network,
+}
+
+impl RetryReason {
+    /// Its name, as it is serialised.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Header => "header",
+            Self::Code => "code",
+            Self::Hint => "hint",
+            Self::Status => "status",
+            Self::Network => "network",
+        }
+    }
 }
 
 /// What is wrong with one field of the request.

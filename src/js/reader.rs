@@ -3,6 +3,7 @@
 use super::{Failure, to_text};
 use crate::client::read_codes;
 use crate::error::parse::{CustomFormat, Extensions, ResponseParts, Success, inspect, parse};
+use crate::json::Json;
 use crate::time::WallTime;
 use js_sys::Function;
 use serde::Serialize;
@@ -63,7 +64,7 @@ impl Reader {
 
     /// Reads an error response. `headers` is a name and a value on every two lines.
     pub fn read(&self, status: u16, headers: &str, body: Vec<u8>, truncated: bool) -> JsValue {
-        to_text(&parse(&parts(status, headers, body, truncated), &self.extensions))
+        JsValue::from_str(Json::of(&parse(&parts(status, headers, body, truncated), &self.extensions)).text())
     }
 
     /// Reads an error response whose body is text already: the facade has it, so it does not cross back.
@@ -71,7 +72,7 @@ impl Reader {
     pub fn read_text(&self, status: u16, headers: &str, body: String, truncated: bool) -> JsValue {
         let mut error = parse(&parts(status, headers, body.into_bytes(), truncated), &self.extensions);
         error.raw.text = String::new();
-        to_text(&error)
+        JsValue::from_str(Json::of(&error).text())
     }
 
     /// Looks at a response with a status below 400: null if there is nothing to be said of it.

@@ -6,11 +6,16 @@
 //! that ends anywhere: what was open is closed. It reads in one pass, without recursion, into one list of nodes.
 
 mod scan;
+mod write;
 
+pub(crate) use write::{ToJson, to_json};
+
+use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
+use write::escape;
 
 /// How deep arrays and objects may stand in each other.
 pub const DEEPEST: usize = 128;
@@ -257,8 +262,7 @@ impl<'d> Value<'d> {
         } else {
             self.write(&mut out);
         }
-        // What is written is JSON; if it were not, it would be better to hand on nothing than to fail later.
-        Json::new(out).unwrap_or_else(Json::null)
+        Json(out.into())
     }
 
     fn write(self, out: &mut String) {
@@ -405,45 +409,26 @@ fn unescape_unit(text: &str) -> (Option<char>, &str) {
     (char::from_u32(first).or(Some(char::REPLACEMENT_CHARACTER)), rest)
 }
 
-/// Writes a string in quotes.
-fn escape(text: &str, out: &mut String) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control < ' ' => {
-                out.push_str("\\u00");
-                for half in [control as u32 >> 4, control as u32 & 15] {
-                    out.extend(char::from_digit(half, 16));
-                }
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-}
-
 /// JSON of a shape that only the backend and the application know, handed on as text: whatever a body's `details` are.
-#[derive(Clone)]
-pub struct Json(Box<RawValue>);
+#[derive(Clone, PartialEq)]
+pub struct Json(Box<str>);
 
 impl Json {
     /// The JSON in that text; `None` if it is not JSON.
     pub fn new(text: String) -> Option<Self> {
-        RawValue::from_string(text).ok().map(Self)
+        RawValue::from_string(text).ok().map(|known| Self(Box::<str>::from(known)))
     }
 
-    fn null() -> Self {
-        Self(RawValue::NULL.to_owned())
+    /// The JSON of what knows how it is written.
+    pub(crate) fn of(value: &impl ToJson) -> Self {
+        let mut text = String::with_capacity(512);
+        value.write(&mut text);
+        Self(text.into())
     }
 
     /// The text.
     pub fn text(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 }
 
@@ -453,22 +438,15 @@ impl fmt::Debug for Json {
     }
 }
 
-impl PartialEq for Json {
-    fn eq(&self, other: &Self) -> bool {
-        self.text() == other.text()
-    }
-}
-
 impl From<&serde_json::Value> for Json {
     fn from(value: &serde_json::Value) -> Self {
-        // A Value always serialises: its names are strings.
-        Self::new(value.to_string()).unwrap_or_else(Self::null)
+        Self(value.to_string().into())
     }
 }
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        RawValue::from_string(self.text().into()).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 

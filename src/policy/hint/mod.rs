@@ -63,6 +63,20 @@ pub enum HintSource {
     BodyReset,
 }
 
+impl HintSource {
+    /// Its name, as it is serialised.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RetryAfterHeader => "retryAfterHeader",
+            Self::RetryAfterMsHeader => "retryAfterMsHeader",
+            Self::RateLimitHeader => "rateLimitHeader",
+            Self::RateLimitResetHeader => "rateLimitResetHeader",
+            Self::Body => "body",
+            Self::BodyReset => "bodyReset",
+        }
+    }
+}
+
 /// How sure a reading is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,6 +87,17 @@ pub enum Confidence {
     Likely,
     /// A mark that only this has; the form that the standard or the documentation gives.
     Certain,
+}
+
+impl Confidence {
+    /// Its name, as it is serialised.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Guess => "guess",
+            Self::Likely => "likely",
+            Self::Certain => "certain",
+        }
+    }
 }
 
 /// A limit that was hit, or of several the one that is nearest to it.
