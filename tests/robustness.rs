@@ -207,6 +207,17 @@ fn large_texts_and_streams_are_read() {
     }
 }
 
+/// Who reads no more than a part of a body decides that before; what is read gets what it gets.
+#[test]
+fn a_body_of_five_megabytes_is_read() {
+    for (media_type, piece) in
+        [("application/json", "[1],"), ("text/html", "<p>x</p>"), ("text/plain", "words "), ("text/html", "<")]
+    {
+        let body = format!("400 cut\ncontent-type: {media_type}\n\n[{}", piece.repeat((5 << 20) / piece.len()));
+        properties::error_response::holds(body.as_bytes());
+    }
+}
+
 #[test]
 fn large_headers_are_read() {
     for (name, value) in [

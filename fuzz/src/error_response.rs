@@ -2,6 +2,7 @@
 
 use super::exchange;
 use serde::de::IgnoredAny;
+use std::sync::LazyLock;
 use std::time::Duration;
 use steadfast::error::parse::{CustomFormat, Extensions, ResponseParts, parse};
 use steadfast::error::words::Words;
@@ -13,6 +14,9 @@ const MOST_FIELD_ERRORS: usize = 1000;
 
 /// What an error may weigh beside its body: fields that share a path or a message, each with its own copy.
 const LARGEST_ERROR: usize = 8 << 20;
+
+/// Read once: it takes longer than an error does.
+static ENGLISH: LazyLock<Words> = LazyLock::new(Words::english);
 
 /// Reads the bytes as a response, and that as an error, also by a format of the application.
 pub fn holds(bytes: &[u8]) {
@@ -66,7 +70,7 @@ pub fn holds_for(response: &ResponseParts, error: &ApiError) {
     assert!(error.code.as_ref().is_none_or(|code| !code.is_empty()), "an empty code is none");
     let links = error.recovery.iter().flat_map(|recovery| &recovery.links);
     assert!(links.count() <= given, "there are no more links than the body has bytes");
-    assert!(!error.user_text(&Words::english()).is_empty(), "there is always something to say");
+    assert!(!error.user_text(&ENGLISH).is_empty(), "there is always something to say");
 }
 
 /// UTF-8 without a mark and without a label is kept to the letter.

@@ -4,6 +4,7 @@ use super::error_response;
 use super::exchange::NOW;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast::error::ApiError;
@@ -39,6 +40,14 @@ pub fn holds(bytes: &[u8]) {
     assert_eq!(verdicts, read(answer.as_bytes(), &batch, NOW, &extensions), "read twice, an answer is the same");
     let Ok(verdicts) = verdicts else { return };
     assert_eq!(verdicts.len(), batch.len(), "there is one verdict for each action");
+    if let Ok(mut beside) = serde_json::from_str::<Value>(answer) {
+        beside["results"]
+            .as_array_mut()
+            .into_iter()
+            .for_each(|results| results.push(json!({ "id": "stranger", "status": "applied" })));
+        let again = read(beside.to_string().as_bytes(), &batch, NOW, &extensions);
+        assert_eq!(again.as_ref(), Ok(&verdicts), "an entry for an action of someone else changes nothing");
+    }
     verdicts.iter().for_each(verdict_holds);
     settlement_holds(record, &batch, &verdicts);
 }

@@ -34,15 +34,17 @@ pub enum NoAnswer {
 }
 
 /// Reads the body of a 2xx answer to `batch`: one verdict for each of its actions, in its order. Ids that were not sent are
-/// ignored. An entry that cannot be understood is [`Verdict::Unlisted`] and does not spoil the others.
+/// ignored, and so is all but the first entry for an id. An entry that cannot be understood is [`Verdict::Unlisted`] and does
+/// not spoil the others.
 pub fn read(body: &[u8], batch: &[Action], now: WallTime, extensions: &Extensions) -> Result<Vec<Verdict>, NoAnswer> {
     let answer = read_value(&decode(body)).ok_or(NoAnswer::NotJson)?;
     let results = answer.get("results").and_then(Value::as_array).ok_or(NoAnswer::NoResults)?;
     let mut by_id: Vec<(&str, &Value)> = results.iter().filter_map(|entry| Some((entry.get("id")?.as_str()?, entry))).collect();
     by_id.sort_by_key(|(id, _)| *id);
     let entry_of = |id: &str| {
-        let found = by_id.binary_search_by_key(&id, |(known, _)| known).ok()?;
-        by_id.get(found).map(|(_, entry)| *entry)
+        // The first of that id.
+        let (found, entry) = by_id.get(by_id.partition_point(|(known, _)| *known < id))?;
+        (*found == id).then_some(*entry)
     };
     Ok(batch
         .iter()
@@ -123,6 +125,17 @@ mod tests {
         );
         assert_eq!(read(br#"{"success":true}"#, &batch, NOW, &Extensions::default()), Err(NoAnswer::NoResults));
         assert_eq!(read(b"", &batch, NOW, &Extensions::default()), Err(NoAnswer::NotJson));
+    }
+
+    #[test]
+    fn of_two_entries_for_an_action_the_first_counts_whatever_stands_beside_them() {
+        for strangers in 0..8 {
+            let mut entries = vec![r#"{"id":"action-1","status":"retry"}"#, r#"{"id":"action-1","status":"applied"}"#];
+            entries.extend(vec![r#"{"id":"a stranger","status":"applied"}"#; strangers]);
+            let body = format!(r#"{{"results":[{}]}}"#, entries.join(","));
+            let verdicts = read(body.as_bytes(), &[action(1, None)], NOW, &Extensions::default()).unwrap();
+            assert_eq!(verdicts, [Verdict::Retry(None)], "beside {strangers}");
+        }
     }
 
     #[test]

@@ -113,7 +113,8 @@ impl Counts {
     }
 
     fn add(&mut self, action: &Action) {
-        *self.of(action.state) += 1;
+        let count = self.of(action.state);
+        *count = count.saturating_add(1);
         self.bytes = self.bytes.saturating_add(action.bytes());
     }
 
@@ -125,7 +126,7 @@ impl Counts {
 
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.pending + self.conflicts + self.dead
+        self.pending.saturating_add(self.conflicts).saturating_add(self.dead)
     }
 }
 
@@ -172,16 +173,16 @@ impl UserRecord {
                 }
                 Some(Outcome::Rejected { error }) => {
                     action.state = ActionState::Dead;
-                    action.attempts += 1;
+                    action.attempts = action.attempts.saturating_add(1);
                     action.last_error = to_json(error);
                 }
                 Some(Outcome::Conflict { conflict }) => {
                     action.state = ActionState::Conflict;
-                    action.attempts += 1;
+                    action.attempts = action.attempts.saturating_add(1);
                     action.conflict = Some(conflict.clone());
                 }
                 None => {
-                    action.attempts += 1;
+                    action.attempts = action.attempts.saturating_add(1);
                     let said = match verdicts.get(&action.seq) {
                         Some(Verdict::Retry(error)) => error.clone(),
                         _ => None,
@@ -233,4 +234,26 @@ pub struct Settlement {
     pub changes: Vec<RowChange>,
     /// What became of the actions that are settled, by id.
     pub settled: Vec<(String, Outcome)>,
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::queue::plan::tests::action;
+
+    #[test]
+    fn what_a_damaged_record_counts_is_counted_no_further_than_it_can_be() {
+        let most = u64::MAX;
+        let text = format!(r#"{{"counts":{{"pending":{most},"conflicts":{most},"dead":{most},"bytes":{most}}}}}"#);
+        let mut record: UserRecord = serde_json::from_str(&text).unwrap();
+        assert_eq!(record.counts.total(), u64::MAX);
+        record.admit(&mut action(1, None));
+        assert_eq!((record.counts.pending, record.counts.bytes), (u64::MAX, u64::MAX));
+        let tired = Action { attempts: u32::MAX, ..action(7, None) };
+        let backoff = Backoff { base: Duration::from_secs(1), multiplier: 2.0, cap: Duration::from_secs(30) };
+        let verdicts = BTreeMap::from([(7, Verdict::Retry(None))]);
+        let settlement = record.settle(vec![tired], &verdicts, true, &backoff, WallTime(0), 0.5);
+        let [RowChange::Write(again)] = settlement.changes.as_slice() else { panic!("{settlement:?}") };
+        assert_eq!(again.attempts, u32::MAX);
+    }
 }
