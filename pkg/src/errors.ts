@@ -111,7 +111,11 @@ export interface RawBody {
   readonly contentType: string | null;
 }
 
-/** The formats that Steadfast knows. `none` is that of an error without a response. */
+/**
+ * The formats that Steadfast knows, each named after the one that it is best known from: `stripe` is what OpenAI and Anthropic send,
+ * too, `statusCode` is that of NestJS, Fastify and hapi. `none` is that of an error without a response, `unknownJson` what was read
+ * by the usual names.
+ */
 export type FormatName =
   | "aspnet"
   | "aws"
@@ -129,7 +133,6 @@ export type FormatName =
   | "laravel"
   | "legacy"
   | "malformedJson"
-  | "nestJs"
   | "newsFilter"
   | "none"
   | "oauth"
@@ -142,6 +145,7 @@ export type FormatName =
   | "salesforce"
   | "slack"
   | "spring"
+  | "statusCode"
   | "stellarFlow"
   | "stripe"
   | "text"

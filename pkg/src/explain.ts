@@ -103,7 +103,8 @@ export function explain(error: ApiErrorData, options: ExplainOptions = {}): Expl
     message: cleaned(vocabulary.messageOf(received, language)) || vocabulary.ownMessageOf(received, language),
     action,
     actionLabel: label.replace("{when}", when),
-    actionSentence: sentence.replace("{when}", when),
+    // Where the server named no field, none is marked.
+    actionSentence: action === "fixFields" && error.fieldErrors.length === 0 ? label : sentence.replace("{when}", when),
     retryAt: error.retryHint && new Date(error.retryHint.at),
     reference: null,
     fieldErrors: [],

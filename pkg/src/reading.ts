@@ -295,17 +295,5 @@ async function readBody(response: Response): Promise<{ bytes: Uint8Array; trunca
     bytes.set(chunk, at);
     at += chunk.length;
   }
-  return { bytes: inUtf8(bytes, response.headers.get("content-type")), truncated };
-}
-
-/** The body in UTF-8, if it is in one of the charsets that the core leaves to the platform. */
-function inUtf8(bytes: Uint8Array, contentType: string | null): Uint8Array {
-  const label = /charset\s*=\s*["']?([^\s"';]+)/i.exec(contentType ?? "")?.[1];
-  if (!label || /^(utf-?8|utf-16(le|be)?|iso-?8859-1|latin1|us-ascii|ascii|windows-1252|cp1252)$/i.test(label)) return bytes;
-  try {
-    return new TextEncoder().encode(new TextDecoder(label).decode(bytes));
-  } catch {
-    // A charset that nobody knows: what of it is ASCII can still be read.
-    return bytes;
-  }
+  return { bytes, truncated };
 }

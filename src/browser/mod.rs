@@ -12,6 +12,7 @@ mod policy_violation;
 mod random;
 
 pub use channel::BroadcastChannels;
+pub(crate) use charset::in_utf8;
 pub use clock::BrowserClock;
 pub use connectivity::PageConnectivity;
 pub use http::{Fetch, FetchRequest, FetchResponse, this_page};

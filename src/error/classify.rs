@@ -25,12 +25,15 @@ pub(super) fn category(symptoms: &Symptoms<'_>) -> Category {
             None if symptoms.status < 400 => Category::Unknown,
             None => by_status,
         },
-        // GitHub and Google refuse what is too much with 403.
+        // GitHub and Google refuse what is too much with 403, too.
         403 => {
-            let limited = symptoms.limit_exhausted
-                || by_code() == Some(Category::RateLimit)
-                || symptoms.has_hint && symptoms.message.is_some_and(tells_of_a_limit);
-            if limited { Category::RateLimit } else { by_status }
+            let limited = symptoms.limit_exhausted || symptoms.has_hint && symptoms.message.is_some_and(tells_of_a_limit);
+            match by_code() {
+                _ if limited => Category::RateLimit,
+                // AWS says so of credentials that have expired.
+                Some(told @ (Category::RateLimit | Category::Auth)) => told,
+                _ => by_status,
+            }
         }
         _ => by_status,
     }
@@ -165,7 +168,8 @@ const RULES: [(Category, &[&str]); 10] = {
                 "_login_required_",
                 "_interaction_required_",
                 "_consent_required_",
-                "_authorization",
+                "_authorization_pending_",
+                "_authorization_required_",
                 "_not_logged_in_",
                 "_access_token_invalid_",
                 "_invalid_access_token_",

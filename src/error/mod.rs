@@ -248,8 +248,9 @@ pub struct RawBody {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Format {
-    /// `cosnap`, `qwenProxy`, `oriel`, `stellarFlow`, `newsFilter`, `legacy`, `html`, `text`, `empty`, `malformedJson`,
-    /// `unknownJson`, or `none` when no response arrived.
+    /// The name in `parse/formats/`, in camel case: `cosnap`, `problemDetails`, `googleRpc`; `unknownJson` for what was read by
+    /// the usual names; `html`, `xml`, `text`, `empty` and `malformedJson` for what is none; that of a format of the
+    /// application's; or `none` when no response arrived.
     pub name: Cow<'static, str>,
     /// The mark it was recognised by; when no response arrived, what the code was concluded from.
     pub mark: Cow<'static, str>,

@@ -1,12 +1,12 @@
 //! Reading errors, with the application's own formats and codes.
 
-use super::{Failure, to_text};
+use super::Failure;
+use crate::browser::in_utf8;
 use crate::client::read_codes;
-use crate::error::parse::{CustomFormat, Extensions, ResponseParts, Success, inspect, parse};
+use crate::error::parse::{CustomFormat, Extensions, ResponseParts, parse};
 use crate::json::Json;
 use crate::time::WallTime;
 use js_sys::Function;
-use serde::Serialize;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -40,14 +40,6 @@ impl CustomFormat for JsFormat {
     }
 }
 
-/// What is to be said of a success.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "camelCase")]
-enum Said<'a> {
-    Degraded { degraded: &'a crate::error::parse::Degraded },
-    Failed { error: &'a crate::error::ApiError },
-}
-
 #[wasm_bindgen]
 impl Reader {
     /// A reader with these formats, asked in order, and codes, as JSON.
@@ -64,7 +56,10 @@ impl Reader {
 
     /// Reads an error response. `headers` is a name and a value on every two lines.
     pub fn read(&self, status: u16, headers: &str, body: Vec<u8>, truncated: bool) -> JsValue {
-        JsValue::from_str(Json::of(&parse(&parts(status, headers, body, truncated), &self.extensions)).text())
+        let mut parts = parts(status, headers, body, truncated);
+        let content_type = parts.header("content-type").unwrap_or_default().to_string();
+        parts.body = in_utf8(parts.body, &content_type);
+        JsValue::from_str(Json::of(&parse(&parts, &self.extensions)).text())
     }
 
     /// Reads an error response whose body is text already: the facade has it, so it does not cross back.
@@ -73,15 +68,6 @@ impl Reader {
         let mut error = parse(&parts(status, headers, body.into_bytes(), truncated), &self.extensions);
         error.raw.text = String::new();
         JsValue::from_str(Json::of(&error).text())
-    }
-
-    /// Looks at a response with a status below 400: null if there is nothing to be said of it.
-    pub fn inspect(&self, status: u16, headers: &str, body: Vec<u8>, truncated: bool) -> JsValue {
-        match inspect(&parts(status, headers, body, truncated), &self.extensions) {
-            Success::Whole => JsValue::NULL,
-            Success::Degraded(degraded) => to_text(&Said::Degraded { degraded: &degraded }),
-            Success::Failed(error) => to_text(&Said::Failed { error: &error }),
-        }
     }
 }
 

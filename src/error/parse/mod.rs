@@ -21,8 +21,8 @@ pub use custom::{CustomCode, CustomFormat, Extensions};
 pub use success::{Degraded, Success, Warning, inspect};
 
 use super::{
-    ApiError, Category, Confidence, FieldError, Format, RawBody, Recovery, RetryReason, Severity, Upstream, UserAction, classify,
-    known_code,
+    ApiError, Category, Confidence, FieldError, Format, RawBody, Recovery, RetryHint, RetryReason, Severity, Upstream,
+    UserAction, classify, known_code,
 };
 use crate::json::{Document, Json, Value};
 use crate::policy::hint::{self, BodyHints};
@@ -206,7 +206,7 @@ fn conclude(response: &ResponseParts, mut reading: Reading, format: Format, raw:
         retryable,
         retry_reason,
         retry_hint: hint,
-        user_action: UserAction::of(category, retryable, hint.is_some(), !reading.field_errors.is_empty()),
+        user_action: UserAction::of(category, retryable, hint.is_some_and(is_worth_waiting), !reading.field_errors.is_empty()),
         correlation_id: reading.correlation_id.or(ids.correlation),
         request_id: reading.request_id.or(ids.request),
         code,
@@ -224,6 +224,12 @@ fn conclude(response: &ResponseParts, mut reading: Reading, format: Format, raw:
         format,
         request: None,
     }
+}
+
+/// Whether a user can be told to wait for it; nobody waits for a year.
+fn is_worth_waiting(hint: RetryHint) -> bool {
+    const YEAR_MS: u64 = 366 * 24 * 60 * 60 * 1000;
+    hint.after_ms <= YEAR_MS
 }
 
 /// The body's text: UTF-8 without its byte order mark, broken sequences replaced.

@@ -3,7 +3,7 @@
 use super::{Confidence, Evidence, FormatDefinition, Mark, Reading};
 use crate::json::Value;
 
-pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "nestJs", recognise, read };
+pub(super) const FORMAT: FormatDefinition = FormatDefinition { name: "statusCode", recognise, read };
 
 fn recognise(evidence: &Evidence<'_>) -> Mark {
     let body = evidence.body?;
