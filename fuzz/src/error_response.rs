@@ -22,7 +22,7 @@ static ENGLISH: LazyLock<Words> = LazyLock::new(Words::english);
 pub fn holds(bytes: &[u8]) {
     let response = exchange::read(bytes);
     let error = parse(&response, &Extensions::default());
-    assert_eq!(error, parse(&response, &Extensions::default()), "read twice, a response is the same error");
+    assert!(error == parse(&response, &Extensions::default()), "read twice, a response is the same error");
     holds_for(&response, &error);
     let extensions = Extensions { formats: vec![Box::new(Echo)], codes: Vec::new() };
     holds_for(&response, &parse(&response, &extensions));
@@ -81,7 +81,7 @@ fn raw_text_is_kept(response: &ResponseParts, error: &ApiError) {
     if labelled || looks_like_utf_16 || marked {
         return;
     }
-    assert_eq!(error.raw.text, String::from_utf8_lossy(&response.body), "the text is kept");
+    assert!(error.raw.text == String::from_utf8_lossy(&response.body), "the text is kept");
 }
 
 fn is_json(json: &Json, what: &str) {
