@@ -107,7 +107,11 @@ test("only a link to the web is passed on", async () => {
     ["https://ada:secret@docs.example/", null],
   ]) {
     const error = await read({ success: false, error: { code: "SYSTEM_X", message: "m", requestId: "r", documentation: link } });
-    assert.equal(error.helpLink, /^(https?:|\/)/.test(/** @type {string} */ (link)) ? link : null, "what is no link is not handed on at all");
+    assert.equal(
+      error.helpLink,
+      /^(https?:|\/)/.test(/** @type {string} */ (link)) ? link : null,
+      "what is no link is not handed on at all",
+    );
     assert.equal(explain(error).helpLink, passed);
   }
 });
