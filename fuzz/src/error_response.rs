@@ -2,6 +2,7 @@
 
 use super::exchange;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use std::sync::LazyLock;
 use std::time::Duration;
 use steadfast::error::parse::{CustomFormat, Extensions, ResponseParts, parse};
@@ -49,6 +50,7 @@ pub fn holds_for(response: &ResponseParts, error: &ApiError) {
     let written = serde_json::to_string(error).expect("an error can be written");
     // Bodies may be nested deeper than serde_json follows into values; skipping has no such bound.
     serde_json::from_str::<IgnoredAny>(&written).expect("what is written is JSON");
+    says_what_the_error_says(&written, error);
     let given = response.body.len() + response.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
     // The text, the details and the context, in which every byte may need six to be written, and what is read out of them.
     assert!(written.len() <= LARGEST_ERROR + 32 * given, "{} bytes were made of {given}", written.len());
@@ -71,6 +73,34 @@ pub fn holds_for(response: &ResponseParts, error: &ApiError) {
     let links = error.recovery.iter().flat_map(|recovery| &recovery.links);
     assert!(links.count() <= given, "there are no more links than the body has bytes");
     assert!(!error.user_text(&ENGLISH).is_empty(), "there is always something to say");
+}
+
+/// What is written is read back as what it was.
+fn says_what_the_error_says(written: &str, error: &ApiError) {
+    // A body may be nested deeper than serde_json follows into values.
+    let Ok(value) = serde_json::from_str::<Value>(written) else { return };
+    assert!(value["raw"]["text"].as_str() == Some(error.raw.text.as_str()), "the text is written as it is");
+    for (name, text) in [
+        ("code", &error.code),
+        ("message", &error.message),
+        ("userMessage", &error.user_message),
+        ("correlationId", &error.correlation_id),
+        ("requestId", &error.request_id),
+        ("errorId", &error.error_id),
+        ("timestamp", &error.timestamp),
+        ("helpLink", &error.help_link),
+        ("service", &error.service),
+    ] {
+        assert_eq!(value[name].as_str(), text.as_deref(), "{name}");
+    }
+    assert_eq!(value["status"].as_u64(), error.status.map(u64::from));
+    assert_eq!(value["retryHint"]["afterMs"].as_u64(), error.retry_hint.map(|hint| hint.after_ms));
+    let fields = value["fieldErrors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    assert_eq!(fields.len(), error.field_errors.len());
+    for (written, field) in fields.iter().zip(&error.field_errors) {
+        assert_eq!(written["path"].as_str(), Some(field.path.as_str()));
+        assert_eq!(written["message"].as_str(), field.message.as_deref());
+    }
 }
 
 /// UTF-8 without a mark and without a label is kept to the letter.
