@@ -579,3 +579,16 @@ fn a_recovery_in_words_is_kept_and_an_empty_one_is_none() {
     assert_eq!(with(json!({})), None);
     assert_eq!(with(json!(["a"])), None);
 }
+
+#[test]
+fn odata_keeps_both_its_details_and_its_innermost_code() {
+    let error = read_json_body(
+        400,
+        &json!({ "error": { "code": "BadArgument", "message": "Several", "details": [{ "code": "NullValue", "target": "Phone", "message": "Missing" }],
+        "innererror": { "code": "PasswordError", "innererror": { "code": "PasswordDoesNotMeetPolicy" } } } }),
+    );
+    assert_eq!((error.format.name.as_ref(), error.code.as_deref()), ("odata", Some("BadArgument")));
+    assert_eq!((error.field_errors[0].path.as_str(), error.field_errors[0].constraint.as_deref()), ("Phone", Some("NullValue")));
+    let details = error.details.unwrap();
+    assert!(details.text().contains("PasswordDoesNotMeetPolicy") && details.text().contains("NullValue"), "{details:?}");
+}

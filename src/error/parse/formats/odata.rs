@@ -35,6 +35,8 @@ fn read(evidence: &Evidence<'_>) -> Reading {
     let mut reading = evidence.generic();
     reading.code = error.text("code").or_else(|| error.get("code").and_then(Value::as_digits).map(Into::into));
     reading.field_errors = error.get("details").map(fields::list).unwrap_or_default();
-    reading.details = error.first(&["details", "innererror", "innerError"]).map(Value::to_json);
+    // The innermost code is the most telling (Microsoft REST guidelines §7.10.2): nothing of the error is left out.
+    let parts = ["details", "innererror", "innerError"].iter().filter_map(|name| error.get(name));
+    reading.details = parts.clone().next().map(|first| if parts.count() > 1 { error.to_json() } else { first.to_json() });
     reading
 }
