@@ -92,3 +92,18 @@ fn nothing_in_the_library_reads_the_time_behind_the_clocks_back() {
         }
     }
 }
+
+#[test]
+fn every_format_is_named_in_the_types_too() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let types = fs::read_to_string(root.join("pkg/src/errors.ts")).unwrap();
+    let mut names = Vec::new();
+    for path in sources(&root.join("src/error/parse/formats")) {
+        let source = fs::read_to_string(path).unwrap();
+        names.extend(source.split("name: \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_string()));
+    }
+    assert!(names.len() > 30, "the formats were not found");
+    for name in names {
+        assert!(types.contains(&format!("| \"{name}\"")), "{name} is missing from FormatName in pkg/src/errors.ts");
+    }
+}

@@ -4,7 +4,7 @@ pub mod attempt;
 pub mod correlation;
 pub mod exposure;
 
-use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, decode, inspect, parse};
+use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, inspect, parse, text};
 use crate::error::{ApiError, RequestFacts};
 use crate::event::Event;
 use crate::platform::{Clock, Headers, Http, Platform, Random, RequestSummary, Response};
@@ -129,7 +129,7 @@ fn json_answer(mut parts: ResponseParts, extensions: &Extensions) -> Result<Json
         Success::Degraded(degraded) => Some(degraded),
         Success::Whole => None,
     };
-    let text = decode(&parts.body).trim().to_string();
+    let text = text(&parts).trim().to_string();
     let message = if parts.truncated {
         "The answer is longer than 32 MiB."
     } else if text.is_empty() || serde_json::from_str::<IgnoredAny>(&text).is_ok() {
@@ -195,4 +195,18 @@ fn headers(policy: &CallPolicy, summary: &RequestSummary, correlation_id: &str, 
         headers.extend(correlation_headers(correlation_id, &policy.source_service));
     }
     headers
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::time::WallTime;
+
+    #[test]
+    fn an_answer_is_read_in_the_charset_that_it_names() {
+        let headers = vec![("content-type".to_string(), "application/json; charset=iso-8859-1".to_string())];
+        let body = b"{\"title\":\"Gr\xfc\xdfe\"}".to_vec();
+        let parts = ResponseParts { status: 200, headers, body, truncated: false, received_at: WallTime(0) };
+        assert_eq!(json_answer(parts, &Extensions::default()).unwrap().text, "{\"title\":\"Grüße\"}");
+    }
 }

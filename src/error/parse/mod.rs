@@ -196,6 +196,7 @@ fn conclude(response: &ResponseParts, mut reading: Reading, format: Format, raw:
         },
     };
     let ids = headers::ids(response);
+    let worth_waiting = hint.is_none_or(is_worth_waiting);
     let known_severity = known.as_ref().and_then(|known| known.severity);
     ApiError {
         message,
@@ -206,7 +207,7 @@ fn conclude(response: &ResponseParts, mut reading: Reading, format: Format, raw:
         retryable,
         retry_reason,
         retry_hint: hint,
-        user_action: UserAction::of(category, retryable, hint.is_some_and(is_worth_waiting), !reading.field_errors.is_empty()),
+        user_action: UserAction::of(category, retryable && worth_waiting, hint.is_some(), !reading.field_errors.is_empty()),
         correlation_id: reading.correlation_id.or(ids.correlation),
         request_id: reading.request_id.or(ids.request),
         code,
@@ -232,7 +233,12 @@ fn is_worth_waiting(hint: RetryHint) -> bool {
     hint.after_ms <= YEAR_MS
 }
 
-/// The body's text: UTF-8 without its byte order mark, broken sequences replaced.
+/// The body's text, in the charset that it is in.
+pub(crate) fn text(response: &ResponseParts) -> Cow<'_, str> {
+    body::text(response)
+}
+
+/// The text of a body in UTF-8: without its byte order mark, broken sequences replaced.
 pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     body::decode(bytes, None)
 }

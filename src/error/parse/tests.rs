@@ -1,5 +1,5 @@
 use super::{ApiError, Category, Extensions, ResponseParts, RetryReason, WallTime, parse};
-use crate::error::{Confidence, HintSource, Json, Severity};
+use crate::error::{Confidence, HintSource, Json, Severity, UserAction};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -591,4 +591,10 @@ fn odata_keeps_both_its_details_and_its_innermost_code() {
     assert_eq!((error.field_errors[0].path.as_str(), error.field_errors[0].constraint.as_deref()), ("Phone", Some("NullValue")));
     let details = error.details.unwrap();
     assert!(details.text().contains("PasswordDoesNotMeetPolicy") && details.text().contains("NullValue"), "{details:?}");
+}
+
+#[test]
+fn a_user_is_not_told_to_try_again_by_a_server_that_wants_to_be_left_alone_for_years() {
+    let of = |after: &str| read(503, &[("Retry-After", after)], "").user_action;
+    assert_eq!((of("60"), of("99999999999")), (UserAction::Wait, UserAction::ContactSupport));
 }
