@@ -1,0 +1,96 @@
+//! What the tabs of an origin tell one another of the services they call: until when each wants to be left alone, and until when
+//! its circuit is open. Only what a server has said or done is shared, never what may be the network of this device.
+//!
+//! Written down where it outlives the page, so that a reload does not ask earlier either, and posted to those who are there.
+
+use crate::platform::{Channel, KeyValue, Platform};
+use crate::policy::gate::LONGEST_HONOURED_HINT;
+use crate::time::{WallTime, milliseconds};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Where it is written down.
+const KEY: &str = "services";
+/// The most services that are written down; those that are of use for the shortest time go first.
+const MOST_SHARED: usize = 32;
+
+/// The shared state of one service, by the wall clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SharedService {
+    since: WallTime,
+    open_for_ms: u64,
+    /// How often in a row its circuit has opened.
+    pub opens: u32,
+    paused_for_ms: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    scope: String,
+    service: String,
+    state: SharedService,
+}
+
+impl SharedService {
+    /// The state at that moment. An `open_for` of `None` means that the circuit is closed.
+    pub fn new(since: WallTime, open_for: Option<Duration>, opens: u32, paused_for: Duration) -> Self {
+        Self { since, open_for_ms: open_for.map_or(0, milliseconds), opens, paused_for_ms: milliseconds(paused_for) }
+    }
+
+    /// Whether its circuit was closed.
+    pub fn is_closed(&self) -> bool {
+        self.open_for_ms == 0
+    }
+
+    /// How long the circuit stays open.
+    pub fn open_left(&self, now: WallTime) -> Duration {
+        self.left(self.open_for_ms, now)
+    }
+
+    /// How long the service still wants to be left alone.
+    pub fn pause_left(&self, now: WallTime) -> Duration {
+        self.left(self.paused_for_ms, now)
+    }
+
+    /// What is left of a wait. A wall clock that was set back does not prolong it beyond the wait first named.
+    fn left(&self, whole_ms: u64, now: WallTime) -> Duration {
+        let whole = Duration::from_millis(whole_ms).min(LONGEST_HONOURED_HINT);
+        whole.saturating_sub(now.since(self.since))
+    }
+}
+
+/// Writes the state of a service down, and tells the other tabs.
+pub fn write<P: Platform>(platform: &P, scope: &str, service: &str, state: SharedService) {
+    let mut all = read(platform);
+    all.insert(service.into(), state);
+    while all.len() > MOST_SHARED {
+        let least = all.iter().min_by_key(|(_, state)| state.since.after(state.longest())).map(|(key, _)| key.clone());
+        least.and_then(|key| all.remove(&key));
+    }
+    if let Ok(text) = serde_json::to_string(&all) {
+        platform.key_value().write(KEY, &text);
+    }
+    if let Ok(text) = serde_json::to_string(&Message { scope: scope.into(), service: service.into(), state }) {
+        platform.channel().post(&text);
+    }
+}
+
+/// What is written down. What cannot be read is nothing.
+pub fn read<P: Platform>(platform: &P) -> BTreeMap<String, SharedService> {
+    platform.key_value().read(KEY).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+/// The message of another tab, if it is one about these services.
+pub fn heard(scope: &str, message: &str) -> Option<(String, SharedService)> {
+    let message: Message = serde_json::from_str(message).ok()?;
+    (message.scope == scope).then_some((message.service, message.state))
+}
+
+impl SharedService {
+    fn longest(&self) -> Duration {
+        Duration::from_millis(self.open_for_ms.max(self.paused_for_ms))
+    }
+}
