@@ -5,7 +5,7 @@ use super::routes::Routes;
 use super::shared::{self, SharedService};
 use crate::event::{Event, WaitReason};
 use crate::platform::{Clock, Locks, Platform, Random};
-use crate::policy::breaker::{Breaker, BreakerPolicy, BreakerSnapshot, Outcome, Permit, Transition};
+use crate::policy::breaker::{Breaker, BreakerPolicy, BreakerSnapshot, BreakerState, Outcome, Permit, Transition};
 use crate::policy::budget::{BudgetPolicy, BudgetSnapshot, RetryBudget, RetryCost, Urgency, Withdrawal};
 use crate::policy::pause::Pause;
 use crate::policy::retry::spread;
@@ -44,6 +44,9 @@ struct Service {
     send_rate: SendRate,
     bulkhead: Bulkhead,
     policy: ServicePolicy,
+    /// Until when others are to leave it alone too, and how often in a row that has been so: openings that the server's own
+    /// responses were reason enough for.
+    opening: Option<(MonotonicTime, u32)>,
     /// The number of its last visit, to tell who was called last.
     visited: u64,
 }
@@ -210,10 +213,10 @@ impl<P: Platform> Services<P> {
             if !left.is_zero() {
                 return Err(Refusal { service: pass.key.into(), reason: RefusalReason::Paused, retry_after: Some(left) });
             }
-            let admitted = self.visit(pass.key, |service| service.admit(admission.began));
-            let (permit, probes) = admitted.map_err(|retry_after| open(pass.key, retry_after))?;
-            pass.permit = permit;
-            if probes {
+            let (half_open, admitted) = self.visit(pass.key, |service| service.admit(admission.began));
+            self.changed(pass.key, half_open);
+            pass.permit = admitted.map_err(|retry_after| open(pass.key, retry_after))?;
+            if pass.permit.is_some_and(Permit::is_probe) {
                 pass._probe = Some(self.probe(pass.key).await?);
             }
         }
@@ -313,7 +316,7 @@ impl<P: Platform> Services<P> {
         let now = self.now();
         if self.visit(key, |service| service.pause.prolong(hint, now)) {
             self.platform.emit(&Event::ServicePaused { service: key.into(), for_ms: milliseconds(hint) });
-            self.share(key);
+            self.share(key, false);
         }
     }
 
@@ -327,9 +330,9 @@ impl<P: Platform> Services<P> {
     pub fn told(&self, key: &str, circuit: ToldCircuit) {
         let now = self.now();
         let transition = self.visit(key, |service| match circuit {
-            ToldCircuit::Closed => service.breaker.told_closed(now),
+            ToldCircuit::Closed => service.breaker.recovered(now),
             ToldCircuit::HalfOpen => service.breaker.half_open(now),
-            ToldCircuit::Open { for_so_long } => service.breaker.open_until(now.after(for_so_long), 1),
+            ToldCircuit::Open { for_so_long } => service.breaker.open_until(now.after(for_so_long), 1, now),
         });
         self.changed(key, transition);
     }
@@ -388,15 +391,17 @@ impl<P: Platform> Services<P> {
             open_for_ms: transition.open_for.map(milliseconds),
         });
         if transition.shareable {
-            self.share(key);
+            let opening = transition.open_for.map(|open_for| (self.now().after(open_for), transition.opens));
+            self.visit(key, |service| service.opening = opening);
+            self.share(key, transition.to == BreakerState::Closed);
         }
     }
 
     /// Writes down for the other tabs, and for this one after a reload, what a service wants and how it does.
-    fn share(&self, key: &str) {
+    fn share(&self, key: &str, has_recovered: bool) {
         let Some(scope) = &self.scope else { return };
         let (now, wall) = (self.now(), self.platform.clock().wall());
-        let state = self.visit(key, |service| service.shared(now, wall));
+        let state = SharedService { has_recovered, ..self.visit(key, |service| service.shared(now, wall)) };
         shared::write(self.platform.as_ref(), scope, key, state);
     }
 
@@ -419,15 +424,16 @@ impl<P: Platform> Services<P> {
         let (now, wall) = (self.now(), self.platform.clock().wall());
         let transition = self.visit(key, |service| {
             service.pause.prolong(state.pause_left(wall), now);
+            service.policy.breaker?;
             let left = state.open_left(wall);
-            match left.is_zero() {
-                true if state.is_closed() => service.breaker.told_closed(now),
-                true => None,
-                false => service.breaker.open_until(now.after(left), state.opens),
+            if left.is_zero() {
+                service.opening = None;
+                return state.has_recovered.then(|| service.breaker.recovered(now)).flatten();
             }
+            service.opening = Some((now.after(left), state.opens));
+            service.breaker.open_until(now.after(left), state.opens, now)
         });
-        // Told here, and not shared again: that would never end.
-        self.changed(key, transition.map(|transition| Transition { shareable: false, ..transition }));
+        self.changed(key, transition);
     }
 }
 
@@ -528,6 +534,7 @@ impl Service {
             send_rate: SendRate::default(),
             bulkhead: Bulkhead::default(),
             policy,
+            opening: None,
             visited,
         }
     }
@@ -540,21 +547,26 @@ impl Service {
 
     /// Whether nothing passes now, and for how long.
     fn refuses(&self, now: MonotonicTime) -> Option<Option<Duration>> {
-        self.policy.breaker.and_then(|_| self.breaker.refuses(now))
+        self.policy.breaker?;
+        match self.breaker.state(now) {
+            BreakerState::Open => Some(self.breaker.snapshot(now).open_remaining_ms.map(Duration::from_millis)),
+            BreakerState::ForcedOpen => Some(None),
+            BreakerState::Closed | BreakerState::HalfOpen => None,
+        }
     }
 
-    /// Lets a call through to it, and says whether it is a probe.
-    fn admit(&mut self, now: MonotonicTime) -> Result<(Option<Permit>, bool), Option<Duration>> {
+    /// Lets a call through to it; its circuit may become half-open with that.
+    fn admit(&mut self, now: MonotonicTime) -> (Option<Transition>, Result<Option<Permit>, Option<Duration>>) {
         if self.policy.breaker.is_none() {
-            return Ok((None, false));
+            return (None, Ok(None));
         }
-        let permit = self.breaker.admit(now).map_err(|rejection| rejection.retry_after)?;
-        Ok((Some(permit), permit.is_probe()))
+        let half_open = self.breaker.advance(now);
+        (half_open, self.breaker.admit(now).map(Some).map_err(|rejection| rejection.retry_after))
     }
 
     fn shared(&self, now: MonotonicTime, wall: WallTime) -> SharedService {
-        let breaker = self.breaker.snapshot(now);
-        SharedService::new(wall, breaker.open_for(), breaker.opens, self.pause.left(now))
+        let (open_for, opens) = self.opening.map_or((Duration::ZERO, 0), |(until, opens)| (until.since(now), opens));
+        SharedService::new(wall, open_for, opens, self.pause.left(now))
     }
 
     fn snapshot(&self, key: &str, now: MonotonicTime) -> ServiceSnapshot {

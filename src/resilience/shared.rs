@@ -24,6 +24,8 @@ pub struct SharedService {
     /// How often in a row its circuit has opened.
     pub opens: u32,
     paused_for_ms: u64,
+    /// Whether this is the news that its circuit has closed again.
+    pub has_recovered: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,14 +37,10 @@ struct Message {
 }
 
 impl SharedService {
-    /// The state at that moment. An `open_for` of `None` means that the circuit is closed.
-    pub fn new(since: WallTime, open_for: Option<Duration>, opens: u32, paused_for: Duration) -> Self {
-        Self { since, open_for_ms: open_for.map_or(0, milliseconds), opens, paused_for_ms: milliseconds(paused_for) }
-    }
-
-    /// Whether its circuit was closed.
-    pub fn is_closed(&self) -> bool {
-        self.open_for_ms == 0
+    /// The state at that moment. An `open_for` of zero means that the circuit is not open.
+    pub fn new(since: WallTime, open_for: Duration, opens: u32, paused_for: Duration) -> Self {
+        let (open_for_ms, paused_for_ms) = (milliseconds(open_for), milliseconds(paused_for));
+        Self { since, open_for_ms, opens, paused_for_ms, has_recovered: false }
     }
 
     /// How long the circuit stays open.
