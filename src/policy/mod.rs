@@ -1,6 +1,8 @@
 //! Decisions about when to send again: pure functions, with the time and the randomness passed in.
 
 pub mod backoff;
+pub mod budget;
 pub mod gate;
 pub mod hint;
 pub mod retry;
+pub mod send_rate;
