@@ -7,6 +7,7 @@ mod connectivity;
 mod global;
 mod http;
 mod indexed_db;
+mod key_value;
 mod locks;
 mod policy_violation;
 mod random;
@@ -17,6 +18,7 @@ pub use clock::BrowserClock;
 pub use connectivity::PageConnectivity;
 pub use http::{Fetch, FetchRequest, FetchResponse, this_page};
 pub use indexed_db::{IndexedDb, IndexedDbTransaction};
+pub use key_value::LocalStorage;
 pub use locks::{WebLock, WebLocks};
 pub use random::BrowserRandom;
 
@@ -31,6 +33,7 @@ pub struct Browser {
     random: BrowserRandom,
     http: Fetch,
     store: IndexedDb,
+    key_value: LocalStorage,
     locks: WebLocks,
     channel: BroadcastChannels,
     connectivity: PageConnectivity,
@@ -45,6 +48,7 @@ impl Browser {
             random: BrowserRandom,
             http,
             store: IndexedDb::new(database),
+            key_value: LocalStorage::new(database),
             locks: WebLocks,
             channel: BroadcastChannels::new(database),
             connectivity: PageConnectivity,
@@ -58,6 +62,7 @@ impl Platform for Browser {
     type Random = BrowserRandom;
     type Http = Fetch;
     type Store = IndexedDb;
+    type KeyValue = LocalStorage;
     type Locks = WebLocks;
     type Channel = BroadcastChannels;
     type Connectivity = PageConnectivity;
@@ -73,6 +78,9 @@ impl Platform for Browser {
     }
     fn store(&self) -> &IndexedDb {
         &self.store
+    }
+    fn key_value(&self) -> &LocalStorage {
+        &self.key_value
     }
     fn locks(&self) -> &WebLocks {
         &self.locks

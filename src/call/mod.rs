@@ -158,6 +158,7 @@ async fn until_it_succeeds<P: Platform, T>(
     let repeatable = method_is_idempotent(&summary.method) || has_key;
     let correlation_id = summary.correlation_id.clone().unwrap_or_else(|| correlation_id(platform));
     let headers = headers(policy, summary, &correlation_id, key.as_deref());
+    let mut delays = options.retry.backoff.delays();
     let mut attempts = 1;
     loop {
         let mut error = match attempt(summary, &headers).await {
@@ -167,9 +168,9 @@ async fn until_it_succeeds<P: Platform, T>(
         error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts });
         error.correlation_id.get_or_insert_with(|| correlation_id.clone());
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let failed = FailedAttempt { attempt: attempts, retryable: error.retryable, repeatable, hint };
+        let failed = FailedAttempt { attempt: attempts, retryable: error.retryable, repeatable, hint, left: None };
         let correlation_id = correlation_id.clone();
-        match decide(&options.retry, failed, platform.random().unit()) {
+        match decide(&options.retry, &mut delays, failed, platform.random().unit()) {
             Decision::Stop(because) => {
                 platform.emit(&Event::CallFailed { correlation_id, because, error: error.clone() });
                 return Err(error);

@@ -123,9 +123,11 @@ fn read_retry(members: &mut Members<'_>, defaults: RetryPolicy) -> Result<RetryP
             base: members.milliseconds("baseDelayMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.backoff.base),
             multiplier: members.number("multiplier", 1.0, 10.0)?.unwrap_or(defaults.backoff.multiplier),
             cap: members.milliseconds("maxDelayMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.backoff.cap),
+            ..defaults.backoff
         },
         attempt_timeout: members.milliseconds("attemptTimeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(defaults.attempt_timeout),
         max_wait: members.milliseconds("maxWaitMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.max_wait),
+        ..defaults
     })
 }
 

@@ -2,6 +2,9 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod budget;
 pub mod gate;
 pub mod hint;
+pub mod pause;
 pub mod retry;
+pub mod send_rate;

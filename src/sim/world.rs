@@ -37,6 +37,8 @@ pub(super) struct Inner {
     next_timer: Cell<u64>,
     pub(super) spawner: LocalSpawner,
     pub(super) disk: Rc<Disk>,
+    /// What the tabs share in small texts; `None` where they may not.
+    pub(super) texts: RefCell<Option<BTreeMap<String, String>>>,
     pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
     pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
@@ -62,6 +64,7 @@ impl World {
             next_timer: Cell::new(0),
             spawner: pool.spawner(),
             disk: Rc::default(),
+            texts: RefCell::new(Some(BTreeMap::new())),
             locks: RefCell::default(),
             ears: RefCell::default(),
             connectivity: RefCell::default(),
@@ -136,6 +139,11 @@ impl World {
     /// From now on every tab gets every lock at once, as where there are no Web Locks.
     pub fn without_locks(&self) {
         self.inner.locks_exclude.set(false);
+    }
+
+    /// From now on no tab shares small texts with another, nor with itself after a reload, as where `localStorage` is forbidden.
+    pub fn without_key_value(&self) {
+        self.inner.texts.replace(None);
     }
 
     /// What the network does from now on.

@@ -3,10 +3,12 @@
 use crate::fresh_database;
 use futures_channel::oneshot;
 use futures_util::FutureExt as _;
+use js_sys::Function;
 use std::cell::RefCell;
 use std::time::Duration;
 use steadfast::browser::{BroadcastChannels, BrowserClock, WebLocks};
 use steadfast::platform::{Channel, Clock, Locks};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 #[wasm_bindgen_test]
@@ -34,6 +36,44 @@ async fn a_lock_that_nobody_waits_for_any_longer_is_not_granted() {
     drop(first);
     // Had the request not been withdrawn, this one would wait for ever.
     drop(WebLocks.acquire(&name).await);
+}
+
+#[wasm_bindgen_test]
+async fn a_lock_is_tried_without_waiting_for_its_holder() {
+    let name = fresh_database();
+    let held = WebLocks.try_acquire(&name).await;
+    assert!(held.is_some());
+    assert!(WebLocks.try_acquire(&name).await.is_none());
+    drop(held);
+    let held = WebLocks.acquire(&name).await;
+    assert!(WebLocks.try_acquire(&name).await.is_none());
+    drop(held);
+    // The browser hears of a release a moment late; the one who waits gets it then.
+    drop(WebLocks.acquire(&name).await);
+}
+
+#[wasm_bindgen_test]
+async fn a_lock_that_was_tried_and_is_no_longer_asked_for_is_not_kept() {
+    let name = fresh_database();
+    let mut trying = Box::pin(WebLocks.try_acquire(&name));
+    assert!((&mut trying).now_or_never().is_none());
+    drop(trying);
+    // Had it been kept, this one would wait for ever.
+    drop(WebLocks.acquire(&name).await);
+}
+
+#[wasm_bindgen_test]
+async fn where_there_are_no_locks_or_they_are_refused_everybody_gets_one() {
+    for locks in ["undefined", "{}", "{ request: () => Promise.reject(new DOMException('denied', 'SecurityError')) }"] {
+        let name = fresh_database();
+        let replace = format!("Object.defineProperty(navigator, 'locks', {{ configurable: true, value: {locks} }})");
+        Function::new_no_args(&replace).call0(&JsValue::NULL).unwrap();
+        let _held = WebLocks.acquire(&name).await;
+        let tried = WebLocks.try_acquire(&name).await;
+        let _also = WebLocks.acquire(&name).await;
+        Function::new_no_args("delete navigator.locks").call0(&JsValue::NULL).unwrap();
+        assert!(tried.is_some(), "{locks}");
+    }
 }
 
 #[wasm_bindgen_test]

@@ -5,6 +5,7 @@
 mod client;
 mod hints;
 mod http;
+mod key_value;
 mod locks;
 mod network_failures;
 mod parse;
