@@ -4,6 +4,7 @@ use super::charset::in_utf8;
 use super::global;
 use super::policy_violation::PolicyViolations;
 use crate::call::correlation::CORRELATION_HEADER;
+use crate::error::ApiError;
 use crate::error::network::{Page, Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
@@ -19,6 +20,8 @@ pub struct Fetch {
     pub fetch: Function,
     /// Takes `{ url, method }`, returns headers or a promise of them: where credentials come from, at the moment of sending.
     pub headers: Option<Function>,
+    /// Takes the JSON of an error, returns a promise of new credentials being there.
+    pub refresh: Option<Function>,
     /// The origins that get those headers.
     pub trusted_origins: Vec<String>,
     /// Where the page is, and what it has learnt of the network around it.
@@ -148,6 +151,22 @@ impl Http for Fetch {
 
     fn surroundings(&self) -> &Surroundings {
         &self.surroundings
+    }
+
+    fn can_refresh_credentials(&self) -> bool {
+        self.refresh.is_some()
+    }
+
+    async fn refresh_credentials(&self, error: &ApiError) -> Result<(), NetworkFailure> {
+        let failed = |thrown: JsValue| {
+            let reason = "the refreshCredentials option failed";
+            NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&thrown))
+        };
+        let Some(refresh) = &self.refresh else { return Ok(()) };
+        let text = serde_json::to_string(error).unwrap_or_default();
+        let refreshed = refresh.call1(&JsValue::UNDEFINED, &JsValue::from_str(&text)).map_err(failed)?;
+        JsFuture::from(Promise::resolve(&refreshed)).await.map_err(failed)?;
+        Ok(())
     }
 
     async fn probe(&self, url: &str) -> bool {

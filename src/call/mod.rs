@@ -1,17 +1,23 @@
-//! The call path: correlate, attempt, parse, decide, wait, again.
+//! The call path: correlate, wait for the turn, attempt, parse, decide, wait, again.
 
 pub mod attempt;
 pub mod correlation;
+pub mod credentials;
 pub mod exposure;
+mod facts;
 
 use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, inspect, parse, text};
 use crate::error::{ApiError, RequestFacts};
-use crate::event::Event;
-use crate::platform::{Clock, Headers, Http, Platform, Random, RequestSummary, Response};
-use crate::policy::retry::{Decision, FailedAttempt, RetryPolicy, decide, method_is_idempotent};
-use crate::time::milliseconds;
+use crate::platform::{Headers, Http, Platform, RequestSummary, Response};
+use crate::policy::budget::Urgency;
+use crate::policy::retry::{RetryPolicy, method_is_idempotent};
+use crate::resilience::hedge::HedgePolicy;
+use crate::resilience::pipeline::{self, Attempt, Plan};
+use crate::resilience::services::Services;
 use correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
+use credentials::Credentials;
 use serde::de::IgnoredAny;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -41,6 +47,24 @@ pub struct CallOptions {
     pub retry: RetryPolicy,
     /// Its idempotency key.
     pub idempotency_key: IdempotencyKey,
+    /// The caller's own word for the service that it goes to, beside its origin.
+    pub service: Option<String>,
+    /// Whether someone is waiting for it.
+    pub urgency: Urgency,
+    /// When an attempt gets company, if the method is safe.
+    pub hedge: Option<HedgePolicy>,
+    /// Whether credentials that have expired are refreshed.
+    pub refresh: bool,
+}
+
+/// What calls are made with.
+pub struct Caller<'a, P: Platform> {
+    /// The services that they go to.
+    pub services: &'a Services<P>,
+    /// What holds for all of them.
+    pub policy: &'a CallPolicy,
+    /// What they are authorised by.
+    pub credentials: &'a Credentials<P>,
 }
 
 /// How the server can tell that two requests are the same one.
@@ -71,35 +95,35 @@ pub struct JsonAnswer {
 /// Sends a request until it succeeds, or until sending it again would be wrong or in vain. A success is a response with a status
 /// below 400, whose body has yet to arrive.
 pub async fn call<P: Platform>(
-    platform: &P,
-    policy: &CallPolicy,
+    caller: &Caller<'_, P>,
     options: &CallOptions,
     request: &<P::Http as Http>::Request,
 ) -> Result<<P::Http as Http>::Response, Box<ApiError>> {
-    let limit = options.retry.attempt_timeout;
-    let attempt =
-        async |summary: &RequestSummary, headers: &Headers| match attempt::send(platform, request, summary, headers, limit).await
-        {
-            Ok(response) if response.status() < 400 => Ok(response),
-            Ok(response) => {
-                let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
-                Err(understand(platform, policy, summary, &parts))
-            }
-            Err(failure) => Err(Box::new(failure.into_api_error())),
-        };
-    until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
+    let (platform, policy) = (caller.services.platform(), caller.policy);
+    let send = async |summary: &RequestSummary, headers: &Headers, limit| match attempt::send(
+        platform, request, summary, headers, limit,
+    )
+    .await
+    {
+        Ok(response) if response.status() < 400 => Ok(response),
+        Ok(response) => {
+            let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
+            Err(understand(platform, policy, summary, &parts))
+        }
+        Err(failure) => Err(Box::new(failure.into_api_error())),
+    };
+    until_it_succeeds(caller, options, &platform.http().summary(request), |_| false, send).await
 }
 
 /// As [`call`], but a success is a whole answer in JSON that is not an error itself: `success: false`, `ok: false` and GraphQL's
 /// errors are errors whatever the status.
 pub async fn call_json<P: Platform>(
-    platform: &P,
-    policy: &CallPolicy,
+    caller: &Caller<'_, P>,
     options: &CallOptions,
     request: &<P::Http as Http>::Request,
 ) -> Result<JsonAnswer, Box<ApiError>> {
-    let limit = options.retry.attempt_timeout;
-    let attempt = async |summary: &RequestSummary, headers: &Headers| match attempt::exchange(
+    let (platform, policy) = (caller.services.platform(), caller.policy);
+    let send = async |summary: &RequestSummary, headers: &Headers, limit| match attempt::exchange(
         platform,
         request,
         summary,
@@ -113,7 +137,8 @@ pub async fn call_json<P: Platform>(
         Ok(parts) => Err(understand(platform, policy, summary, &parts)),
         Err(failure) => Err(Box::new(failure.into_api_error())),
     };
-    until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
+    let is_degraded = |answer: &JsonAnswer| answer.degraded.is_some();
+    until_it_succeeds(caller, options, &platform.http().summary(request), is_degraded, send).await
 }
 
 fn understand<P: Platform>(platform: &P, policy: &CallPolicy, summary: &RequestSummary, parts: &ResponseParts) -> Box<ApiError> {
@@ -141,48 +166,59 @@ fn json_answer(mut parts: ResponseParts, extensions: &Extensions) -> Result<Json
     Err(Box::new(parse(&parts, extensions).overruled("RESPONSE_UNREADABLE", message)))
 }
 
-/// Makes attempts, each with the same headers, until one succeeds, or until another would be wrong or in vain.
+/// Makes attempts, all under the same id, until one succeeds, or until another would be wrong or in vain.
 async fn until_it_succeeds<P: Platform, T>(
-    platform: &P,
-    policy: &CallPolicy,
+    caller: &Caller<'_, P>,
     options: &CallOptions,
     summary: &RequestSummary,
-    attempt: impl AsyncFn(&RequestSummary, &Headers) -> Result<T, Box<ApiError>>,
+    is_degraded: impl Fn(&T) -> bool,
+    send: impl AsyncFn(&RequestSummary, &Headers, Duration) -> Result<T, Box<ApiError>>,
 ) -> Result<T, Box<ApiError>> {
+    let (platform, services) = (caller.services.platform(), caller.services);
     let key = match &options.idempotency_key {
         IdempotencyKey::None => None,
         IdempotencyKey::Generated => Some(unique_id(platform)),
         IdempotencyKey::Given(key) => Some(key.clone()),
     };
     let has_key = summary.carries_headers && (key.is_some() || summary.idempotency_key.is_some());
-    let repeatable = method_is_idempotent(&summary.method) || has_key;
     let correlation_id = summary.correlation_id.clone().unwrap_or_else(|| correlation_id(platform));
-    let headers = headers(policy, summary, &correlation_id, key.as_deref());
-    let mut delays = options.retry.backoff.delays();
-    let mut attempts = 1;
-    loop {
-        let mut error = match attempt(summary, &headers).await {
-            Ok(success) => return Ok(success),
-            Err(error) => error,
-        };
-        error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts });
+    let headers = headers(caller.policy, summary, &correlation_id, key.as_deref());
+    let is_safe = matches!(summary.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+    let particular = options.service.clone().or_else(|| services.routes.service_of(&summary.url));
+    let plan = Plan {
+        id: &correlation_id,
+        services: &[Some(summary.origin.clone()), particular].into_iter().flatten().collect::<Vec<_>>(),
+        retry: &options.retry,
+        repeatable: method_is_idempotent(&summary.method) || has_key,
+        hedge: options.hedge.filter(|_| is_safe),
+        urgency: options.urgency,
+    };
+    let may_refresh = Cell::new(options.refresh && caller.policy.trusted_origins.contains(&summary.origin));
+    let complete = |mut error: Box<ApiError>| {
         error.correlation_id.get_or_insert_with(|| correlation_id.clone());
-        let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let failed = FailedAttempt { attempt: attempts, retryable: error.retryable, repeatable, hint, left: None };
-        let correlation_id = correlation_id.clone();
-        match decide(&options.retry, &mut delays, failed, platform.random().unit()) {
-            Decision::Stop(because) => {
-                platform.emit(&Event::CallFailed { correlation_id, because, error: error.clone() });
-                return Err(error);
-            }
-            Decision::Retry { after, because } => {
-                let after_ms = milliseconds(after);
-                platform.emit(&Event::RetryScheduled { correlation_id, attempt: attempts, after_ms, because, error });
-                platform.clock().sleep(after).await;
-                attempts += 1;
-            }
+        let request = RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts: 0 };
+        error.request = Some(request);
+        if let Some(service) = &error.service {
+            services.routes.learn(&summary.url, service);
         }
-    }
+        error
+    };
+    let attempt = async |Attempt { limit, .. }: Attempt| {
+        let seen = may_refresh.get().then(|| caller.credentials.generation()).flatten();
+        let result = send(summary, &headers, limit).await;
+        match (result, seen) {
+            (Err(error), Some(seen)) if credentials::have_expired(&error) && may_refresh.replace(false) => {
+                if caller.credentials.renew(&error, seen).await { send(summary, &headers, limit).await } else { Err(error) }
+            }
+            (result, _) => result,
+        }
+        .map_err(complete)
+    };
+    pipeline::execute(services, &plan, is_degraded, attempt).await.map_err(|error| match error.request {
+        Some(_) => error,
+        // It was never sent.
+        None => complete(error),
+    })
 }
 
 /// The SDK's headers for a call. A key that the caller asked for goes wherever the call goes; all else only to those who are

@@ -92,6 +92,8 @@ pub enum StopBecause {
     BudgetExhausted,
     /// The service fails so often that it is left alone for a while.
     CircuitOpen,
+    /// The service is used by as many calls as it may be, and as many wait as may.
+    BulkheadFull,
     /// The user or the application does not want calls to be sent again by themselves.
     AutoRetryOff,
 }

@@ -98,7 +98,9 @@ pub async fn execute<P: Platform, T, F: Failure>(
                 // What went wrong tells more than that the door has closed since.
                 let failure = match earlier {
                     Some(mut failure) => {
-                        refusal.retry_after.into_iter().for_each(|retry_after| failure.postpone(retry_after, now));
+                        if let Some(retry_after) = refusal.retry_after {
+                            failure.postpone(retry_after, now);
+                        }
                         failure
                     }
                     None => F::refused(&refusal, now),
@@ -107,9 +109,10 @@ pub async fn execute<P: Platform, T, F: Failure>(
             }
         };
         number += 1;
-        let limit = left(deadline, clock.monotonic()).map_or(plan.retry.attempt_timeout, |left| left.min(plan.retry.attempt_timeout));
+        let limit =
+            left(deadline, clock.monotonic()).map_or(plan.retry.attempt_timeout, |left| left.min(plan.retry.attempt_timeout));
         let may_hedge = |hedge| {
-            let is_paid = budget.is_none_or(|key| services.withdraw(key, RetryCost::Transient, plan.urgency).is_some());
+            let is_paid = budget.is_none_or(|key| services.withdraw(key, RetryCost::Transient, plan.urgency).is_ok());
             if is_paid {
                 platform.emit(&Event::HedgeSent { correlation_id: plan.id.into(), attempt: number, hedge });
             }
@@ -119,7 +122,9 @@ pub async fn execute<P: Platform, T, F: Failure>(
         let mut failure = match result {
             Ok(value) => {
                 admission.conclude(Finding::Works { degraded: is_degraded(&value) }, None, false);
-                budget.into_iter().for_each(|key| services.deposit(key, paid.take()));
+                if let Some(key) = budget {
+                    services.deposit(key, paid);
+                }
                 return Ok(value);
             }
             Err(failure) => failure,
@@ -132,7 +137,8 @@ pub async fn execute<P: Platform, T, F: Failure>(
         {
             services.pause(key, hint);
         }
-        admission.conclude(facts.finding, facts.service, facts.cost == RetryCost::Throttling);
+        let cost = facts.cost;
+        admission.conclude(facts.finding, facts.service, cost == RetryCost::Throttling);
         let failed = FailedAttempt {
             attempt: number,
             retryable: facts.retryable,
@@ -144,12 +150,14 @@ pub async fn execute<P: Platform, T, F: Failure>(
             Decision::Retry { after, because } => (after, because),
             Decision::Stop(because) => return fail(failure, because),
         };
-        if let Some(open_for) = services.refuse(plan.services).filter(|open_for| open_for.is_none_or(|open_for| open_for > wait)) {
-            open_for.into_iter().for_each(|open_for| failure.postpone(open_for, clock.wall()));
+        if let Some(open) = services.refuse(plan.services).filter(|open| open.is_left_after(wait)) {
+            if let Some(open_for) = open.left {
+                failure.postpone(open_for, clock.wall());
+            }
             return fail(failure, StopBecause::CircuitOpen);
         }
         if let Some(key) = budget {
-            let Some(withdrawal) = services.withdraw(key, facts.cost, plan.urgency) else {
+            let Ok(withdrawal) = services.withdraw(key, cost, plan.urgency) else {
                 return fail(failure, StopBecause::BudgetExhausted);
             };
             paid = withdrawal;

@@ -93,6 +93,24 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
 }
 
+/// A circuit that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    /// For how long still; `None` if it is held open by hand.
+    pub left: Option<Duration>,
+}
+
+impl Open {
+    /// Whether it still is after so long.
+    pub fn is_left_after(self, wait: Duration) -> bool {
+        self.left.is_none_or(|left| left > wait)
+    }
+}
+
+/// The budget for retries is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetExhausted;
+
 /// What an attempt has shown of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
@@ -121,15 +139,26 @@ pub struct Patience {
     pub urgency: Urgency,
 }
 
+/// How the state of services is shared between tabs.
+#[derive(Debug, Clone)]
+pub struct Sharing {
+    /// What the tabs that share it know it by.
+    pub scope: String,
+    /// Whether news are also posted, for those who cannot read what is written down. Opens the channel between the tabs.
+    pub posts: bool,
+}
+
 /// The services of a client.
 pub struct Services<P: Platform> {
     platform: Rc<P>,
     by_key: RefCell<BTreeMap<String, Service>>,
     policy: Cell<ServicePolicy>,
-    overrides: BTreeMap<String, ServicePolicy>,
+    overrides: RefCell<BTreeMap<String, ServicePolicy>>,
     visits: Cell<u64>,
-    /// What the tabs that share the state know it by; `None` where nothing is shared.
-    scope: Option<String>,
+    /// `None` where nothing is shared.
+    sharing: Option<Sharing>,
+    /// What was written down last, as far as this tab has read it.
+    seen: RefCell<Option<String>>,
     /// Held while this tab probes: the probes of a service that are out share one lock between tabs.
     probes: Mutex<BTreeMap<String, Weak<Probe<P>>>>,
     /// Which route needs which service.
@@ -149,31 +178,32 @@ pub struct Admission<'a, P: Platform> {
 struct Pass<'a, P: Platform> {
     key: &'a str,
     permit: Option<Permit>,
-    _seat: Option<Seat>,
-    _probe: Option<Rc<Probe<P>>>,
+    /// Held until the call is over.
+    #[expect(dead_code, reason = "it is given back when it is dropped")]
+    seat: Option<Seat>,
+    /// Held as long as the probe is out.
+    probe: Option<Rc<Probe<P>>>,
 }
 
 impl<P: Platform> Services<P> {
-    /// Services under one policy but for those of `overrides`. `scope` is what the tabs that share the state know it by; without
-    /// one, nothing is shared.
+    /// Services under one policy but for those of `overrides`.
     pub fn new(
         platform: Rc<P>,
         policy: ServicePolicy,
         overrides: BTreeMap<String, ServicePolicy>,
-        scope: Option<String>,
+        sharing: Option<Sharing>,
     ) -> Self {
-        let services = Self {
+        Self {
             platform,
             by_key: RefCell::default(),
             policy: Cell::new(policy),
-            overrides,
+            overrides: RefCell::new(overrides),
             visits: Cell::new(0),
-            scope,
+            sharing,
+            seen: RefCell::default(),
             probes: Mutex::default(),
             routes: Routes::default(),
-        };
-        services.take_over();
-        services
+        }
     }
 
     /// The world that the calls go out to.
@@ -181,30 +211,47 @@ impl<P: Platform> Services<P> {
         &self.platform
     }
 
-    /// Whether a circuit breaker of these refuses everything now, and for how long.
-    pub fn refuse(&self, keys: &[String]) -> Option<Option<Duration>> {
+    /// Whether a circuit breaker of these refuses everything now.
+    pub fn refuse(&self, keys: &[String]) -> Option<Open> {
         let now = self.now();
         keys.iter().find_map(|key| self.visit(key, |service| service.refuses(now)))
     }
 
-    /// Changes the policy; what is known of the services stays.
-    pub fn set_policy(&self, policy: ServicePolicy) {
+    /// Changes the policy, and that of the services that have one of their own; what is known of them stays.
+    pub fn set_policies(&self, policy: ServicePolicy, overrides: BTreeMap<String, ServicePolicy>) {
         self.policy.set(policy);
+        self.overrides.borrow_mut().extend(overrides);
+        let now = self.now();
         for (key, service) in self.by_key.borrow_mut().iter_mut() {
-            service.set_policy(self.overrides.get(key).copied().unwrap_or(policy));
+            service.set_policy(self.policy_of(key), now);
         }
+    }
+
+    /// Changes the policy of one service.
+    pub fn define(&self, key: &str, policy: ServicePolicy) {
+        self.overrides.borrow_mut().insert(key.into(), policy);
+        let now = self.now();
+        self.visit(key, |service| service.set_policy(policy, now));
+    }
+
+    /// What protects a service.
+    pub fn policy_of(&self, key: &str) -> ServicePolicy {
+        self.overrides.borrow().get(key).copied().unwrap_or(self.policy.get())
     }
 
     /// Waits for the turn of a call that goes through these services, from the most general to the most particular.
     pub async fn admit<'a>(&'a self, keys: &'a [String], patience: Patience) -> Result<Admission<'a, P>, Refusal> {
+        self.catch_up();
         let mut admission = Admission { services: self, passes: Vec::with_capacity(keys.len()), began: self.now() };
         for key in keys {
             // Who would be refused anyway does not wait before.
-            self.visit(key, |service| service.refuses(self.now())).map_or(Ok(()), |retry_after| Err(open(key, retry_after)))?;
+            if let Some(Open { left }) = self.visit(key, |service| service.refuses(admission.began)) {
+                return Err(open(key, left));
+            }
             self.wait_for_pause(key, patience).await?;
             self.wait_for_rate(key, patience).await?;
             let seat = self.wait_for_seat(key, patience.urgency).await?;
-            admission.passes.push(Pass { key, permit: None, _seat: seat, _probe: None });
+            admission.passes.push(Pass { key, permit: None, seat, probe: None });
         }
         admission.began = self.now();
         for pass in &mut admission.passes {
@@ -217,7 +264,7 @@ impl<P: Platform> Services<P> {
             self.changed(pass.key, half_open);
             pass.permit = admitted.map_err(|retry_after| open(pass.key, retry_after))?;
             if pass.permit.is_some_and(Permit::is_probe) {
-                pass._probe = Some(self.probe(pass.key).await?);
+                pass.probe = Some(self.probe(pass.key).await?);
             }
         }
         Ok(admission)
@@ -229,8 +276,8 @@ impl<P: Platform> Services<P> {
         if let Some(probe) = probes.get(key).and_then(Weak::upgrade) {
             return Ok(probe);
         }
-        let guard = match &self.scope {
-            Some(scope) => match self.platform.locks().try_acquire(&format!("{scope}:probe:{key}")).await {
+        let guard = match &self.sharing {
+            Some(Sharing { scope, .. }) => match self.platform.locks().try_acquire(&[scope, ":probe:", key].concat()).await {
                 Some(guard) => Some(guard),
                 None => return Err(open(key, Some(ANOTHER_TAB_PROBES))),
             },
@@ -258,10 +305,8 @@ impl<P: Platform> Services<P> {
 
     async fn wait_for_rate(&self, key: &str, patience: Patience) -> Result<(), Refusal> {
         let now = self.now();
-        let wait = self.visit(key, |service| match service.policy.adaptive_rate {
-            true => service.send_rate.acquire(now),
-            false => Duration::ZERO,
-        });
+        let acquire = |service: &mut Service| service.policy.adaptive_rate.then(|| service.send_rate.acquire(now));
+        let wait = self.visit(key, acquire).unwrap_or_default();
         if wait.is_zero() {
             return Ok(());
         }
@@ -292,12 +337,12 @@ impl<P: Platform> Services<P> {
         bulkhead.enter(policy, urgency).await.map(Some).map_err(full)
     }
 
-    /// Pays for a retry. `None` if the budget is used up; without a budget it costs nothing.
-    pub fn withdraw(&self, key: &str, cost: RetryCost, urgency: Urgency) -> Option<Option<Withdrawal>> {
+    /// Pays for a retry; without a budget it costs nothing.
+    pub fn withdraw(&self, key: &str, cost: RetryCost, urgency: Urgency) -> Result<Option<Withdrawal>, BudgetExhausted> {
         let now = self.now();
         self.visit(key, |service| match service.policy.budget {
-            Some(_) => service.budget.withdraw(cost, urgency, now).map(Some),
-            None => Some(None),
+            Some(_) => service.budget.withdraw(cost, urgency, now).map(Some).ok_or(BudgetExhausted),
+            None => Ok(None),
         })
     }
 
@@ -360,6 +405,12 @@ impl<P: Platform> Services<P> {
         self.by_key.borrow().iter().map(|(key, service)| service.snapshot(key, now)).collect()
     }
 
+    /// What is known of one of them.
+    pub fn snapshot_of(&self, key: &str) -> ServiceSnapshot {
+        let now = self.now();
+        self.visit(key, |service| service.snapshot(key, now))
+    }
+
     fn now(&self) -> MonotonicTime {
         self.platform.clock().monotonic()
     }
@@ -377,8 +428,9 @@ impl<P: Platform> Services<P> {
             let oldest = services.iter().min_by_key(|(_, service)| service.visited).map(|(key, _)| key.clone());
             oldest.and_then(|key| services.remove(&key));
         }
-        let policy = self.overrides.get(key).copied().unwrap_or(self.policy.get());
-        look(services.entry(key.into()).or_insert_with(|| Service::new(policy, visit)))
+        let policy = self.policy_of(key);
+        let now = self.platform.clock().monotonic();
+        look(services.entry(key.into()).or_insert_with(|| Service::new(policy, visit, now)))
     }
 
     fn changed(&self, key: &str, transition: Option<Transition>) {
@@ -399,23 +451,36 @@ impl<P: Platform> Services<P> {
 
     /// Writes down for the other tabs, and for this one after a reload, what a service wants and how it does.
     fn share(&self, key: &str, has_recovered: bool) {
-        let Some(scope) = &self.scope else { return };
+        let Some(sharing) = &self.sharing else { return };
+        self.catch_up();
         let (now, wall) = (self.now(), self.platform.clock().wall());
-        let state = SharedService { has_recovered, ..self.visit(key, |service| service.shared(now, wall)) };
-        shared::write(self.platform.as_ref(), scope, key, state);
+        let mut state = self.visit(key, |service| service.shared(now, wall));
+        state.has_recovered = has_recovered;
+        *self.seen.borrow_mut() = shared::write(self.platform.as_ref(), key, state);
+        if sharing.posts {
+            shared::post(self.platform.as_ref(), &sharing.scope, key, state);
+        }
     }
 
-    /// Takes over what other tabs have left behind.
-    fn take_over(&self) {
-        let Some(scope) = &self.scope else { return };
-        for (key, state) in shared::read(self.platform.as_ref()) {
+    /// Reads what other tabs have written down since this one looked last.
+    fn catch_up(&self) {
+        if self.sharing.is_none() {
+            return;
+        }
+        let written = shared::read(self.platform.as_ref());
+        if *self.seen.borrow() == written {
+            return;
+        }
+        let states = written.as_deref().map(shared::parse).unwrap_or_default();
+        *self.seen.borrow_mut() = written;
+        for (key, state) in states {
             self.accept(&key, state);
         }
     }
 
     /// Hears what another tab has learnt.
     pub fn hear(&self, message: &str) {
-        if let Some((key, state)) = self.scope.as_ref().and_then(|scope| shared::heard(scope, message)) {
+        if let Some((key, state)) = self.sharing.as_ref().and_then(|sharing| shared::heard(&sharing.scope, message)) {
             self.accept(&key, state);
         }
     }
@@ -492,13 +557,11 @@ impl<P: Platform> Admission<'_, P> {
                     service.send_rate.record(throttled, now);
                 }
                 let permit = pass.permit?;
-                match outcome {
-                    Some(outcome) => service.breaker.record(permit, outcome, now, unit),
-                    None => {
-                        service.breaker.release(permit, now);
-                        None
-                    }
-                }
+                let Some(outcome) = outcome else {
+                    service.breaker.release(permit, now);
+                    return None;
+                };
+                service.breaker.record(permit, outcome, now, unit)
             });
             self.services.changed(pass.key, transition);
         }
@@ -526,12 +589,12 @@ impl<P: Platform> Drop for Admission<'_, P> {
 }
 
 impl Service {
-    fn new(policy: ServicePolicy, visited: u64) -> Self {
+    fn new(policy: ServicePolicy, visited: u64, now: MonotonicTime) -> Self {
         Self {
             breaker: Breaker::new(policy.breaker.unwrap_or_default()),
             pause: Pause::default(),
-            budget: RetryBudget::new(policy.budget.unwrap_or_default()),
-            send_rate: SendRate::default(),
+            budget: RetryBudget::new(policy.budget.unwrap_or_default(), now),
+            send_rate: SendRate::new(now),
             bulkhead: Bulkhead::default(),
             policy,
             opening: None,
@@ -539,18 +602,20 @@ impl Service {
         }
     }
 
-    fn set_policy(&mut self, policy: ServicePolicy) {
-        self.policy = policy;
+    fn set_policy(&mut self, policy: ServicePolicy, now: MonotonicTime) {
         self.breaker.set_policy(policy.breaker.unwrap_or_default());
-        self.budget.set_policy(policy.budget.unwrap_or_default());
+        if policy.budget != self.policy.budget {
+            self.budget = RetryBudget::new(policy.budget.unwrap_or_default(), now);
+        }
+        self.policy = policy;
     }
 
-    /// Whether nothing passes now, and for how long.
-    fn refuses(&self, now: MonotonicTime) -> Option<Option<Duration>> {
+    /// Whether nothing passes now.
+    fn refuses(&self, now: MonotonicTime) -> Option<Open> {
         self.policy.breaker?;
         match self.breaker.state(now) {
-            BreakerState::Open => Some(self.breaker.snapshot(now).open_remaining_ms.map(Duration::from_millis)),
-            BreakerState::ForcedOpen => Some(None),
+            BreakerState::Open => Some(Open { left: self.breaker.snapshot(now).open_remaining_ms.map(Duration::from_millis) }),
+            BreakerState::ForcedOpen => Some(Open { left: None }),
             BreakerState::Closed | BreakerState::HalfOpen => None,
         }
     }

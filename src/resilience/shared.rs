@@ -60,25 +60,34 @@ impl SharedService {
     }
 }
 
-/// Writes the state of a service down, and tells the other tabs.
-pub fn write<P: Platform>(platform: &P, scope: &str, service: &str, state: SharedService) {
-    let mut all = read(platform);
+/// Writes the state of a service down, and gives what is written down then.
+pub fn write<P: Platform>(platform: &P, service: &str, state: SharedService) -> Option<String> {
+    let mut all = read(platform).as_deref().map(parse).unwrap_or_default();
     all.insert(service.into(), state);
     while all.len() > MOST_SHARED {
         let least = all.iter().min_by_key(|(_, state)| state.since.after(state.longest())).map(|(key, _)| key.clone());
         least.and_then(|key| all.remove(&key));
     }
-    if let Ok(text) = serde_json::to_string(&all) {
-        platform.key_value().write(KEY, &text);
-    }
+    let text = serde_json::to_string(&all).ok()?;
+    platform.key_value().write(KEY, &text);
+    Some(text)
+}
+
+/// Tells the other tabs.
+pub fn post<P: Platform>(platform: &P, scope: &str, service: &str, state: SharedService) {
     if let Ok(text) = serde_json::to_string(&Message { scope: scope.into(), service: service.into(), state }) {
         platform.channel().post(&text);
     }
 }
 
-/// What is written down. What cannot be read is nothing.
-pub fn read<P: Platform>(platform: &P) -> BTreeMap<String, SharedService> {
-    platform.key_value().read(KEY).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+/// What is written down.
+pub fn read<P: Platform>(platform: &P) -> Option<String> {
+    platform.key_value().read(KEY)
+}
+
+/// What that means. What cannot be read is nothing.
+pub fn parse(text: &str) -> BTreeMap<String, SharedService> {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// The message of another tab, if it is one about these services.

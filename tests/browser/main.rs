@@ -28,5 +28,5 @@ fn fresh_database() -> String {
 /// A network that answers as the body of this JavaScript function says, which gets a `request`.
 fn network(body: &str) -> Fetch {
     let surroundings = Surroundings::new(this_page(), Some(false), Some(false)).into();
-    Fetch { fetch: Function::new_with_args("request", body), headers: None, trusted_origins: vec![], surroundings }
+    Fetch { fetch: Function::new_with_args("request", body), headers: None, refresh: None, trusted_origins: vec![], surroundings }
 }

@@ -113,7 +113,7 @@ impl Limits {
             window: milliseconds(threshold.window).max(SHORTEST_WINDOW),
             half_open_calls: policy.half_open_calls.clamp(1, MOST_HALF_OPEN_CALLS),
             probe_lease: milliseconds(policy.probe_lease).max(1),
-            open: Backoff { base: open_for, multiplier: policy.open_multiplier, cap: policy.open_cap.max(open_for) },
+            open: Backoff::exponential(open_for, policy.open_multiplier, policy.open_cap.max(open_for)),
         }
     }
 
