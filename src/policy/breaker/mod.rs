@@ -201,6 +201,7 @@ impl Breaker {
     pub fn open_by_hand(&mut self, now: MonotonicTime) -> Option<Transition> {
         let now = self.elapsed.note(now);
         let from = self.state_at(now);
+        self.opens = self.opens_in_row(now);
         (from != BreakerState::ForcedOpen).then(|| self.change(Phase::ForcedOpen, from, TransitionReason::ByHand, false, now))
     }
 
@@ -209,6 +210,7 @@ impl Breaker {
     pub fn close(&mut self, now: MonotonicTime) -> Option<Transition> {
         let now = self.elapsed.note(now);
         let from = self.state_at(now);
+        self.opens = self.opens_in_row(now);
         let transition = self.change(Phase::Closed, from, TransitionReason::ByHand, false, now);
         (from != BreakerState::Closed).then_some(transition)
     }
