@@ -160,7 +160,8 @@ impl Breaker {
         }
     }
 
-    /// Takes note of what became of a call. `unit` is uniformly random in `[0, 1)`; it spreads the ends of openings.
+    /// Takes note of what became of a call, and says so if that has opened or closed the breaker. `unit` is uniformly random in
+    /// `[0, 1)`; it spreads the ends of openings.
     ///
     /// A result from before the last change of state is ignored, as is that of a probe whose lease has ended. Only a failure opens
     /// a closed breaker for failures, and only a slow call for slowness: a good result never makes it worse.
@@ -201,6 +202,7 @@ impl Breaker {
     pub fn open_by_hand(&mut self, now: MonotonicTime) -> Option<Transition> {
         let now = self.elapsed.note(now);
         let from = self.state_at(now);
+        self.opens = self.opens_in_row(now);
         (from != BreakerState::ForcedOpen).then(|| self.change(Phase::ForcedOpen, from, TransitionReason::ByHand, false, now))
     }
 
@@ -209,6 +211,7 @@ impl Breaker {
     pub fn close(&mut self, now: MonotonicTime) -> Option<Transition> {
         let now = self.elapsed.note(now);
         let from = self.state_at(now);
+        self.opens = self.opens_in_row(now);
         let transition = self.change(Phase::Closed, from, TransitionReason::ByHand, false, now);
         (from != BreakerState::Closed).then_some(transition)
     }
@@ -223,7 +226,8 @@ impl Breaker {
     /// in a row there, this one included.
     ///
     /// Ignored if it is held open by hand or if the moment is over. An opening that lasts longer stays, a shorter one is prolonged
-    /// (which is no transition). The moment is at most [`LONGEST_HONOURED_HINT`] away.
+    /// (which is no transition). The moment is at most [`LONGEST_HONOURED_HINT`] away, and taken as it is: one that many clients
+    /// are told must be spread before.
     pub fn open_until(&mut self, moment: MonotonicTime, opens: u32, now: MonotonicTime) -> Option<Transition> {
         let wait = milliseconds(moment.since(now).min(LONGEST_HONOURED_HINT));
         let now = self.elapsed.note(now);

@@ -70,6 +70,8 @@ impl Window {
         if step_of(length) == self.step {
             return;
         }
+        // What the old window has let go must not come back with a longer one.
+        self.advance(now);
         let mut resized = Self::new(length);
         for age in (0..STEPS).rev() {
             let began = self.began.saturating_sub(u64::from(age).saturating_mul(self.step));
