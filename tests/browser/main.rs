@@ -8,6 +8,7 @@ mod http;
 mod locks;
 mod network_failures;
 mod parse;
+mod policies;
 mod store;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
