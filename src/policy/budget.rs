@@ -124,7 +124,7 @@ impl RetryBudget {
         let tokens = self.cost(cost);
         let kept = match urgency {
             Urgency::Interactive => 0,
-            Urgency::Background => u64::from(self.policy.capacity) * self.parts / 2,
+            Urgency::Background => (u64::from(self.policy.capacity) * self.parts).div_ceil(2),
         };
         let price = u64::from(tokens) * self.parts;
         match self.level.checked_sub(price) {
@@ -187,5 +187,170 @@ impl RetryBudget {
 
     fn add(&mut self, parts: u64) {
         self.level = self.level.saturating_add(parts).min(u64::from(self.policy.capacity) * self.parts);
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What happens to a budget.
+    #[derive(Debug, Clone)]
+    enum Happening {
+        Passed(u64),
+        SetBack(u64),
+        Withdraw(RetryCost, Urgency),
+        /// A call succeeds whose last retry was this one, counted from the last, of those that are under way.
+        Succeeded(Option<usize>),
+    }
+
+    fn any_happening() -> impl Strategy<Value = Happening> {
+        let cost = prop_oneof![Just(RetryCost::Transient), Just(RetryCost::Timeout), Just(RetryCost::Throttling)];
+        let urgency = prop_oneof![Just(Urgency::Interactive), Just(Urgency::Background)];
+        prop_oneof![
+            2 => (0..3_000_u64).prop_map(Happening::Passed),
+            1 => (0..5_000_u64).prop_map(Happening::SetBack),
+            6 => (cost, urgency).prop_map(|(cost, urgency)| Happening::Withdraw(cost, urgency)),
+            2 => prop::option::of(0..5_usize).prop_map(Happening::Succeeded),
+        ]
+    }
+
+    /// A budget that counts in exact fractions of a token, and lives through every single millisecond.
+    struct Model {
+        policy: BudgetPolicy,
+        refill: u128,
+        /// In tokens, times `refill`.
+        level: u128,
+        taken: Vec<u32>,
+        refused: u64,
+    }
+
+    impl Model {
+        fn new(policy: BudgetPolicy) -> Self {
+            let refill = policy.refill.map_or(1, |refill| refill.as_millis().max(1));
+            Self { policy, refill, level: u128::from(policy.capacity) * refill, taken: Vec::new(), refused: 0 }
+        }
+
+        fn put(&mut self, amount: u128) {
+            self.level = (self.level + amount).min(u128::from(self.policy.capacity) * self.refill);
+        }
+
+        fn a_millisecond_passes(&mut self) {
+            if self.policy.refill.is_some_and(|refill| !refill.is_zero()) {
+                self.put(u128::from(self.policy.capacity));
+            }
+        }
+
+        fn withdraw(&mut self, cost: RetryCost, urgency: Urgency) -> bool {
+            let tokens = match cost {
+                RetryCost::Transient => self.policy.cost,
+                RetryCost::Timeout => self.policy.timeout_cost,
+                RetryCost::Throttling => self.policy.throttling_cost,
+            };
+            let price = u128::from(tokens) * self.refill;
+            let half_stays = 2 * self.level >= 2 * price + u128::from(self.policy.capacity) * self.refill;
+            let granted = tokens == 0 || self.level >= price && (urgency == Urgency::Interactive || half_stays);
+            if granted {
+                self.level -= price;
+                self.taken.push(tokens);
+            } else {
+                self.refused += 1;
+            }
+            granted
+        }
+    }
+
+    #[test]
+    fn urgencies_are_known_by_the_names_they_are_written_with() {
+        for name in Urgency::NAMES {
+            assert_eq!(serde_json::to_value(Urgency::from_name(name).unwrap()).unwrap(), name);
+        }
+        assert_eq!(Urgency::from_name("Interactive"), None);
+    }
+
+    #[test]
+    fn a_snapshot_is_written_for_javascript() {
+        let snapshot = RetryBudget::new(BudgetPolicy::default(), MonotonicTime(0)).snapshot(MonotonicTime(0));
+        let written = serde_json::to_string(&snapshot).unwrap();
+        assert_eq!(written, r#"{"capacity":500,"available":500,"refused":0,"affordableInMs":0}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn a_budget_behaves_as_one_that_lives_through_every_millisecond(
+            capacity in 0..60_u32, cost in 0..12_u32, timeout_cost in 0..12_u32, throttling_cost in 0..12_u32, reward in 0..4_u32,
+            refill in prop::option::of(0..20_000_u64), began in 0..10_000_u64,
+            happenings in prop::collection::vec(any_happening(), 0..80),
+        ) {
+            let policy = BudgetPolicy { capacity, cost, timeout_cost, throttling_cost, reward, refill: refill.map(Duration::from_millis) };
+            let mut now = MonotonicTime(began);
+            let mut budget = RetryBudget::new(policy, now);
+            let mut model = Model::new(policy);
+            let mut under_way: Vec<Withdrawal> = Vec::new();
+            for happening in happenings {
+                match happening {
+                    Happening::Passed(millis) => {
+                        now = MonotonicTime(now.0 + millis);
+                        (0..millis).for_each(|_| model.a_millisecond_passes());
+                    }
+                    Happening::SetBack(millis) => {
+                        // What has passed until then is in the books once something looks.
+                        budget.fill(now);
+                        now = MonotonicTime(now.0.saturating_sub(millis));
+                        budget.fill(now);
+                    }
+                    Happening::Withdraw(cost, urgency) => {
+                        let withdrawal = budget.withdraw(cost, urgency, now);
+                        prop_assert_eq!(withdrawal.is_some(), model.withdraw(cost, urgency));
+                        under_way.extend(withdrawal);
+                    }
+                    Happening::Succeeded(Some(last)) if last < under_way.len() => {
+                        let place = under_way.len() - 1 - last;
+                        budget.deposit(Some(under_way.remove(place)), now);
+                        let tokens = model.taken.remove(place);
+                        model.put(u128::from(tokens) * model.refill);
+                    }
+                    Happening::Succeeded(_) => {
+                        budget.deposit(None, now);
+                        model.put(u128::from(reward) * model.refill);
+                    }
+                }
+                let snapshot = budget.snapshot(now);
+                prop_assert_eq!(u128::from(snapshot.available), model.level / model.refill);
+                prop_assert!(snapshot.available <= capacity);
+                prop_assert_eq!(snapshot.refused, model.refused);
+                if let Some(millis) = snapshot.affordable_in_ms {
+                    let mut later = budget.clone();
+                    prop_assert!(later.withdraw(RetryCost::Transient, Urgency::Interactive, MonotonicTime(now.0 + millis)).is_some());
+                    if millis > 0 {
+                        let mut earlier = budget.clone();
+                        prop_assert!(earlier.withdraw(RetryCost::Transient, Urgency::Interactive, MonotonicTime(now.0 + millis - 1)).is_none());
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn no_budget_is_ever_below_nothing_or_above_its_capacity(
+            policy in (any::<[u32; 5]>(), any::<Option<u64>>()), moments in prop::collection::vec((any::<u64>(), 0..3_usize), 0..60),
+        ) {
+            let ([capacity, cost, timeout_cost, throttling_cost, reward], refill) = policy;
+            let refill = refill.map(Duration::from_millis);
+            let policy = BudgetPolicy { capacity, cost, timeout_cost, throttling_cost, reward, refill };
+            let mut budget = RetryBudget::new(policy, MonotonicTime(0));
+            for (now, kind) in moments {
+                let now = MonotonicTime(now);
+                let before = budget.snapshot(now).available;
+                let cost = [RetryCost::Transient, RetryCost::Timeout, RetryCost::Throttling][kind];
+                if let Some(withdrawal) = budget.withdraw(cost, Urgency::Interactive, now) {
+                    prop_assert_eq!(budget.snapshot(now).available, before - withdrawal.tokens);
+                } else {
+                    prop_assert_eq!(budget.snapshot(now).available, before);
+                }
+                budget.deposit(None, now);
+                prop_assert!(budget.snapshot(now).available <= capacity);
+            }
+        }
     }
 }
