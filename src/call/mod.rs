@@ -3,6 +3,8 @@
 pub mod attempt;
 pub mod correlation;
 pub mod exposure;
+pub mod idempotency;
+pub mod trace_context;
 
 use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, inspect, parse, text};
 use crate::error::{ApiError, RequestFacts};
