@@ -44,9 +44,8 @@ impl TraceParent {
         let [version] = bytes(version)?;
         let [flags] = bytes(flags)?;
         let is_over = match (version, rest.first()) {
-            (0xff, _) => false,
+            (0xff, _) | (0, Some(_)) => false,
             (_, None) => true,
-            (0, Some(_)) => false,
             (_, Some(after)) => *after == b'-' && !rest.contains(&b','),
         };
         let parent = Self { trace_id: bytes(trace_id)?, parent_id: bytes(parent_id)?, flags: flags & (SAMPLED | RANDOM) };
@@ -231,8 +230,10 @@ fn push_hexadecimal(text: &mut String, bytes: &[u8]) {
 
 /// An id that is not the one that means none.
 fn never_zero<const LENGTH: usize>(mut id: [u8; LENGTH]) -> [u8; LENGTH] {
-    if id == [0; LENGTH] {
-        id[LENGTH - 1] = 1;
+    if id.iter().all(|byte| *byte == 0)
+        && let Some(last) = id.last_mut()
+    {
+        *last = 1;
     }
     id
 }
