@@ -33,9 +33,10 @@ export type Severity = "low" | "medium" | "high" | "critical";
 
 /**
  * What a verdict on retrying was concluded from: the body says so, a header (`x-should-retry`), the code, that the server says when
- * to come back, the HTTP status, or that no response came.
+ * to come back, the HTTP status, that no response came, or what the server says of the request's idempotency key: that its first
+ * request is still being worked on, that it was used for another request, or that this is the answer kept under it.
  */
-export type RetryReason = "body" | "header" | "code" | "hint" | "status" | "network";
+export type RetryReason = "body" | "header" | "code" | "hint" | "status" | "network" | "idempotency";
 
 /** When a server wants to be asked again. */
 export interface RetryHint {

@@ -5,6 +5,8 @@ pub mod correlation;
 pub mod credentials;
 pub mod exposure;
 mod facts;
+pub mod idempotency;
+pub mod trace_context;
 
 use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, inspect, parse, text};
 use crate::error::{ApiError, RequestFacts};

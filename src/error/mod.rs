@@ -162,6 +162,9 @@ pub enum RetryReason {
     Status,
     /// No response arrived.
     Network,
+    /// By what the server says of the request's idempotency key: its first request is still being worked on, it was used for
+    /// another request, or this is the answer that was kept under it.
+    Idempotency,
 }
 
 impl RetryReason {
@@ -174,6 +177,7 @@ impl RetryReason {
             Self::Hint => "hint",
             Self::Status => "status",
             Self::Network => "network",
+            Self::Idempotency => "idempotency",
         }
     }
 }

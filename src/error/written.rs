@@ -139,6 +139,7 @@ mod tests {
             RetryReason::Hint,
             RetryReason::Status,
             RetryReason::Network,
+            RetryReason::Idempotency,
         ] {
             assert_eq!(written(&reason), to_value(reason).unwrap());
         }
