@@ -11,6 +11,7 @@ mod key_value;
 mod locks;
 mod policy_violation;
 mod random;
+mod timer;
 
 pub use channel::BroadcastChannels;
 pub(crate) use charset::in_utf8;
@@ -45,7 +46,7 @@ impl Browser {
     /// A platform that keeps its queue in the database of that name. `emit` is called with each event as JSON text.
     pub fn new(database: &str, http: Fetch, emit: Function) -> Self {
         Self {
-            clock: BrowserClock,
+            clock: BrowserClock::new(),
             random: BrowserRandom,
             http,
             store: IndexedDb::new(database),

@@ -5,9 +5,8 @@ use futures_channel::oneshot;
 use futures_util::FutureExt as _;
 use js_sys::Function;
 use std::cell::RefCell;
-use std::time::Duration;
-use steadfast::browser::{BroadcastChannels, BrowserClock, WebLocks};
-use steadfast::platform::{Channel, Clock, Locks};
+use steadfast::browser::{BroadcastChannels, WebLocks};
+use steadfast::platform::{Channel, Locks};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -90,12 +89,4 @@ async fn the_other_tabs_hear_a_message_and_the_tab_itself_does_not() {
     let _own = here.subscribe(Box::new(|_| panic!("a tab must not hear itself")));
     here.post("hello");
     assert_eq!(heard.await.unwrap(), "hello");
-}
-
-#[wasm_bindgen_test]
-async fn a_sleep_lasts_as_long_as_it_should() {
-    let before = BrowserClock.monotonic();
-    BrowserClock.sleep(Duration::from_millis(30)).await;
-    // Timers may fire up to a millisecond early by the other clock.
-    assert!(BrowserClock.monotonic().0 >= before.0 + 28);
 }

@@ -4,6 +4,7 @@
 
 mod breaker;
 mod client;
+mod clock;
 mod hints;
 mod http;
 mod key_value;
