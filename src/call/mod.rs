@@ -16,7 +16,7 @@ use crate::policy::retry::{RetryPolicy, method_is_idempotent};
 use crate::resilience::hedge::HedgePolicy;
 use crate::resilience::pipeline::{self, Attempt, Plan};
 use crate::resilience::services::Services;
-use correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
+use correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
 use credentials::Credentials;
 use serde::de::IgnoredAny;
 use std::cell::Cell;
@@ -36,8 +36,8 @@ pub struct CallPolicy {
     pub retry: RetryPolicy,
     /// The origins that get the SDK's headers. To others they would be a leak, and a needless preflight.
     pub trusted_origins: Vec<String>,
-    /// What `x-source-service` says.
-    pub source_service: String,
+    /// What those headers say.
+    pub correlation: CorrelationPolicy,
     /// The application's formats and codes.
     pub extensions: Rc<Extensions>,
 }
@@ -101,20 +101,17 @@ pub async fn call<P: Platform>(
     options: &CallOptions,
     request: &<P::Http as Http>::Request,
 ) -> Result<<P::Http as Http>::Response, Box<ApiError>> {
-    let (platform, policy) = (caller.services.platform(), caller.policy);
-    let send = async |summary: &RequestSummary, headers: &Headers, limit| match attempt::send(
-        platform, request, summary, headers, limit,
-    )
-    .await
-    {
+    let platform = caller.services.platform();
+    let call = Call::new(platform, options, platform.http().summary(request));
+    let send = async |headers: &Headers, limit| match attempt::send(platform, request, &call.summary, headers, limit).await {
         Ok(response) if response.status() < 400 => Ok(response),
         Ok(response) => {
             let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
-            Err(understand(platform, policy, summary, &parts))
+            Err(call.understand(caller, &parts))
         }
         Err(failure) => Err(Box::new(failure.into_api_error())),
     };
-    until_it_succeeds(caller, options, &platform.http().summary(request), |_| false, send).await
+    until_it_succeeds(caller, options, &call, |_| false, send).await
 }
 
 /// As [`call`], but a success is a whole answer in JSON that is not an error itself: `success: false`, `ok: false` and GraphQL's
@@ -124,29 +121,68 @@ pub async fn call_json<P: Platform>(
     options: &CallOptions,
     request: &<P::Http as Http>::Request,
 ) -> Result<JsonAnswer, Box<ApiError>> {
-    let (platform, policy) = (caller.services.platform(), caller.policy);
-    let send = async |summary: &RequestSummary, headers: &Headers, limit| match attempt::exchange(
-        platform,
-        request,
-        summary,
-        headers,
-        limit,
-        LARGEST_JSON,
-    )
-    .await
-    {
-        Ok(parts) if parts.status < 400 => json_answer(parts, &policy.extensions),
-        Ok(parts) => Err(understand(platform, policy, summary, &parts)),
-        Err(failure) => Err(Box::new(failure.into_api_error())),
-    };
+    let platform = caller.services.platform();
+    let call = Call::new(platform, options, platform.http().summary(request));
+    let send =
+        async |headers: &Headers, limit| match attempt::exchange(platform, request, &call.summary, headers, limit, LARGEST_JSON)
+            .await
+        {
+            Ok(parts) if parts.status < 400 => json_answer(parts, &caller.policy.extensions),
+            Ok(parts) => Err(call.understand(caller, &parts)),
+            Err(failure) => Err(Box::new(failure.into_api_error())),
+        };
     let is_degraded = |answer: &JsonAnswer| answer.degraded.is_some();
-    until_it_succeeds(caller, options, &platform.http().summary(request), is_degraded, send).await
+    until_it_succeeds(caller, options, &call, is_degraded, send).await
 }
 
-fn understand<P: Platform>(platform: &P, policy: &CallPolicy, summary: &RequestSummary, parts: &ResponseParts) -> Box<ApiError> {
-    let error = Box::new(parse(parts, &policy.extensions));
-    exposure::warn_of_hidden_hint(platform, &summary.origin, &parts.headers, &error);
-    error
+/// One logical call, whatever it takes.
+struct Call {
+    summary: RequestSummary,
+    /// The key that the SDK adds.
+    key: Option<String>,
+    /// Whether the server gets any key at all.
+    carries_key: bool,
+}
+
+impl Call {
+    fn new<P: Platform>(platform: &P, options: &CallOptions, summary: RequestSummary) -> Self {
+        let key = match &options.idempotency_key {
+            IdempotencyKey::None => None,
+            IdempotencyKey::Generated => Some(unique_id(platform)),
+            IdempotencyKey::Given(key) => Some(key.clone()),
+        };
+        let carries_key = summary.carries_headers && (key.is_some() || summary.idempotency_key.is_some());
+        Self { summary, key, carries_key }
+    }
+
+    fn understand<P: Platform>(&self, caller: &Caller<'_, P>, parts: &ResponseParts) -> Box<ApiError> {
+        let mut error = Box::new(parse(parts, &caller.policy.extensions));
+        idempotency::judge(&mut error, &parts.headers, self.carries_key);
+        exposure::warn_of_hidden_hint(caller.services.platform(), &self.summary.origin, &parts.headers, &error);
+        error
+    }
+
+    /// The services that it goes through: its origin, and the part of the backend that the caller names or an error has named.
+    fn services<P: Platform>(&self, services: &Services<P>, options: &CallOptions) -> Vec<String> {
+        let particular = options.service.clone().or_else(|| services.routes.service_of(&self.summary.url));
+        let mut keys = Vec::with_capacity(2);
+        keys.push(self.summary.origin.clone());
+        keys.extend(particular);
+        keys
+    }
+
+    fn trace<P: Platform>(&self, platform: &P, policy: &CallPolicy) -> CallTrace {
+        let (summary, page) = (&self.summary, &platform.http().surroundings().page);
+        let traced = &policy.correlation.traced_origins;
+        let recipient = Recipient::of(&summary.origin, page.origin.as_deref(), &policy.trusted_origins, traced);
+        let brought = Brought {
+            correlation_id: summary.correlation_id.as_deref(),
+            traceparent: summary.traceparent.as_deref(),
+            tracestate: summary.tracestate.as_deref(),
+            page_traceparent: page.traceparent.as_deref(),
+        };
+        CallTrace::begin(platform, &policy.correlation, recipient, brought)
+    }
 }
 
 /// What an answer that HTTP calls a success is.
@@ -172,45 +208,39 @@ fn json_answer(mut parts: ResponseParts, extensions: &Extensions) -> Result<Json
 async fn until_it_succeeds<P: Platform, T>(
     caller: &Caller<'_, P>,
     options: &CallOptions,
-    summary: &RequestSummary,
+    call: &Call,
     is_degraded: impl Fn(&T) -> bool,
-    send: impl AsyncFn(&RequestSummary, &Headers, Duration) -> Result<T, Box<ApiError>>,
+    send: impl AsyncFn(&Headers, Duration) -> Result<T, Box<ApiError>>,
 ) -> Result<T, Box<ApiError>> {
-    let (platform, services) = (caller.services.platform(), caller.services);
-    let key = match &options.idempotency_key {
-        IdempotencyKey::None => None,
-        IdempotencyKey::Generated => Some(unique_id(platform)),
-        IdempotencyKey::Given(key) => Some(key.clone()),
-    };
-    let has_key = summary.carries_headers && (key.is_some() || summary.idempotency_key.is_some());
-    let correlation_id = summary.correlation_id.clone().unwrap_or_else(|| correlation_id(platform));
-    let headers = headers(caller.policy, summary, &correlation_id, key.as_deref());
+    let (platform, services, summary) = (caller.services.platform(), caller.services, &call.summary);
+    let trace = call.trace(platform, caller.policy);
     let is_safe = matches!(summary.method.as_str(), "GET" | "HEAD" | "OPTIONS");
-    let particular = options.service.clone().or_else(|| services.routes.service_of(&summary.url));
     let plan = Plan {
-        id: &correlation_id,
-        services: &[Some(summary.origin.clone()), particular].into_iter().flatten().collect::<Vec<_>>(),
+        id: trace.correlation_id(),
+        services: &call.services(services, options),
         retry: &options.retry,
-        repeatable: method_is_idempotent(&summary.method) || has_key,
+        repeatable: method_is_idempotent(&summary.method) || call.carries_key,
         hedge: options.hedge.filter(|_| is_safe),
         urgency: options.urgency,
     };
-    let may_refresh = Cell::new(options.refresh && caller.policy.trusted_origins.contains(&summary.origin));
     let complete = |mut error: Box<ApiError>| {
-        error.correlation_id.get_or_insert_with(|| correlation_id.clone());
-        let request = RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts: 0 };
-        error.request = Some(request);
+        error.correlation_id.get_or_insert_with(|| trace.correlation_id().into());
+        error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts: 0 });
         if let Some(service) = &error.service {
             services.routes.learn(&summary.url, service);
         }
         error
     };
-    let attempt = async |Attempt { limit, .. }: Attempt| {
+    let may_refresh = Cell::new(options.refresh && caller.policy.trusted_origins.contains(&summary.origin));
+    let attempt = async |Attempt { number, limit, .. }: Attempt| {
+        let mut headers = trace.headers(platform, number);
+        // A key that the caller asked for goes wherever the call goes; all else only to those who are trusted.
+        headers.extend(call.key.as_deref().map(idempotency_header));
         let seen = may_refresh.get().then(|| caller.credentials.generation()).flatten();
-        let result = send(summary, &headers, limit).await;
+        let result = send(&headers, limit).await;
         match (result, seen) {
             (Err(error), Some(seen)) if credentials::have_expired(&error) && may_refresh.replace(false) => {
-                if caller.credentials.renew(&error, seen).await { send(summary, &headers, limit).await } else { Err(error) }
+                if caller.credentials.renew(&error, seen).await { send(&headers, limit).await } else { Err(error) }
             }
             (result, _) => result,
         }
@@ -221,19 +251,6 @@ async fn until_it_succeeds<P: Platform, T>(
         // It was never sent.
         None => complete(error),
     })
-}
-
-/// The SDK's headers for a call. A key that the caller asked for goes wherever the call goes; all else only to those who are
-/// trusted.
-fn headers(policy: &CallPolicy, summary: &RequestSummary, correlation_id: &str, key: Option<&str>) -> Headers {
-    let mut headers = Headers::new();
-    if let Some(key) = key {
-        headers.push(idempotency_header(key));
-    }
-    if policy.trusted_origins.contains(&summary.origin) {
-        headers.extend(correlation_headers(correlation_id, &policy.source_service));
-    }
-    headers
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

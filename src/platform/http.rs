@@ -48,6 +48,10 @@ pub struct RequestSummary {
     pub idempotency_key: Option<String>,
     /// The caller's own `x-correlation-id`.
     pub correlation_id: Option<String>,
+    /// The caller's own `traceparent`.
+    pub traceparent: Option<String>,
+    /// The caller's own `tracestate`.
+    pub tracestate: Option<String>,
 }
 
 /// A response whose headers have arrived.

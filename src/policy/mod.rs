@@ -3,8 +3,11 @@
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod configuration;
+mod document;
 pub mod gate;
 pub mod hint;
 pub mod pause;
+pub mod preferences;
 pub mod retry;
 pub mod send_rate;

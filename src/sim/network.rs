@@ -113,6 +113,8 @@ impl Http for SimHttp {
             carries_headers: true,
             idempotency_key: request.header("Idempotency-Key").map(ToString::to_string),
             correlation_id: request.header("x-correlation-id").map(ToString::to_string),
+            traceparent: request.header("traceparent").map(ToString::to_string),
+            tracestate: request.header("tracestate").map(ToString::to_string),
         }
     }
 

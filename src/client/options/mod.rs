@@ -9,6 +9,7 @@ pub use policy::PolicyOptions;
 pub use protection::{Protection, Resolved, ServerDefaults};
 
 use crate::call::CallPolicy;
+use crate::call::correlation::{CorrelationIds, CorrelationPolicy};
 use crate::error::parse::{CustomCode, Extensions};
 use crate::error::{Category, Severity};
 use crate::input::{InvalidInput, Subject};
@@ -62,7 +63,9 @@ impl Options {
         let database = members.text("database")?.unwrap_or_else(|| "steadfast".into());
         let development = members.flag("development")?;
         let probe = members.flag("probe")?;
-        let trusted_origins = read_origins(&mut members, base_origin)?;
+        let mut trusted_origins = vec![base_origin.to_string()];
+        trusted_origins.extend(read_origins(&mut members, "trustedOrigins")?);
+        let correlation = read_correlation(&mut members)?;
         let protection = Protection::read(&mut members)?;
         let resolved = protection.resolve(&ServerDefaults::default())?;
         let mut sync = Members::new("sync", members.take("sync").unwrap_or_default(), "an object such as { maxActions: 100 }")?;
@@ -84,7 +87,7 @@ impl Options {
             call: CallPolicy {
                 retry: resolved.retry,
                 trusted_origins,
-                source_service: source_service.clone(),
+                correlation: CorrelationPolicy { source_service: source_service.clone(), ..correlation },
                 extensions: extensions.clone(),
             },
             sync: SyncPolicy {
@@ -100,6 +103,23 @@ impl Options {
             database,
         })
     }
+}
+
+/// Reads `correlation`.
+fn read_correlation(members: &mut Members<'_>) -> Result<CorrelationPolicy, InvalidInput> {
+    let default = CorrelationPolicy::default();
+    let mut inner = members.within("correlation", "an object such as { ids: \"uuid\" }")?;
+    let ids = named(&mut inner, "ids", &CorrelationIds::NAMES, CorrelationIds::from_name)?.unwrap_or_default();
+    let policy = CorrelationPolicy {
+        ids,
+        traces: inner.flag("traces")?.unwrap_or(default.traces),
+        attempt_number: inner.flag("attemptNumber")?.unwrap_or(default.attempt_number),
+        traced_origins: read_origins(&mut inner, "tracedOrigins")?,
+        sample_ratio: inner.number("sampleRatio", 0.0, 1.0)?.unwrap_or(default.sample_ratio),
+        ..default
+    };
+    inner.finish()?;
+    Ok(policy)
 }
 
 /// Reads `codes`: what an application knows of its codes, by their names.
@@ -136,24 +156,21 @@ fn queue_backoff(backoff: Backoff) -> Backoff {
     Backoff { base: backoff.base.max(FLOOR), cap: backoff.cap.max(FLOOR), ..backoff }
 }
 
-/// `baseUrl`'s own origin and `trustedOrigins`.
-fn read_origins(members: &mut Members<'_>, base_origin: &str) -> Result<Vec<String>, InvalidInput> {
-    let mut origins = vec![base_origin.to_string()];
+/// Reads a list of origins.
+fn read_origins<'a>(members: &mut Members<'a>, name: &'a str) -> Result<Vec<String>, InvalidInput> {
     let allowed = "a list of origins such as https://api.example.com, without a path";
-    match members.take("trustedOrigins") {
-        None => {}
-        Some(Value::Array(list)) => {
-            for entry in list {
-                let host = entry.as_str().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-                match (entry.as_str(), host) {
-                    (Some(origin), Some(host)) if !host.is_empty() && !host.contains('/') => {
-                        origins.push(origin.to_ascii_lowercase());
-                    }
-                    _ => return Err(members.invalid("trustedOrigins", &entry, allowed)),
-                }
-            }
+    let list = match members.take(name) {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(members.invalid(name, &other, allowed)),
+    };
+    let mut origins = Vec::with_capacity(list.len());
+    for entry in list {
+        let host = entry.as_str().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        match (entry.as_str(), host) {
+            (Some(origin), Some(host)) if !host.is_empty() && !host.contains('/') => origins.push(origin.to_ascii_lowercase()),
+            _ => return Err(members.invalid(name, &entry, allowed)),
         }
-        Some(other) => return Err(members.invalid("trustedOrigins", &other, allowed)),
     }
     Ok(origins)
 }
