@@ -57,6 +57,9 @@ pub struct CallOptions {
     pub hedge: Option<HedgePolicy>,
     /// Whether credentials that have expired are refreshed.
     pub refresh: bool,
+    /// Whether the server itself has named this place as the one to ask instead: that it wants to be left alone elsewhere, or fails
+    /// there, does not hold here.
+    pub invited: bool,
 }
 
 /// What calls are made with.
@@ -164,6 +167,9 @@ impl Call {
 
     /// The services that it goes through: its origin, and the part of the backend that the caller names or an error has named.
     fn services<P: Platform>(&self, services: &Services<P>, options: &CallOptions) -> Vec<String> {
+        if options.invited {
+            return vec![[&self.summary.origin, " (alternative)"].concat()];
+        }
         let particular = options.service.clone().or_else(|| services.routes.service_of(&self.summary.url));
         let mut keys = Vec::with_capacity(2);
         keys.push(self.summary.origin.clone());

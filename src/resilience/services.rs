@@ -310,7 +310,12 @@ impl<P: Platform> Services<P> {
         if wait.is_zero() {
             return Ok(());
         }
-        self.wait(key, WaitReason::SendRate, wait, wait, patience).await
+        let waited = self.wait(key, WaitReason::SendRate, wait, wait, patience).await;
+        if waited.is_err() {
+            let now = self.now();
+            self.visit(key, |service| service.send_rate.release(now));
+        }
+        waited
     }
 
     async fn wait(

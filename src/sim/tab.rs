@@ -298,7 +298,7 @@ mod tests {
     use crate::error::network::Page;
 
     fn tab(world: &World) -> TabPlatform {
-        let surroundings = Surroundings::new(Page { origin: None, is_isolated: false }, None, None);
+        let surroundings = Surroundings::new(Page::default(), None, None);
         TabPlatform::new(world.inner.clone(), Rc::default(), surroundings)
     }
 

@@ -23,7 +23,8 @@ impl CallOptions {
             service: members.text("service")?,
             urgency: named(&mut members, "urgency", &Urgency::NAMES, Urgency::from_name)?.unwrap_or_default(),
             hedge: read_hedge(&mut members)?,
-            refresh: members.flag("refresh")?.unwrap_or(true),
+            refresh: members.flag("refreshCredentials")?.unwrap_or(true),
+            invited: members.flag("invited")?.unwrap_or(false),
         };
         members.finish()?;
         Ok(options)
@@ -38,6 +39,7 @@ impl CallOptions {
             urgency: Urgency::Interactive,
             hedge: None,
             refresh: true,
+            invited: false,
         }
     }
 }
