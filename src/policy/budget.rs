@@ -276,6 +276,28 @@ mod tests {
         assert_eq!(written, r#"{"capacity":500,"available":500,"refused":0,"affordableInMs":0}"#);
     }
 
+    /// How many calls are sent again in an outage of so many minutes, if ten a second fail and each would like to be.
+    fn retries_in_an_outage(policy: BudgetPolicy, minutes: u64) -> usize {
+        let mut budget = RetryBudget::new(policy, MonotonicTime(0));
+        let moments = (0..minutes * 600).map(|tenth| MonotonicTime(tenth * 100));
+        moments.filter(|now| budget.withdraw(RetryCost::Transient, Urgency::Interactive, *now).is_some()).count()
+    }
+
+    #[test]
+    fn the_refill_by_time_does_not_undo_the_protection() {
+        let standard = BudgetPolicy { refill: None, ..BudgetPolicy::default() };
+        assert_eq!(retries_in_an_outage(standard, 60), 100);
+        // One every six seconds on top: against 36,000 calls that fail, less than two in a hundred.
+        assert_eq!(retries_in_an_outage(BudgetPolicy::default(), 60), 100 + 599);
+    }
+
+    #[test]
+    fn a_page_that_sends_little_can_send_it_again_after_an_outage_in_which_nothing_succeeded() {
+        let mut budget = RetryBudget::new(BudgetPolicy::default(), MonotonicTime(0));
+        while budget.withdraw(RetryCost::Timeout, Urgency::Interactive, MonotonicTime(0)).is_some() {}
+        assert!(budget.withdraw(RetryCost::Transient, Urgency::Interactive, MonotonicTime(60_000)).is_some());
+    }
+
     proptest! {
         #[test]
         fn a_budget_behaves_as_one_that_lives_through_every_millisecond(

