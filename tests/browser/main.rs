@@ -9,6 +9,7 @@ mod locks;
 mod network_failures;
 mod parse;
 mod store;
+mod trace_context;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
