@@ -2,7 +2,7 @@
 //! after it do): that the first request of the key is still being worked on, that the key was used for something else, or what
 //! they answered the last time.
 
-use crate::error::{ApiError, Category, RetryReason, UserAction};
+use crate::error::{ApiError, Category, RetryReason, UserAction, known_code};
 use crate::json::{Document, Value};
 
 /// A key was sent again with a request that is not the one it was first sent with.
@@ -15,8 +15,10 @@ pub const KEY_IN_USE: &str = "IDEMPOTENCY_KEY_IN_USE";
 pub enum KeyVerdict {
     /// The first request of this key is still being worked on: the same one, sent later, gets its answer.
     InUse,
-    /// The key belongs to another request, or is none: this one will never be taken under it.
-    Refused,
+    /// The key belongs to another request: this one will never be taken under it.
+    Reused,
+    /// The key is none that the server takes: it is missing where the server looks for it, or not of the form that it wants.
+    Unusable,
     /// This is the answer to an earlier request of this key, kept: it will never be another.
     Replayed,
 }
@@ -31,20 +33,33 @@ pub fn judge(error: &mut ApiError, headers: &[(String, String)], key_was_sent: b
     let says_so_itself = matches!(error.retry_reason, RetryReason::Body | RetryReason::Header);
     match verdict {
         KeyVerdict::InUse if says_so_itself => {}
+        // Not a conflict: nothing stands against the request but that it takes its time.
         KeyVerdict::InUse => {
-            error.category = Category::Conflict;
-            error.code.get_or_insert_with(|| KEY_IN_USE.into());
+            error.category = Category::Timeout;
+            name(error, KEY_IN_USE);
             conclude(error, true);
         }
-        KeyVerdict::Refused => {
-            // Nothing that a user has entered is wrong.
+        // Not a validation error: nothing that a user has entered is wrong.
+        KeyVerdict::Reused | KeyVerdict::Unusable => {
             error.category = Category::Client;
-            error.code.get_or_insert_with(|| KEY_REUSED.into());
+            if verdict == KeyVerdict::Reused {
+                name(error, KEY_REUSED);
+            }
             conclude(error, false);
         }
         KeyVerdict::Replayed => conclude(error, false),
     }
     Some(verdict)
+}
+
+/// Gives an error a code if it has none of its own. The type of a problem is none: it is where the API's keys are explained, and
+/// the same for all that can be wrong with one.
+fn name(error: &mut ApiError, code: &str) {
+    let has_own = error.code.as_deref().is_some_and(|code| !code.contains([':', '/']));
+    if !has_own {
+        error.code = Some(code.into());
+        error.severity = known_code(code).map_or(error.severity, |known| known.severity);
+    }
 }
 
 fn conclude(error: &mut ApiError, retryable: bool) {
@@ -59,7 +74,11 @@ fn verdict(error: &ApiError, headers: &[(String, String)]) -> Option<KeyVerdict>
     if matches!(status, 400 | 409 | 422) {
         let words = words_about_the_key(error, headers);
         if !words.is_empty() {
-            return Some(if status == 409 && !tells_of_a_refusal(&words) { KeyVerdict::InUse } else { KeyVerdict::Refused });
+            return Some(match (status, tells_of_another_request(&words)) {
+                (409, false) => KeyVerdict::InUse,
+                (400, false) => KeyVerdict::Unusable,
+                _ => KeyVerdict::Reused,
+            });
         }
     }
     is_replayed(headers).then_some(KeyVerdict::Replayed)
@@ -103,8 +122,8 @@ fn words_about_the_key(error: &ApiError, headers: &[(String, String)]) -> String
     if said.contains("idempotency") || said.contains("idempotent key") { said } else { String::new() }
 }
 
-/// Whether words about a key say that this request will never be taken under it, and not that another is still being worked on.
-fn tells_of_a_refusal(words: &str) -> bool {
+/// Whether words about a key say that it is spent on another request, and not that one is still being worked on.
+fn tells_of_another_request(words: &str) -> bool {
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     let other_request = [
         "different",
@@ -123,8 +142,7 @@ fn tells_of_a_refusal(words: &str) -> bool {
     ];
     let in_progress =
         ["in use", "in progress", "in flight", "process", "outstanding", "concurrent", "pending", "running", "lock"];
-    let is_over =
-        ["reuse", "re used", "already used", "already been used", "already exists", "expired", "invalid", "completed", "replay"];
+    let is_over = ["reuse", "re used", "first used", "already used", "been used", "already exists", "completed", "replay"];
     has(&other_request) || has(&is_over) && !has(&in_progress)
 }
 
@@ -230,8 +248,8 @@ mod tests {
             assert_eq!(verdict, Some(KeyVerdict::InUse), "{body}");
             assert!(error.retryable, "{body}");
             assert_eq!((error.retry_reason, error.user_action), (RetryReason::Idempotency, UserAction::Retry), "{body}");
-            assert_eq!(error.category, Category::Conflict);
-            assert!(error.code.is_some());
+            assert_eq!(error.category, Category::Timeout);
+            assert!(error.code.is_some_and(|code| !code.contains('/')), "{body}");
         }
     }
 
@@ -260,11 +278,6 @@ mod tests {
                 r#"{"error":{"type":"idempotency_error","message":"Keys for idempotent requests can only be used with the same parameters they were first used with."}}"#,
             ),
             (
-                400,
-                &[],
-                r#"{"error":{"code":"validation_failed","message":"Invalid request","details":[]},"errors":[{"field":"Idempotency-Key","message":"must be a UUID"}]}"#,
-            ),
-            (
                 409,
                 &[],
                 r#"{"error":{"code":"idempotency_conflict","message":"Idempotency-Key was previously used with a different request body"}}"#,
@@ -279,15 +292,43 @@ mod tests {
             (422, &[("Link", "<https://developer.example.com/idempotency>;\trel=\"describedby\"")], ""),
         ] {
             let (error, verdict) = judged(status, headers, body, true);
-            assert_eq!(verdict, Some(KeyVerdict::Refused), "{body}");
+            assert_eq!(verdict, Some(KeyVerdict::Reused), "{body}");
             assert!(!error.retryable, "{body}");
             assert_eq!((error.retry_reason, error.category), (RetryReason::Idempotency, Category::Client), "{body}");
             assert!(error.code.is_some(), "{body}");
         }
-        let (error, _) = judged(422, &[("Link", "</idempotency>; rel=describedby")], "", true);
-        assert_eq!(error.code.as_deref(), Some(KEY_REUSED));
+        for (headers, body) in [(&[("Link", "</idempotency>; rel=describedby")], ""), (&[PROBLEM], problem)] {
+            let (error, _) = judged(422, headers, body, true);
+            assert_eq!(error.code.as_deref(), Some(KEY_REUSED));
+            assert_eq!(Some(error.severity), known_code(KEY_REUSED).map(|known| known.severity));
+        }
         let (error, _) = judged(409, &[], r#"{"code":"idempotency_conflict","message":"no"}"#, true);
         assert_eq!(error.code.as_deref(), Some("idempotency_conflict"), "the server's own code stays");
+    }
+
+    #[test]
+    fn a_key_that_the_server_does_not_take_is_no_reused_one() {
+        for (headers, body, code) in [
+            (
+                &[PROBLEM][..],
+                r#"{"type":"https://developer.example.com/idempotency","title":"Idempotency-Key is missing","detail":"This operation requires one."}"#,
+                Some("https://developer.example.com/idempotency"),
+            ),
+            (&[], r#"{"message":"Invalid request","errors":[{"field":"Idempotency-Key","message":"must be a UUID"}]}"#, None),
+            (&[("Link", "<https://developer.example.com/idempotency>; rel=\"describedby\"")], "", None),
+        ] {
+            let (error, verdict) = judged(400, headers, body, true);
+            assert_eq!((verdict, error.code.as_deref()), (Some(KeyVerdict::Unusable), code), "{body}");
+            assert_eq!((error.retryable, error.category), (false, Category::Client), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_codes_are_known() {
+        for (code, category, retryable) in [(KEY_REUSED, Category::Client, false), (KEY_IN_USE, Category::Timeout, true)] {
+            let known = known_code(code).unwrap();
+            assert_eq!((known.category, known.retryable), (category, Some(retryable)));
+        }
     }
 
     #[test]

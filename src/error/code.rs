@@ -47,6 +47,8 @@ pub const CODES: &[KnownCode] = {
         known("FILE_INVALID_TYPE", Validation, Low, NO),
         known("FILE_PROCESSING_FAILED", Server, Medium, None),
         known("FILE_TOO_LARGE", Validation, Low, NO),
+        known("IDEMPOTENCY_KEY_IN_USE", Timeout, Medium, YES),
+        known("IDEMPOTENCY_KEY_REUSED", Client, Medium, NO),
         known("INTEGRATION_SERVICE_ERROR", Integration, Medium, YES),
         known("INTEGRATION_TIMEOUT", Timeout, Medium, YES),
         known("NETWORK_BLOCKED", Network, Medium, None),

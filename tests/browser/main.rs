@@ -13,6 +13,7 @@ mod network_failures;
 mod parse;
 mod policies;
 mod store;
+mod trace_context;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
