@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod configuration;
 mod document;
 pub mod gate;
+pub mod health;
 pub mod hint;
 pub mod preferences;
 pub mod retry;
