@@ -286,13 +286,17 @@ test("of nothing nothing is asked", async () => {
   assert.equal(backend.sent.length, 0);
 });
 
-test("what is remembered is bounded, and the latest stays", async () => {
+test("what is remembered is bounded, and what was asked for last stays", async () => {
   const backend = server(queued);
   const operations = new Operations(backend);
   await operations.retry(failed());
-  for (let index = 0; index < 600; index++) await operations.retry(failed({ requestId: `req_other_${index}` }));
-  await operations.retry(failed({ requestId: "req_other_599" }));
-  assert.equal(backend.sent.at(-1)?.body.retryCount, 2);
+  await operations.retry(failed({ requestId: "req_forgotten" }));
+  for (let index = 0; index < 600; index++) {
+    await operations.retry(failed({ requestId: `req_other_${index}` }));
+    if (index % 100 === 0) await operations.retry(failed());
+  }
   await operations.retry(failed());
+  assert.equal(backend.sent.at(-1)?.body.retryCount, 8);
+  await operations.retry(failed({ requestId: "req_forgotten" }));
   assert.equal(backend.sent.at(-1)?.body.retryCount, 1);
 });
