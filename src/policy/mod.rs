@@ -6,6 +6,7 @@ pub mod budget;
 pub mod configuration;
 mod document;
 pub mod gate;
+pub mod health;
 pub mod hint;
 pub mod pause;
 pub mod preferences;
