@@ -10,7 +10,7 @@ import { standardVocabulary, type Vocabulary } from "./vocabulary.js";
  * fallback, total timeout, retry with its budget, adaptive rate, bulkhead, breaker, hedge, timeout. Use {@link wrap} for any other
  * order.
  */
-export interface PolicyOptions<T = unknown> extends ProtectionOptions {
+export interface PolicyOptions extends ProtectionOptions {
   /** How often and when it is tried again. */
   readonly retry?: RetryOptions | boolean;
   /** How long one attempt may take. The function is told by its `signal`. */
@@ -29,7 +29,7 @@ export interface PolicyOptions<T = unknown> extends ProtectionOptions {
    */
   readonly handle?: (thrown: unknown) => boolean | FailureFacts;
   /** What is given when all else has failed, or thrown. */
-  readonly fallback?: (thrown: unknown) => T | Promise<T>;
+  readonly fallback?: (thrown: unknown) => unknown;
 }
 
 /** What a failure means. */
@@ -100,15 +100,15 @@ class Running implements PolicyContext {
  * const receipt = await payments.execute(({ signal }) => pay(order, { signal }));
  * ```
  */
-export class Policy<T = unknown> implements Executor {
+export class Policy implements Executor {
   readonly #core: PolicyInstance;
   readonly #events: Events;
   readonly #vocabulary: Vocabulary;
-  readonly #options: PolicyOptions<T>;
+  readonly #options: PolicyOptions;
   readonly #describe: (thrown: unknown) => string;
 
   /** @internal */
-  constructor(core: PolicyInstance, events: Events, vocabulary: Vocabulary, options: PolicyOptions<T>) {
+  constructor(core: PolicyInstance, events: Events, vocabulary: Vocabulary, options: PolicyOptions) {
     this.#core = core;
     this.#events = events;
     this.#vocabulary = vocabulary;
@@ -122,10 +122,7 @@ export class Policy<T = unknown> implements Executor {
    * @throws what the function has thrown last, an {@link ApiError} if the policy did not let it run or ended it (`CIRCUIT_OPEN`,
    * `BULKHEAD_FULL`, `SERVICE_PAUSED`, `DEADLINE_EXCEEDED`), and the signal's `reason` if it is aborted.
    */
-  async execute<U extends T>(
-    run: (context: PolicyContext) => U | Promise<U>,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<U> {
+  async execute<T>(run: (context: PolicyContext) => T | Promise<T>, options?: { readonly signal?: AbortSignal }): Promise<T> {
     const signal = options?.signal;
     try {
       return (await this.#core.execute(
@@ -136,11 +133,11 @@ export class Policy<T = unknown> implements Executor {
         },
         this.#describe,
         signal,
-      )) as U;
+      )) as T;
     } catch (rejection) {
       const thrown = Array.isArray(rejection) ? (rejection[0] as unknown) : toError(rejection, this.#vocabulary, signal);
       if (!this.#options.fallback || signal?.aborted) throw thrown;
-      return (await this.#options.fallback(thrown)) as U;
+      return (await this.#options.fallback(thrown)) as T;
     }
   }
 
@@ -179,7 +176,7 @@ export class Policy<T = unknown> implements Executor {
  *
  * @throws {@link InvalidInputError} for wrong options.
  */
-export function createPolicy<T = unknown>(options: PolicyOptions<T> = {}): Policy<T> {
+export function createPolicy(options: PolicyOptions = {}): Policy {
   const events = new Events();
   const vocabulary = standardVocabulary();
   return policyOf(options, events, vocabulary, (text) => {
@@ -188,16 +185,16 @@ export function createPolicy<T = unknown>(options: PolicyOptions<T> = {}): Polic
 }
 
 /** @internal */
-export function policyOf<T>(
-  options: PolicyOptions<T>,
+export function policyOf(
+  options: PolicyOptions,
   events: Events,
   vocabulary: Vocabulary,
   make: (text: string) => PolicyInstance,
-): Policy<T> {
-  const { handle, fallback, ...plain } = Object(options) as PolicyOptions<T>;
+): Policy {
+  const { handle, fallback, ...plain } = Object(options) as PolicyOptions;
   const more = { ...(handle && { handle }), ...(fallback && { fallback }) };
   try {
-    return new Policy<T>(make(optionsText(plain)), events, vocabulary, more);
+    return new Policy(make(optionsText(plain)), events, vocabulary, more);
   } catch (thrown) {
     throw toError(thrown, vocabulary);
   }

@@ -51,9 +51,13 @@ export class Steadfast {
 
   /** @internal */
   protected static async openFrom(source: () => WasmSource | Promise<WasmSource>, options: SteadfastOptions): Promise<Steadfast> {
-    const { fetch: send, headers, refreshCredentials, baseUrl = globalThis.location?.href, ...more } = Object(
-      options,
-    ) as SteadfastOptions;
+    const {
+      fetch: send,
+      headers,
+      refreshCredentials,
+      baseUrl = globalThis.location?.href,
+      ...more
+    } = Object(options) as SteadfastOptions;
     const { language, words, messages, formats, codes, timeline: isTimed, ...plain } = more;
     for (const [name, hook] of Object.entries({ fetch: send, headers, refreshCredentials })) {
       if (hook !== undefined && typeof hook !== "function") throw invalidOption(name, hook, "a function");
@@ -158,7 +162,7 @@ export class Steadfast {
    *
    * @throws {@link InvalidInputError} for wrong options.
    */
-  policy<T = unknown>(options: PolicyOptions<T> = {}): Policy<T> {
+  policy(options: PolicyOptions = {}): Policy {
     return policyOf(options, this.#events, this.#vocabulary, (text) => CorePolicy.of(text, this.#core.get()));
   }
 
