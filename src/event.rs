@@ -2,6 +2,7 @@
 
 use crate::error::ApiError;
 use crate::policy::breaker::{BreakerState, TransitionReason};
+use crate::policy::configuration::Adjustment;
 use crate::policy::gate::{GateReason, Trigger};
 use crate::policy::retry::{RetryBecause, StopBecause};
 use crate::queue::record::Counts;
@@ -97,6 +98,21 @@ pub enum Event {
         succeeded: bool,
         /// What went wrong, if something did.
         message: Option<String>,
+    },
+    /// The server's configuration is another one, or could not be taken as it came.
+    ConfigurationChanged {
+        /// What was not taken as it came.
+        adjustments: Vec<Adjustment>,
+    },
+    /// The server has sent a configuration of which nothing can be used. The one before stays.
+    ConfigurationIgnored {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The user has said in another tab what is preferred of error handling.
+    PreferencesChanged {
+        /// The text that is kept of it.
+        kept: String,
     },
     /// Actions are on disk.
     Enqueued {

@@ -1,5 +1,6 @@
 import { type ApiErrorData, completed, type StoreError } from "./errors.js";
 import { completedOutcome, type Counts, type Outcome, type WaitingFor } from "./queue.js";
+import type { Adjustment } from "./configuration.js";
 import type { CircuitReason, CircuitState } from "./protection.js";
 import type { Vocabulary } from "./vocabulary.js";
 
@@ -73,6 +74,14 @@ export type SteadfastEvent =
       readonly fallback: "lastGood" | "alternativeEndpoint" | "function";
       readonly error: ApiErrorData;
     }
+  /** The server's configuration is another one, or was not taken as it came: `adjustments` says what, and what is used instead. */
+  | { readonly type: "configurationChanged"; readonly adjustments: readonly Adjustment[] }
+  /** The server has sent a configuration of which nothing can be used. The one before stays. */
+  | { readonly type: "configurationIgnored"; readonly message: string }
+  /** What the user prefers was said in another tab. */
+  | { readonly type: "preferencesChanged" }
+  /** What the user preferred could not be brought to the server at the time, and now it refuses it: it was taken back. */
+  | { readonly type: "preferencesRefused"; readonly message: string }
   /** Actions are on disk. */
   | { readonly type: "enqueued"; readonly ids: readonly string[]; readonly counts: Counts }
   /** A drain begins. */

@@ -57,8 +57,19 @@ export {
   type ResponseLike,
 } from "./reading.js";
 export { type Degraded, degradation, type JsonAnswer } from "./calls.js";
+export type { Adjustment, Configuration } from "./configuration.js";
+export type {
+  FailedOperation,
+  OperationRetryOptions,
+  Operations,
+  RecoverOptions,
+  RecoveredOperation,
+  RecoveryRefusal,
+  RetriedOperation,
+} from "./operations.js";
+export type { ErrorPreferences, ErrorPreferencesChanges, Preferences, PreferencesUpdate } from "./preferences.js";
 export type { Fallback } from "./fallback.js";
-export type { CallOptions, CorrelationOptions, RetryOptions, SteadfastOptions, SyncOptions } from "./options.js";
+export type { CallOptions, CorrelationOptions, PollOptions, RetryOptions, SteadfastOptions, SyncOptions } from "./options.js";
 export {
   createPolicy,
   type Executor,

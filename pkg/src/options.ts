@@ -32,6 +32,14 @@ export interface RetryOptions {
   readonly jitter?: "full" | "equal" | "decorrelated" | "none";
 }
 
+/** What is asked for again and again. */
+export interface PollOptions {
+  /** The path on the origin of `baseUrl`. */
+  readonly path?: string;
+  /** How often. */
+  readonly refreshMs?: number;
+}
+
 /** What ties calls to what they cause. All of it goes to trusted origins only. */
 export interface CorrelationOptions {
   /** What correlation ids look like: `req_1780315200000_k3j9x0a1b`, or a UUID. Default `cosnap`. */
@@ -89,6 +97,17 @@ export interface SteadfastOptions extends WordsOptions, ReadingOptions, Protecti
    * that the backend gives one of its parts, or what `service` says in the options of calls.
    */
   readonly services?: Record<string, ProtectionOptions>;
+  /**
+   * Whether the backend is asked how it wants to be treated: `GET /api/config/error-handling`, when Steadfast is opened and every
+   * quarter of an hour. What it says stands in for the defaults, within what is allowed, is kept across reloads, and yields to the
+   * options given here. Default false.
+   */
+  readonly configuration?: boolean | PollOptions;
+  /**
+   * Whether the backend is asked how the circuits towards its own services are: `GET /api/health/detailed`, when Steadfast is opened
+   * and every minute. A service that is out there is left alone here, without failing first. Default false.
+   */
+  readonly circuits?: boolean | PollOptions;
   /** What ties calls to what they cause. */
   readonly correlation?: CorrelationOptions;
   /**

@@ -1,10 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Calls, type JsonAnswer } from "./calls.js";
+import type { Configuration } from "./configuration.js";
 import { Core, CoreHandle, loadCore, Policy as CorePolicy } from "./core.js";
 import { ApiError, invalidOption, toError, type WrittenError } from "./errors.js";
 import { type EventOf, Events, readEvent, type SteadfastEvent } from "./events.js";
 import { type CallOptions, optionsText, type SteadfastOptions } from "./options.js";
+import { Operations } from "./operations.js";
 import { type Policy, policyOf, type PolicyOptions } from "./policy.js";
+import { Preferences } from "./preferences.js";
 import { Services } from "./protection.js";
 import { Queue } from "./queue.js";
 import { readerOf } from "./reading.js";
@@ -30,6 +33,10 @@ export class Steadfast {
   readonly queue: Queue;
   /** The services that calls go to: their circuit breakers, budgets and limits. */
   readonly services: Services;
+  /** Operations of the backend that have failed, to be done again. */
+  readonly operations: Operations;
+  /** What the user prefers of error handling. */
+  readonly preferences: Preferences;
 
   /** @internal */
   protected constructor(
@@ -39,6 +46,8 @@ export class Steadfast {
     queue: Queue,
     calls: Calls,
     timeline: Timeline | null,
+    preferences: Preferences,
+    userId: string | undefined,
   ) {
     this.#core = core;
     this.#events = events;
@@ -47,6 +56,8 @@ export class Steadfast {
     this.#timeline = timeline;
     this.queue = queue;
     this.services = new Services(() => core.get());
+    this.operations = new Operations(this, userId);
+    this.preferences = preferences;
   }
 
   /** @internal */
@@ -99,6 +110,11 @@ export class Steadfast {
     // A stand-in for `fetch` answers what it knows, and a test would see requests that nobody has made.
     const probe = plain.probe ?? (send ? false : undefined);
     let calls: Calls;
+    let preferences: Preferences | undefined;
+    const adopt = ({ kept }: PreferencesChanged) => {
+      preferences?.adopt(kept);
+      if (preferences) calls.usesFallbacks = preferences.current.recovery?.fallbackModeEnabled !== false;
+    };
     const refresh =
       refreshCredentials &&
       (async (text: string) => {
@@ -110,7 +126,11 @@ export class Steadfast {
     let core: Core;
     try {
       const text = optionsText({ ...plain, probe, baseUrl: base.href });
-      const emit = (text: string) => publish(readEvent(text, vocabulary));
+      const emit = (text: string) => {
+        const event = readEvent(text, vocabulary);
+        if (event.type === "preferencesChanged") adopt(event as PreferencesChanged);
+        publish(event);
+      };
       core = new Core(text, base.origin, readerOf({ formats, codes }), network, headersFor, refresh, emit);
     } catch (thrown) {
       throw toError(thrown, vocabulary);
@@ -119,8 +139,20 @@ export class Steadfast {
     const queue = new Queue(handle, vocabulary);
     const trusted = new Set([base.origin, ...(plain.trustedOrigins ?? [])]);
     calls = new Calls({ core: handle, baseUrl: base.href, vocabulary, queue, publish, timeline, trusted });
+    const host = {
+      apply: (kept: string) => {
+        handle.get().prefer(kept);
+        calls.usesFallbacks = current().recovery?.fallbackModeEnabled !== false;
+      },
+      refused: (error: unknown) => publish({ type: "preferencesRefused", message: String(error) }),
+    };
+    const mine = (preferences = new Preferences(calls, host, core.keptPreferences()));
+    const current = () => mine.current;
+    calls.usesFallbacks = mine.current.recovery?.fallbackModeEnabled !== false;
+    // What could not be brought to the server in an earlier life of the page. If it cannot be now, it is tried when online again.
+    if (!mine.synced) mine.flush().catch(host.refused);
     opened();
-    return new this(handle, events, vocabulary, queue, calls, timeline);
+    return new this(handle, events, vocabulary, queue, calls, timeline, mine, plain.userId);
   }
 
   /**
@@ -186,6 +218,11 @@ export class Steadfast {
     return this.#events.iterate(options.signal);
   }
 
+  /** How the server wants to be treated, as far as it has said so: see the option `configuration`. */
+  get configuration(): Configuration {
+    return JSON.parse(this.#core.get().configuration()) as Configuration;
+  }
+
   /** The language in which errors are told: that of the words in use, `en` until others are loaded. */
   get language(): string {
     return this.#vocabulary.words().language;
@@ -225,6 +262,8 @@ export class Steadfast {
 
 /** `using sdk = await Steadfast.open(…)` closes it at the end of the block. */
 export interface Steadfast extends Disposable {}
+
+type PreferencesChanged = EventOf<"preferencesChanged"> & { readonly kept: string };
 
 function checkOrigins(name: string, origins: unknown): void {
   for (const origin of Array.isArray(origins) ? (origins as unknown[]) : []) {

@@ -93,14 +93,18 @@ impl Http for Fetch {
     type Request = FetchRequest;
     type Response = FetchResponse;
 
-    fn json_request(&self, method: &str, url: &str, body: String) -> Result<FetchRequest, NetworkFailure> {
+    fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<FetchRequest, NetworkFailure> {
         let headers = web_sys::Headers::new().map_err(invalid)?;
-        headers.set("Content-Type", "application/json").map_err(invalid)?;
+        if body.is_some() {
+            headers.set("Content-Type", "application/json").map_err(invalid)?;
+        }
         headers.set("Accept", "application/json").map_err(invalid)?;
         let init = RequestInit::new();
         init.set_method(method);
         init.set_headers(&headers);
-        init.set_body(&JsValue::from_str(&body));
+        if let Some(body) = body {
+            init.set_body(&JsValue::from_str(&body));
+        }
         Request::new_with_str_and_init(url, &init).map(FetchRequest).map_err(invalid)
     }
 

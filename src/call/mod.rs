@@ -12,6 +12,7 @@ use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, inspect,
 use crate::error::{ApiError, RequestFacts};
 use crate::platform::{Headers, Http, Platform, RequestSummary, Response};
 use crate::policy::budget::Urgency;
+use crate::policy::preferences::Preferences;
 use crate::policy::retry::{RetryPolicy, method_is_idempotent};
 use crate::resilience::hedge::HedgePolicy;
 use crate::resilience::pipeline::{self, Attempt, Plan};
@@ -70,6 +71,8 @@ pub struct Caller<'a, P: Platform> {
     pub policy: &'a CallPolicy,
     /// What they are authorised by.
     pub credentials: &'a Credentials<P>,
+    /// What the user prefers at the moment.
+    pub preferences: &'a dyn Fn() -> Preferences,
 }
 
 /// How the server can tell that two requests are the same one.
@@ -228,6 +231,7 @@ async fn until_it_succeeds<P: Platform, T>(
         repeatable: method_is_idempotent(&summary.method) || call.carries_key,
         hedge: options.hedge.filter(|_| is_safe),
         urgency: options.urgency,
+        bound: &|attempts| (caller.preferences)().bound(attempts),
     };
     let complete = |mut error: Box<ApiError>| {
         error.correlation_id.get_or_insert_with(|| trace.correlation_id().into());

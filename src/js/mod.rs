@@ -234,6 +234,22 @@ impl Core {
         set_circuit(self.client.services(), service.as_deref(), change);
     }
 
+    /// The JSON of the server's configuration, as far as it is in force.
+    pub fn configuration(&self) -> String {
+        self.client.settings().configuration_text()
+    }
+
+    /// The text that is kept of the user's preferences.
+    #[wasm_bindgen(js_name = keptPreferences)]
+    pub fn kept_preferences(&self) -> Option<String> {
+        self.client.settings().kept_preferences()
+    }
+
+    /// What the user prefers has changed.
+    pub fn prefer(&self, text: &str) {
+        self.client.settings().prefer(text);
+    }
+
     /// Stops everything. The queue stays on disk.
     pub fn close(&self) {
         self.client.close();

@@ -181,6 +181,7 @@ impl Policy {
                 repeatable: true,
                 hedge: settings.options.hedge,
                 urgency: settings.options.urgency,
+                bound: &|attempts| attempts,
             };
             let clock = services.platform().clock();
             let attempt = async |attempt: Attempt| run_once(clock, &run, &describe, attempt).await;

@@ -14,8 +14,8 @@ pub trait Http {
     /// A response whose headers have arrived.
     type Response: Response;
 
-    /// A request with a JSON body.
-    fn json_request(&self, method: &str, url: &str, body: String) -> Result<Self::Request, NetworkFailure>;
+    /// A request for JSON, with a body of JSON if there is one.
+    fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<Self::Request, NetworkFailure>;
     /// What the call path needs to know of a request.
     fn summary(&self, request: &Self::Request) -> RequestSummary;
     /// Sends it once, with these headers on top, and resolves when the response's headers have arrived. Dropping the future

@@ -11,7 +11,6 @@ use crate::time::{MonotonicTime, milliseconds};
 use std::time::Duration;
 
 /// What holds for one execution.
-#[derive(Debug)]
 pub struct Plan<'a> {
     /// By what it is known in events.
     pub id: &'a str,
@@ -25,6 +24,8 @@ pub struct Plan<'a> {
     pub hedge: Option<HedgePolicy>,
     /// Whether someone is waiting for it.
     pub urgency: Urgency,
+    /// How many attempts of so many the user leaves it: asked after each, for users change their minds.
+    pub bound: &'a dyn Fn(u32) -> u32,
 }
 
 /// One attempt.
@@ -147,6 +148,9 @@ pub async fn execute<P: Platform, T, F: Failure>(
             left: left(deadline, clock.monotonic()),
         };
         let (wait, because) = match decide(plan.retry, &mut delays, failed, random.unit()) {
+            Decision::Retry { .. } if number >= (plan.bound)(plan.retry.max_attempts) => {
+                return fail(failure, StopBecause::AutoRetryOff);
+            }
             Decision::Retry { after, because } => (after, because),
             Decision::Stop(because) => return fail(failure, because),
         };

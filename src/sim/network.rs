@@ -99,9 +99,9 @@ impl Http for SimHttp {
     type Request = SimRequest;
     type Response = SimResponse;
 
-    fn json_request(&self, method: &str, url: &str, body: String) -> Result<SimRequest, NetworkFailure> {
-        let headers = vec![("Content-Type".into(), "application/json".into())];
-        Ok(SimRequest { method: method.into(), url: url.into(), headers, body })
+    fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<SimRequest, NetworkFailure> {
+        let headers = body.iter().map(|_| ("Content-Type".into(), "application/json".into())).collect();
+        Ok(SimRequest { method: method.into(), url: url.into(), headers, body: body.unwrap_or_default() })
     }
 
     fn summary(&self, request: &SimRequest) -> RequestSummary {

@@ -50,7 +50,7 @@ fn own_server_as_another_origin() -> String {
 #[wasm_bindgen_test]
 async fn this_browsers_words_for_a_failed_fetch_are_known() {
     let fetch = real_fetch(false);
-    let request = fetch.json_request("POST", REFUSED, "{}".into()).unwrap();
+    let request = fetch.json_request("POST", REFUSED, Some("{}".into())).unwrap();
     let failure = fetch.send(&request, &vec![]).await.unwrap_err();
     let statement = failure.rejection.statement();
     assert!(matches!(statement, Statement::NoResponse | Statement::Unreachable), "{:?}", failure.rejection);

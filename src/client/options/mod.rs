@@ -14,15 +14,39 @@ use crate::error::parse::{CustomCode, Extensions};
 use crate::error::{Category, Severity};
 use crate::input::{InvalidInput, Subject};
 use crate::policy::backoff::Backoff;
+use crate::policy::configuration::CONFIGURATION_PATH;
 use crate::queue::draft::shown;
 use crate::queue::plan::BatchLimits;
 use crate::sync::SyncPolicy;
-use crate::wire::{MOST_ACTIONS, QUEUE_ACTIONS_PATH};
+use crate::wire::{DETAILED_HEALTH_PATH, MOST_ACTIONS, QUEUE_ACTIONS_PATH};
 use members::{Members, named, read_json};
 use protection::LONGEST_CALL_WAIT;
 use serde_json::Value;
 use std::rc::Rc;
 use std::time::Duration;
+
+/// How often the configuration is asked for.
+const CONFIGURATION_EVERY: Duration = Duration::from_secs(15 * 60);
+/// How often the state of the backend's services is asked for.
+const CIRCUITS_EVERY: Duration = Duration::from_secs(60);
+
+/// What the backend is asked in the background, if the application wants it.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// How it wants to be treated.
+    pub configuration: Option<Polled>,
+    /// How the circuits towards its services are.
+    pub circuits: Option<Polled>,
+}
+
+/// Something that is asked for again and again.
+#[derive(Debug, Clone)]
+pub struct Polled {
+    /// Where.
+    pub url: String,
+    /// How often.
+    pub every: Duration,
+}
 
 /// What a client is opened with.
 #[derive(Debug, Clone)]
@@ -35,6 +59,8 @@ pub struct Options {
     pub protection: Protection,
     /// What that means over the defaults.
     pub resolved: Resolved,
+    /// What the backend is asked in the background.
+    pub configured: Configured,
     /// How the queue is brought to the server.
     pub sync: SyncPolicy,
     /// Whether developers are looking; `None` leaves that to where the page is.
@@ -66,6 +92,10 @@ impl Options {
         let mut trusted_origins = vec![base_origin.to_string()];
         trusted_origins.extend(read_origins(&mut members, "trustedOrigins")?);
         let correlation = read_correlation(&mut members)?;
+        let configured = Configured {
+            configuration: read_polled(&mut members, "configuration", base_origin, CONFIGURATION_PATH, CONFIGURATION_EVERY)?,
+            circuits: read_polled(&mut members, "circuits", base_origin, DETAILED_HEALTH_PATH, CIRCUITS_EVERY)?,
+        };
         let protection = Protection::read(&mut members)?;
         let resolved = protection.resolve(&ServerDefaults::default())?;
         let mut sync = Members::new("sync", members.take("sync").unwrap_or_default(), "an object such as { maxActions: 100 }")?;
@@ -84,6 +114,7 @@ impl Options {
             user_id,
             protection,
             resolved: resolved.clone(),
+            configured,
             call: CallPolicy {
                 retry: resolved.retry,
                 trusted_origins,
@@ -103,6 +134,31 @@ impl Options {
             database,
         })
     }
+}
+
+/// Reads what is asked again and again: `true` asks as usual, an object changes where and how often.
+fn read_polled<'a>(
+    members: &mut Members<'a>,
+    name: &'a str,
+    base_origin: &str,
+    path: &str,
+    every: Duration,
+) -> Result<Option<Polled>, InvalidInput> {
+    let value = match members.take(name) {
+        None | Some(Value::Bool(false)) => return Ok(None),
+        Some(Value::Bool(true)) => Value::Null,
+        Some(other) => other,
+    };
+    let mut inner = members.inner(name, value, "true, false, or an object such as { refreshMs: 60000 }")?;
+    let path = match inner.text("path")? {
+        Some(other) if !other.starts_with('/') => {
+            return Err(inner.invalid("path", &Value::String(other), "a path that begins with /"));
+        }
+        given => given.unwrap_or_else(|| path.into()),
+    };
+    let every = inner.milliseconds("refreshMs", 1000, 24 * LONGEST_CALL_WAIT)?.unwrap_or(every);
+    inner.finish()?;
+    Ok(Some(Polled { url: [base_origin, &path].concat(), every }))
 }
 
 /// Reads `correlation`.

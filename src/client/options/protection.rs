@@ -5,6 +5,7 @@ use crate::input::InvalidInput;
 use crate::policy::backoff::{Backoff, Jitter};
 use crate::policy::breaker::{BreakerPolicy, RatioThreshold, SlowCalls};
 use crate::policy::budget::BudgetPolicy;
+use crate::policy::configuration::Configuration;
 use crate::policy::retry::RetryPolicy;
 use crate::resilience::bulkhead::BulkheadPolicy;
 use crate::resilience::services::ServicePolicy;
@@ -31,6 +32,21 @@ pub struct ServerDefaults {
     pub retry: RetryPolicy,
     /// How its circuit breakers behave.
     pub breaker: BreakerPolicy,
+}
+
+impl From<&Configuration> for ServerDefaults {
+    fn from(configuration: &Configuration) -> Self {
+        let (mut retry, mut breaker) = (RetryPolicy::default(), BreakerPolicy::default());
+        retry.max_attempts = configuration.max_attempts.unwrap_or(retry.max_attempts);
+        retry.backoff.base = configuration.base_delay.unwrap_or(retry.backoff.base);
+        retry.backoff.multiplier = configuration.multiplier.unwrap_or(retry.backoff.multiplier);
+        retry.backoff.cap = retry.backoff.cap.max(retry.backoff.base);
+        breaker.consecutive_failures = configuration.failure_threshold.or(breaker.consecutive_failures);
+        breaker.open_for = configuration.recovery_timeout.unwrap_or(breaker.open_for);
+        breaker.open_cap = breaker.open_cap.max(breaker.open_for);
+        breaker.half_open_calls = configuration.half_open_calls.unwrap_or(breaker.half_open_calls);
+        Self { retry, breaker }
+    }
 }
 
 /// What follows from the options of an application and the configuration of a server.
