@@ -1,5 +1,7 @@
 // What is measured, in the page. The first row of each group is the limit: what the platform can do at best, by hand.
+import ky from "ky";
 import { init, parseError, readError, Steadfast } from "steadfast";
+import { policies } from "./policies.mjs";
 import { byHand, texts, withZod } from "./rivals.mjs";
 
 const COUNT = 1000;
@@ -116,6 +118,43 @@ async function perText(read) {
   return (elapsed * 1000) / count;
 }
 
+/** Calls what a policy makes of a function, for a quarter of a second. @param {(task: () => Promise<unknown>) => () => Promise<unknown>} policy */
+async function perExecution(policy) {
+  let [calls, count, elapsed] = [0, 0, 0];
+  const call = policy(async () => ++calls);
+  for (let index = 0; index < 1000; index++) await call();
+  const start = performance.now();
+  while (elapsed < 250) {
+    for (let index = 0; index < 1000; index++) kept = await call();
+    count += 1000;
+    elapsed = performance.now() - start;
+  }
+  if (kept !== calls || calls !== count + 1000)
+    throw new Error(`${count + 1000} executions, ${calls} calls, the last gave ${kept}`);
+  return (elapsed * 1000) / count;
+}
+
+/** Sends requests to a network that answers each with another response. @param {(fetch: (request: Request) => Promise<Response>) => Promise<(url: string) => Promise<Response>>} open */
+async function perAnswer(open) {
+  let sent = 0;
+  /** @type {Response | undefined} */
+  let last;
+  const send = await open(async (request) => {
+    if (request.url !== address) throw new Error(`asked for ${request.url}`);
+    sent++;
+    return (last = new Response("{}"));
+  });
+  const elapsed = await perCall(async () => {
+    const response = await send(address);
+    // Some hand on a copy.
+    if (response !== last && !(response.ok && response.constructor === Response)) throw new Error("another response");
+  });
+  if (sent !== CALLS + 100) throw new Error(`${sent} requests were sent`);
+  return elapsed;
+}
+
+const address = new URL("/a", location.href).href;
+
 /** @type {Record<string, { unit: string, rows: Record<string, () => Promise<number>> }>} */
 const groups = {
   "durable enqueue of 1,000, one by one": {
@@ -167,15 +206,33 @@ const groups = {
   "a successful call over a fetch that answers at once": {
     unit: "microseconds",
     rows: {
-      "new Request, new Response": () =>
-        perCall(async () => new Response("{}", { status: new Request("/a").signal.aborted ? 500 : 200 })),
+      "new Request, new Response": () => perAnswer(async (fetch) => (url) => fetch(new Request(url))),
+      "ky, retry": () =>
+        perAnswer(async (fetch) => {
+          const client = ky.create({ fetch: (request) => fetch(/** @type {Request} */ (request)), timeout: false });
+          return (url) => client(url);
+        }),
+      "ky, retry and timeout": () =>
+        perAnswer(async (fetch) => {
+          const client = ky.create({ fetch: (request) => fetch(/** @type {Request} */ (request)), timeout: 30_000 });
+          return (url) => client(url);
+        }),
       "steadfast, fetch": async () => {
-        const sdk = await Steadfast.open({ fetch: async () => new Response("{}") });
-        const elapsed = await perCall(() => sdk.fetch("/a"));
-        sdk.close();
+        /** @type {Steadfast | undefined} */
+        let sdk;
+        const elapsed = await perAnswer(async (fetch) => {
+          const opened = await Steadfast.open({ fetch });
+          sdk = opened;
+          return (url) => opened.fetch(url);
+        });
+        sdk?.close();
         return elapsed;
       },
     },
+  },
+  "a wrapped, successful call of a function": {
+    unit: "microseconds",
+    rows: Object.fromEntries(Object.entries(policies).map(([name, policy]) => [name, () => perExecution(policy)])),
   },
   "reading an error of one of five formats, from its text": {
     unit: "microseconds",

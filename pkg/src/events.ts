@@ -1,5 +1,6 @@
 import { type ApiErrorData, completed, type StoreError } from "./errors.js";
 import { completedOutcome, type Counts, type Outcome, type WaitingFor } from "./queue.js";
+import type { CircuitReason, CircuitState } from "./protection.js";
 import type { Vocabulary } from "./vocabulary.js";
 
 /** What asked for a sync. */
@@ -20,7 +21,56 @@ export type SteadfastEvent =
   | {
       readonly type: "callFailed";
       readonly correlationId: string;
-      readonly because: "notRetryable" | "notRepeatable" | "attemptsExhausted" | "hintBeyondMaxWait";
+      /**
+       * - `notRetryable`: it would fail again;
+       * - `notRepeatable`: it may have had its effect, and has no idempotency key;
+       * - `attemptsExhausted`, `deadlineExceeded`;
+       * - `hintBeyondMaxWait`: the server wants to be asked later than the call is ready to wait;
+       * - `deadlineTooClose`: the next wait would outlast the deadline;
+       * - `budgetExhausted`: too many retries without success to this server;
+       * - `circuitOpen`, `bulkheadFull`: see the options `breaker` and `bulkhead`;
+       * - `autoRetryOff`: the user does not want calls to be sent again by themselves.
+       */
+      readonly because:
+        | "notRetryable"
+        | "notRepeatable"
+        | "attemptsExhausted"
+        | "hintBeyondMaxWait"
+        | "deadlineTooClose"
+        | "deadlineExceeded"
+        | "budgetExhausted"
+        | "circuitOpen"
+        | "bulkheadFull"
+        | "autoRetryOff";
+      readonly error: ApiErrorData;
+    }
+  /** A slow attempt gets company: see the option `hedge`. */
+  | { readonly type: "hedgeSent"; readonly correlationId: string; readonly attempt: number; readonly hedge: number }
+  /** A call waits for its turn: for the moment that the service has named, or for the rate that it takes. */
+  | {
+      readonly type: "callWaits";
+      readonly service: string;
+      readonly because: "paused" | "sendRate";
+      readonly waitMs: number;
+    }
+  /** A service has said when it wants to be asked again. */
+  | { readonly type: "servicePaused"; readonly service: string; readonly forMs: number }
+  /** The circuit breaker of a service changed; `openForMs` says for how long nothing passes, if that is known. */
+  | {
+      readonly type: "circuitChanged";
+      readonly service: string;
+      readonly from: CircuitState;
+      readonly to: CircuitState;
+      readonly because: CircuitReason;
+      readonly openForMs: number | null;
+    }
+  /** Credentials had expired, and your `refreshCredentials` was called; `message` says what went wrong, if something did. */
+  | { readonly type: "credentialsRefreshed"; readonly succeeded: boolean; readonly message: string | null }
+  /** Something else stands in for what was asked for: see the option `fallback`. */
+  | {
+      readonly type: "fallbackUsed";
+      readonly correlationId: string | null;
+      readonly fallback: "lastGood" | "alternativeEndpoint" | "function";
       readonly error: ApiErrorData;
     }
   /** Actions are on disk. */

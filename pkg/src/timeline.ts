@@ -95,9 +95,20 @@ type Kind = "measure" | "mark";
 /** The colours of DevTools that mean something to us. */
 type Color = "primary" | "secondary" | "warning" | "error";
 
-/** Events that are a moment worth a mark. All that tell of a breaker are. */
-const MARKED = new Set(["batchFailed", "batchSplit", "connectivityChanged", "storeFailed", "warning"]);
-const isMarked = (type: string) => MARKED.has(type) || type.startsWith("breaker");
+/** Events that are a moment worth a mark. */
+const MARKED = new Set<string>([
+  "batchFailed",
+  "batchSplit",
+  "circuitChanged",
+  "connectivityChanged",
+  "credentialsRefreshed",
+  "fallbackUsed",
+  "hedgeSent",
+  "servicePaused",
+  "storeFailed",
+  "warning",
+] satisfies SteadfastEvent["type"][]);
+const isMarked = (type: string) => MARKED.has(type);
 
 /**
  * @internal Calls, waits and turning points on the performance timeline, where DevTools show them on tracks of their own

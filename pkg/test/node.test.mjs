@@ -316,6 +316,23 @@ test("a browser that cannot unpack the WebAssembly is told so, and a failed open
   assert.equal(output.trim(), "WasmUnavailableError");
 });
 
+test("a process ends when its calls are over, not when their deadlines are, and not before", () => {
+  const script = `
+    import { Steadfast } from "steadfast";
+    let calls = 0;
+    const fetch = async () => new Response("", { status: calls++ < 2 ? 503 : 200 });
+    const sdk = await Steadfast.open({ baseUrl: "${baseUrl}", fetch, retry: { baseDelayMs: 20 } });
+    // Nothing but the wait for the next attempt keeps the process alive.
+    sdk.fetch("/a", {}, { attemptTimeoutMs: 600_000 }).then(({ status }) => console.log(calls, status));
+  `;
+  const output = execFileSync(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: import.meta.dirname,
+    encoding: "utf8",
+    timeout: 30_000,
+  });
+  assert.equal(output.trim(), "3 200");
+});
+
 test("the package can be required, and slim says that it brings no WebAssembly", async () => {
   const required = createRequire(import.meta.url)("steadfast");
   assert.equal(typeof required.Steadfast.open, "function");

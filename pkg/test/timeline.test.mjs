@@ -133,7 +133,7 @@ test("waits, syncs and turning points have entries of their own", () => {
   happens({ type: "syncStarted", trigger: "timer", counts: {} });
   clock.now = 130;
   happens({ type: "syncFinished", counts: {}, nextAttemptAt: null });
-  happens({ type: "breakerOpened", service: "search", until: 7 });
+  happens({ type: "circuitChanged", service: "search", openForMs: 7 });
   happens({ type: "batchFailed", correlationId: "req_2", error, nextAttemptAt: 9, waitingFor: "network" });
   happens({ type: "enqueued", ids: ["a"], counts: {} });
   assert.deepEqual(
@@ -141,13 +141,13 @@ test("waits, syncs and turning points have entries of their own", () => {
     [
       ["measure", "steadfast: wait, GET /api/x", 100, 140],
       ["measure", "steadfast: sync", 100, 130],
-      ["mark", "steadfast: breakerOpened", 130, 130],
+      ["mark", "steadfast: circuitChanged", 130, 130],
       ["mark", "steadfast: batchFailed", 130, 130],
     ],
   );
   const [wait, , breaker, batch] = entries.map(({ detail: { devtools, ...detail } }) => detail);
   assert.deepEqual(wait, { correlationId: "req_1", attempt: 1, because: "serverHint", code: "BUSY", status: 503 });
-  assert.deepEqual(breaker, { service: "search", until: 7 });
+  assert.deepEqual(breaker, { service: "search", openForMs: 7 });
   assert.deepEqual(batch, { correlationId: "req_2", nextAttemptAt: 9, waitingFor: "network", code: "BUSY" });
 });
 

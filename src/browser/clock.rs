@@ -1,22 +1,33 @@
 //! `performance.now`, `Date.now` and `setTimeout`.
 
-use super::global;
+use super::timer::{Timer, microseconds};
 use crate::platform::Clock;
 use crate::time::{MonotonicTime, WallTime, milliseconds};
+use std::rc::Rc;
 use std::time::Duration;
 
-/// The longest that `setTimeout` can wait: beyond 2^31 − 1 ms it fires at once.
-const LONGEST_TIMEOUT: u64 = i32::MAX as u64;
+/// The browser's clocks. Its clones share the timer that all their waits go by.
+#[derive(Debug, Clone)]
+pub struct BrowserClock {
+    timer: Rc<Timer>,
+}
 
-/// The browser's clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct BrowserClock;
+impl BrowserClock {
+    /// A clock with a timer of its own.
+    pub fn new() -> Self {
+        Self { timer: Timer::new() }
+    }
+}
+
+impl Default for BrowserClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Clock for BrowserClock {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole milliseconds since the page began")]
     fn monotonic(&self) -> MonotonicTime {
-        let performance = global::member::<web_sys::Performance>("performance");
-        MonotonicTime(performance.map_or_else(js_sys::Date::now, |performance| performance.now()) as u64)
+        MonotonicTime(microseconds() / 1000)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "a Date is within 2^53")]
@@ -24,15 +35,7 @@ impl Clock for BrowserClock {
         WallTime(js_sys::Date::now() as i64)
     }
 
-    async fn sleep(&self, duration: Duration) {
-        let mut left = milliseconds(duration);
-        loop {
-            let chunk = left.min(LONGEST_TIMEOUT);
-            gloo_timers::future::TimeoutFuture::new(u32::try_from(chunk).unwrap_or(u32::MAX)).await;
-            left -= chunk;
-            if left == 0 {
-                return;
-            }
-        }
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
+        self.timer.wait(milliseconds(duration))
     }
 }

@@ -4,13 +4,15 @@ use super::charset::in_utf8;
 use super::global;
 use super::policy_violation::PolicyViolations;
 use crate::call::correlation::CORRELATION_HEADER;
+use crate::call::trace_context::{TRACEPARENT_HEADER, TRACESTATE_HEADER};
+use crate::error::ApiError;
 use crate::error::network::{Page, Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, ReadableStreamDefaultReader, Request, RequestInit, RequestMode, Url};
+use web_sys::{AbortController, AbortSignal, Document, ReadableStreamDefaultReader, Request, RequestInit, RequestMode, Url};
 
 /// Sends with the application's `fetch`, and adds what its `headers` function gives to requests to trusted origins.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Fetch {
     pub fetch: Function,
     /// Takes `{ url, method }`, returns headers or a promise of them: where credentials come from, at the moment of sending.
     pub headers: Option<Function>,
+    /// Takes the JSON of an error, returns a promise of new credentials being there.
+    pub refresh: Option<Function>,
     /// The origins that get those headers.
     pub trusted_origins: Vec<String>,
     /// Where the page is, and what it has learnt of the network around it.
@@ -28,7 +32,12 @@ pub struct Fetch {
 /// This page, or this worker.
 pub fn this_page() -> Page {
     let origin = global::member::<JsValue>("origin").and_then(|origin| origin.as_string());
-    Page { origin, is_isolated: global::member::<JsValue>("crossOriginIsolated").is_some_and(|isolated| isolated.is_truthy()) }
+    let is_isolated = global::member::<JsValue>("crossOriginIsolated").is_some_and(|isolated| isolated.is_truthy());
+    // OpenTelemetry's convention: the server names the trace that it has sent the page in.
+    let traceparent = global::member::<Document>("document")
+        .and_then(|document| document.query_selector("meta[name=traceparent]").ok().flatten())
+        .and_then(|meta| meta.get_attribute("content"));
+    Page { origin, is_isolated, traceparent }
 }
 
 /// A request that can be sent any number of times: it is cloned for each attempt and never read itself.
@@ -105,6 +114,8 @@ impl Http for Fetch {
             carries_headers: request.mode() != RequestMode::NoCors,
             idempotency_key: header("Idempotency-Key").filter(|key| !key.is_empty()),
             correlation_id: header(CORRELATION_HEADER),
+            traceparent: header(TRACEPARENT_HEADER),
+            tracestate: header(TRACESTATE_HEADER),
         }
     }
 
@@ -148,6 +159,22 @@ impl Http for Fetch {
 
     fn surroundings(&self) -> &Surroundings {
         &self.surroundings
+    }
+
+    fn can_refresh_credentials(&self) -> bool {
+        self.refresh.is_some()
+    }
+
+    async fn refresh_credentials(&self, error: &ApiError) -> Result<(), NetworkFailure> {
+        let failed = |thrown: JsValue| {
+            let reason = "the refreshCredentials option failed";
+            NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&thrown))
+        };
+        let Some(refresh) = &self.refresh else { return Ok(()) };
+        let text = serde_json::to_string(error).unwrap_or_default();
+        let refreshed = refresh.call1(&JsValue::UNDEFINED, &JsValue::from_str(&text)).map_err(failed)?;
+        JsFuture::from(Promise::resolve(&refreshed)).await.map_err(failed)?;
+        Ok(())
     }
 
     async fn probe(&self, url: &str) -> bool {

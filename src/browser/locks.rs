@@ -4,7 +4,7 @@
 use super::global;
 use crate::platform::Locks;
 use futures_channel::oneshot;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -16,8 +16,8 @@ use web_sys::AbortController;
 extern "C" {
     /// `navigator.locks`, which web-sys has only under its flag for unstable interfaces.
     type LockManager;
-    #[wasm_bindgen(method)]
-    fn request(this: &LockManager, name: &str, options: &Object, callback: &Function) -> Promise;
+    #[wasm_bindgen(method, catch)]
+    fn request(this: &LockManager, name: &str, options: &Object, callback: &Function) -> Result<Promise, JsValue>;
 }
 
 /// The origin's locks.
@@ -53,33 +53,55 @@ impl Locks for WebLocks {
     type Guard = WebLock;
 
     async fn acquire(&self, name: &str) -> WebLock {
-        let manager = global::member::<JsValue>("navigator")
-            .and_then(|navigator| global::property::<JsValue>(&navigator, "locks"))
-            .map(JsCast::unchecked_into::<LockManager>);
-        let (Some(manager), Ok(controller)) = (manager, AbortController::new()) else { return WebLock { release: None } };
-        let options = Object::new();
-        let _: Result<bool, JsValue> = Reflect::set(&options, &JsValue::from_str("signal"), &controller.signal());
-        let mut release = None;
-        let held = Promise::new(&mut |resolve, _| release = Some(resolve));
-        let (grant, granted) = oneshot::channel();
-        let callback = Closure::once_into_js(move |_lock: JsValue| -> JsValue {
-            // Whoever asked may be gone by now; then nobody would ever release it.
-            if grant.send(()).is_ok() { held.into() } else { JsValue::UNDEFINED }
-        });
+        let Ok(controller) = AbortController::new() else { return WebLock { release: None } };
+        let options = option("signal", &controller.signal());
         let mut withdrawal = Withdrawal(Some(controller));
-        let request = manager.request(name, &options, callback.unchecked_ref());
-        let (refuse, refused) = oneshot::channel();
-        // The promise rejects when locks are not to be had here, as in a sandboxed frame, or when the request is withdrawn.
-        wasm_bindgen_futures::spawn_local(async move {
-            if JsFuture::from(request).await.is_err() {
-                // Nobody listens if it was withdrawn.
-                let _: Result<(), ()> = refuse.send(());
-            }
-        });
-        let guard = WebLock { release };
-        // Refused or not, the drain goes on: without the lock the epoch has to do.
-        drop(select(granted, refused).await);
+        let guard = request(name, &options).await.unwrap_or(WebLock { release: None });
         withdrawal.0 = None;
         guard
+    }
+
+    async fn try_acquire(&self, name: &str) -> Option<WebLock> {
+        // Nothing to withdraw: it is answered at once, and the two options exclude each other.
+        request(name, &option("ifAvailable", &JsValue::TRUE)).await
+    }
+}
+
+fn option(name: &str, value: &JsValue) -> Object {
+    let options = Object::new();
+    let _: Result<bool, JsValue> = Reflect::set(&options, &JsValue::from_str(name), value);
+    options
+}
+
+/// The lock; `None` if another holds it and it was asked for only if it is free. Refused or missing, it is granted: without
+/// the lock the epoch has to do.
+async fn request(name: &str, options: &Object) -> Option<WebLock> {
+    const UNLOCKED: Option<WebLock> = Some(WebLock { release: None });
+    let manager = global::member::<JsValue>("navigator")
+        .and_then(|navigator| global::property::<JsValue>(&navigator, "locks"))
+        .map(JsCast::unchecked_into::<LockManager>);
+    let Some(manager) = manager else { return UNLOCKED };
+    let mut release = None;
+    let held = Promise::new(&mut |resolve, _| release = Some(resolve));
+    // Released when nobody waits for it any longer, too.
+    let guard = WebLock { release };
+    let (grant, granted) = oneshot::channel();
+    let callback = Closure::once_into_js(move |lock: JsValue| -> JsValue {
+        let is_granted = !lock.is_null();
+        // Whoever asked may be gone by now; then nobody would ever release it.
+        if grant.send(is_granted).is_ok() && is_granted { held.into() } else { JsValue::UNDEFINED }
+    });
+    let Ok(request) = manager.request(name, options, callback.unchecked_ref()) else { return UNLOCKED };
+    let (refuse, refused) = oneshot::channel();
+    // The promise rejects when locks are not to be had here, as in a sandboxed frame, or when the request is withdrawn.
+    wasm_bindgen_futures::spawn_local(async move {
+        if JsFuture::from(request).await.is_err() {
+            // Nobody listens if it was withdrawn.
+            let _: Result<(), ()> = refuse.send(());
+        }
+    });
+    match select(granted, refused).await {
+        Either::Left((Ok(false), _)) => None,
+        _ => Some(guard),
     }
 }

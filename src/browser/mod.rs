@@ -7,9 +7,11 @@ mod connectivity;
 mod global;
 mod http;
 mod indexed_db;
+mod key_value;
 mod locks;
 mod policy_violation;
 mod random;
+mod timer;
 
 pub use channel::BroadcastChannels;
 pub(crate) use charset::in_utf8;
@@ -17,9 +19,11 @@ pub use clock::BrowserClock;
 pub use connectivity::PageConnectivity;
 pub use http::{Fetch, FetchRequest, FetchResponse, this_page};
 pub use indexed_db::{IndexedDb, IndexedDbTransaction};
+pub use key_value::LocalStorage;
 pub use locks::{WebLock, WebLocks};
 pub use random::BrowserRandom;
 
+use crate::error::network::Surroundings;
 use crate::event::Event;
 use crate::platform::Platform;
 use js_sys::Function;
@@ -31,6 +35,7 @@ pub struct Browser {
     random: BrowserRandom,
     http: Fetch,
     store: IndexedDb,
+    key_value: LocalStorage,
     locks: WebLocks,
     channel: BroadcastChannels,
     connectivity: PageConnectivity,
@@ -41,10 +46,11 @@ impl Browser {
     /// A platform that keeps its queue in the database of that name. `emit` is called with each event as JSON text.
     pub fn new(database: &str, http: Fetch, emit: Function) -> Self {
         Self {
-            clock: BrowserClock,
+            clock: BrowserClock::new(),
             random: BrowserRandom,
             http,
             store: IndexedDb::new(database),
+            key_value: LocalStorage::new(database),
             locks: WebLocks,
             channel: BroadcastChannels::new(database),
             connectivity: PageConnectivity,
@@ -53,11 +59,22 @@ impl Browser {
     }
 }
 
+impl Browser {
+    /// A platform for policies that stand alone: they send nothing and store nothing.
+    pub fn alone(emit: Function) -> Self {
+        // Never called.
+        let fetch = emit.clone();
+        let surroundings = Surroundings::new(this_page(), Some(false), Some(false)).into();
+        Self::new("policies", Fetch { fetch, headers: None, refresh: None, trusted_origins: vec![], surroundings }, emit)
+    }
+}
+
 impl Platform for Browser {
     type Clock = BrowserClock;
     type Random = BrowserRandom;
     type Http = Fetch;
     type Store = IndexedDb;
+    type KeyValue = LocalStorage;
     type Locks = WebLocks;
     type Channel = BroadcastChannels;
     type Connectivity = PageConnectivity;
@@ -73,6 +90,9 @@ impl Platform for Browser {
     }
     fn store(&self) -> &IndexedDb {
         &self.store
+    }
+    fn key_value(&self) -> &LocalStorage {
+        &self.key_value
     }
     fn locks(&self) -> &WebLocks {
         &self.locks

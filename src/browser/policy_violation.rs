@@ -1,6 +1,7 @@
 //! What the page's content security policy forbids, as the browser reports it.
 
-use super::global;
+use super::{BrowserClock, global};
+use crate::platform::Clock as _;
 use gloo_events::EventListener;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -39,7 +40,7 @@ impl PolicyViolations {
         if self.listener.is_none() {
             return false;
         }
-        gloo_timers::future::sleep(Duration::ZERO).await;
+        BrowserClock::new().sleep(Duration::ZERO).await;
         let address = url.split('#').next().unwrap_or(url);
         self.urls.borrow().iter().any(|forbidden| forbidden == address)
     }

@@ -22,6 +22,20 @@ pub enum CorrelationIds {
     Uuid,
 }
 
+impl CorrelationIds {
+    /// All of them, by what configuration calls them.
+    pub const NAMES: [&str; 2] = ["cosnap", "uuid"];
+
+    /// The one that configuration calls so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "cosnap" => Some(Self::Cosnap),
+            "uuid" => Some(Self::Uuid),
+            _ => None,
+        }
+    }
+}
+
 /// How calls are tied to what they cause. The headers go to origins that are trusted, and to no others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CorrelationPolicy {

@@ -2,9 +2,10 @@
 
 mod options;
 
-pub use options::{Options, read_codes};
+pub use options::{Options, PolicyOptions, Protection, Resolved, ServerDefaults, read_codes};
 
-use crate::call::{self, CallOptions, JsonAnswer, correlation};
+use crate::call::credentials::Credentials;
+use crate::call::{self, CallOptions, CallPolicy, Caller, JsonAnswer, correlation};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::input::{InvalidInput, Subject};
@@ -14,6 +15,7 @@ use crate::policy::gate::{GateReason, Trigger};
 use crate::queue::action::{Action, SCHEMA_VERSION};
 use crate::queue::draft::Draft;
 use crate::queue::record::{Counts, Outcome};
+use crate::resilience::services::{Services, Sharing};
 use crate::sync::schedule::{self, Requests};
 use crate::sync::{DrainReport, Drainer, Waiters};
 use crate::time::WallTime;
@@ -38,6 +40,10 @@ impl<P: Platform> Clone for Client<P> {
 struct Inner<P: Platform> {
     platform: Rc<P>,
     options: Options,
+    /// What holds for calls from now on.
+    policy: RefCell<Rc<CallPolicy>>,
+    services: Rc<Services<P>>,
+    credentials: Credentials<P>,
     queue: Option<Queue<P>>,
     calls: Calls,
     closed: Cell<bool>,
@@ -144,8 +150,15 @@ impl<P: Platform> Client<P> {
     /// Opens a client. If it has a user, what is in that user's queue begins to drain.
     pub fn open(platform: P, options: Options) -> Self {
         let platform = Rc::new(platform);
-        let queue = options.user_id.clone().map(|user_id| Queue::open(&platform, user_id, &options));
-        Self { inner: Rc::new(Inner { platform, options, queue, calls: Calls::default(), closed: Cell::new(false) }) }
+        let scope = ["steadfast:", &options.database].concat();
+        let credentials = Credentials::new(platform.clone(), &scope);
+        let sharing = Sharing { scope, posts: options.user_id.is_some() };
+        let Resolved { service, services, .. } = options.resolved.clone();
+        let services = Rc::new(Services::new(platform.clone(), service, services, Some(sharing)));
+        let queue = options.user_id.clone().map(|user_id| Queue::open(&platform, user_id, &options, &services));
+        let policy = RefCell::new(Rc::new(options.call.clone()));
+        let (calls, closed) = (Calls::default(), Cell::new(false));
+        Self { inner: Rc::new(Inner { platform, options, policy, services, credentials, queue, calls, closed }) }
     }
 
     /// Sends a request through the call path: see [`call::call`]. `options` is JSON, see [`CallOptions::read`].
@@ -154,16 +167,25 @@ impl<P: Platform> Client<P> {
         request: &<P::Http as Http>::Request,
         options: &str,
     ) -> Result<<P::Http as Http>::Response, CallError> {
-        let (platform, policy) = (self.inner.platform.as_ref(), &self.inner.options.call);
-        let options = CallOptions::read(options, policy)?;
-        self.until_closed(call::call(platform, policy, &options, request)).await
+        let policy = self.inner.policy.borrow().clone();
+        let options = CallOptions::read(options, &policy)?;
+        self.until_closed(call::call(&self.caller(&policy), &options, request)).await
     }
 
     /// Sends a request through the call path for an answer in JSON: see [`call::call_json`].
     pub async fn call_json(&self, request: &<P::Http as Http>::Request, options: &str) -> Result<JsonAnswer, CallError> {
-        let (platform, policy) = (self.inner.platform.as_ref(), &self.inner.options.call);
-        let options = CallOptions::read(options, policy)?;
-        self.until_closed(call::call_json(platform, policy, &options, request)).await
+        let policy = self.inner.policy.borrow().clone();
+        let options = CallOptions::read(options, &policy)?;
+        self.until_closed(call::call_json(&self.caller(&policy), &options, request)).await
+    }
+
+    fn caller<'a>(&'a self, policy: &'a CallPolicy) -> Caller<'a, P> {
+        Caller { services: &self.inner.services, policy, credentials: &self.inner.credentials }
+    }
+
+    /// The services that are called: their circuit breakers, budgets and limits.
+    pub fn services(&self) -> &Rc<Services<P>> {
+        &self.inner.services
     }
 
     async fn until_closed<T>(&self, call: impl Future<Output = Result<T, Box<ApiError>>>) -> Result<T, CallError> {
@@ -316,7 +338,7 @@ pub enum CallError {
 }
 
 impl<P: Platform> Queue<P> {
-    fn open(platform: &Rc<P>, user_id: String, options: &Options) -> Self {
+    fn open(platform: &Rc<P>, user_id: String, options: &Options, services: &Rc<Services<P>>) -> Self {
         let waiters = Rc::new(Waiters::default());
         let lock = format!("steadfast:{}:drain:{user_id}", options.database);
         let drainer = Rc::new(Drainer { platform: platform.clone(), lock, user_id, policy: options.sync.clone(), waiters });
@@ -326,8 +348,9 @@ impl<P: Platform> Queue<P> {
             // It ends when it is aborted, and then there is nothing left to say.
             let _: Result<(), Aborted> = run.await;
         });
-        let (ears, asks) = (drainer.clone(), requests.clone());
+        let (ears, asks, learner) = (drainer.clone(), requests.clone(), services.clone());
         let channel = platform.channel().subscribe(Box::new(move |message| {
+            learner.hear(message);
             if ears.hear(message) {
                 schedule::request(&asks, Trigger::Enqueued);
             }

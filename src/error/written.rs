@@ -119,6 +119,8 @@ mod tests {
             HintSource::RateLimitResetHeader,
             HintSource::Body,
             HintSource::BodyReset,
+            HintSource::EarlierAnswer,
+            HintSource::CircuitBreaker,
         ] {
             let hint = RetryHint { after_ms: 1, at: WallTime(i64::MIN), source, confidence: Confidence::Certain };
             assert_eq!(written(&hint), to_value(hint).unwrap());

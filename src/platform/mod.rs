@@ -25,6 +25,8 @@ pub trait Platform: 'static {
     type Http: Http;
     /// See [`Store`].
     type Store: Store;
+    /// See [`KeyValue`].
+    type KeyValue: KeyValue;
     /// See [`Locks`].
     type Locks: Locks;
     /// See [`Channel`].
@@ -40,6 +42,8 @@ pub trait Platform: 'static {
     fn http(&self) -> &Self::Http;
     /// The disk.
     fn store(&self) -> &Self::Store;
+    /// The small texts that all tabs share.
+    fn key_value(&self) -> &Self::KeyValue;
     /// The locks between tabs.
     fn locks(&self) -> &Self::Locks;
     /// The channel between tabs.
@@ -85,6 +89,28 @@ pub trait Locks {
 
     /// Waits for the lock of that name.
     fn acquire(&self, name: &str) -> impl Future<Output = Self::Guard>;
+    /// The lock of that name if it is free, else `None`, without waiting for its holder. One that was dropped a moment ago may not
+    /// be free yet. Where the world has no locks, or refuses them, everybody gets it: a lock saves work here, and what must be
+    /// right is right without it.
+    fn try_acquire(&self, name: &str) -> impl Future<Output = Option<Self::Guard>>;
+}
+
+/// The longest value, in bytes of UTF-8, that a [`KeyValue`] shares with other tabs: what all of an origin's code has together is
+/// some 5 MB, and reading and writing it holds up the page.
+pub const LONGEST_SHARED_VALUE: usize = 64 << 10;
+
+/// Small texts that the tabs of an origin share and that outlive them, to be read without waiting.
+///
+/// It does what it can and never fails: where there is no such place, where it is full or forbidden, and for values longer than
+/// [`LONGEST_SHARED_VALUE`], the tab remembers for itself until it is gone. Another tab may see a write a moment late, and there
+/// is no way to read and write in one step: what two tabs write at once, one of them loses.
+pub trait KeyValue {
+    /// What was written last under that key, here or in another tab.
+    fn read(&self, key: &str) -> Option<String>;
+    /// Replaces what is there under that key.
+    fn write(&self, key: &str, value: &str);
+    /// Forgets what is there under that key.
+    fn remove(&self, key: &str);
 }
 
 /// Messages between the tabs of an origin. A tab does not hear itself.

@@ -6,13 +6,14 @@ use super::world::{Inner, World};
 use crate::client::{Client, Options};
 use crate::error::network::{Page, Surroundings};
 use crate::event::Event;
-use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Locks, Platform, Random};
+use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, KeyValue, Locks, Platform, Random};
 use crate::policy::gate::GateReason;
 use crate::time::{MonotonicTime, WallTime};
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::lock::OwnedMutexGuard;
 use futures_util::task::LocalSpawnExt as _;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ impl Tab {
         let text = format!(r#"{{"baseUrl":"https://api.example","userId":"{user_id}"{options}}}"#);
         let options = Options::read(&text, "https://api.example", Rc::default()).unwrap();
         let process = Rc::new(Process::default());
-        let page = Page { origin: Some("https://app.example".into()), is_isolated: false };
+        let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };
         let surroundings = Surroundings::new(page, options.development, options.probe);
         let platform = TabPlatform::new(world.inner.clone(), process.clone(), surroundings);
         Self { client: Client::open(platform, options), user_id: user_id.into(), world: world.clone(), process }
@@ -110,10 +111,12 @@ pub struct TabPlatform {
     shared: Shared,
 }
 
-/// A tab's clock, randomness, locks, channel and connectivity: all of them are the world's.
+/// A tab's clock, randomness, small texts, locks, channel and connectivity: all of them are the world's.
 pub struct Shared {
     world: Rc<Inner>,
     tab: u64,
+    // What the tab could not share.
+    texts: RefCell<BTreeMap<String, String>>,
 }
 
 impl TabPlatform {
@@ -121,7 +124,7 @@ impl TabPlatform {
         Self {
             http: SimHttp { world: world.clone(), surroundings },
             store: SimStore { world: world.clone() },
-            shared: Shared { tab: world.subscription_id(), world: world.clone() },
+            shared: Shared { tab: world.subscription_id(), world: world.clone(), texts: RefCell::default() },
             world,
             process,
         }
@@ -133,6 +136,7 @@ impl Platform for TabPlatform {
     type Random = Shared;
     type Http = SimHttp;
     type Store = SimStore;
+    type KeyValue = Shared;
     type Locks = Shared;
     type Channel = Shared;
     type Connectivity = Shared;
@@ -148,6 +152,9 @@ impl Platform for TabPlatform {
     }
     fn store(&self) -> &SimStore {
         &self.store
+    }
+    fn key_value(&self) -> &Shared {
+        &self.shared
     }
     fn locks(&self) -> &Shared {
         &self.shared
@@ -197,6 +204,38 @@ impl Locks for Shared {
         }
         let lock = self.world.locks.borrow_mut().entry(name.into()).or_default().clone();
         Some(lock.lock_owned().await)
+    }
+
+    async fn try_acquire(&self, name: &str) -> Option<Self::Guard> {
+        if !self.world.locks_exclude.get() {
+            return Some(None);
+        }
+        let lock = self.world.locks.borrow_mut().entry(name.into()).or_default().clone();
+        lock.try_lock_owned().map(Some)
+    }
+}
+
+impl Shared {
+    /// The world's texts, or the tab's own where nothing is shared.
+    fn texts<T>(&self, visit: impl FnOnce(&mut BTreeMap<String, String>) -> T) -> T {
+        match &mut *self.world.texts.borrow_mut() {
+            Some(shared) => visit(shared),
+            None => visit(&mut self.texts.borrow_mut()),
+        }
+    }
+}
+
+impl KeyValue for Shared {
+    fn read(&self, key: &str) -> Option<String> {
+        self.texts(|texts| texts.get(key).cloned())
+    }
+
+    fn write(&self, key: &str, value: &str) {
+        self.texts(|texts| texts.insert(key.into(), value.into()));
+    }
+
+    fn remove(&self, key: &str) {
+        self.texts(|texts| texts.remove(key));
     }
 }
 
@@ -250,5 +289,69 @@ impl Connectivity for Shared {
         let id = self.world.subscription_id();
         self.world.connectivity.borrow_mut().insert(id, listener.into());
         Subscription { world: self.world.clone(), id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::network::Page;
+
+    fn tab(world: &World) -> TabPlatform {
+        let surroundings = Surroundings::new(Page::default(), None, None);
+        TabPlatform::new(world.inner.clone(), Rc::default(), surroundings)
+    }
+
+    #[test]
+    fn small_texts_are_shared_and_outlive_the_tab_that_wrote_them() {
+        let world = World::new(0);
+        let (writer, reader) = (tab(&world), tab(&world));
+        assert_eq!(reader.key_value().read("breaker"), None);
+        writer.key_value().write("breaker", "open");
+        writer.key_value().write("other", "text");
+        drop(writer);
+        assert_eq!(reader.key_value().read("breaker").as_deref(), Some("open"));
+        reader.key_value().remove("breaker");
+        assert_eq!(tab(&world).key_value().read("breaker"), None);
+        assert_eq!(tab(&world).key_value().read("other").as_deref(), Some("text"));
+    }
+
+    #[test]
+    fn where_no_texts_are_shared_each_tab_remembers_for_itself() {
+        let world = World::new(0);
+        let (one, other) = (tab(&world), tab(&world));
+        one.key_value().write("breaker", "closed");
+        world.without_key_value();
+        assert_eq!(one.key_value().read("breaker"), None);
+        one.key_value().write("breaker", "open");
+        assert_eq!(one.key_value().read("breaker").as_deref(), Some("open"));
+        assert_eq!(other.key_value().read("breaker"), None);
+    }
+
+    #[test]
+    fn a_lock_is_tried_without_waiting_for_its_holder() {
+        let world = World::new(0);
+        let (one, other) = (tab(&world), tab(&world));
+        world.block_on(async move {
+            let held = one.locks().acquire("probe").await;
+            assert!(other.locks().try_acquire("probe").await.is_none());
+            assert!(other.locks().try_acquire("another").await.is_some());
+            drop(held);
+            let held = other.locks().try_acquire("probe").await;
+            assert!(held.is_some());
+            assert!(one.locks().try_acquire("probe").await.is_none());
+        });
+    }
+
+    #[test]
+    fn where_locks_exclude_nobody_everybody_gets_one() {
+        let world = World::new(0);
+        world.without_locks();
+        let (one, other) = (tab(&world), tab(&world));
+        world.block_on(async move {
+            let (held, tried) = (one.locks().acquire("probe").await, other.locks().try_acquire("probe").await);
+            assert!(held.is_none());
+            assert!(tried.is_some());
+        });
     }
 }

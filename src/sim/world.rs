@@ -37,12 +37,16 @@ pub(super) struct Inner {
     next_timer: Cell<u64>,
     pub(super) spawner: LocalSpawner,
     pub(super) disk: Rc<Disk>,
+    /// What the tabs share in small texts; `None` where they may not.
+    pub(super) texts: RefCell<Option<BTreeMap<String, String>>>,
     pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
     pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
     pub(super) online: Cell<bool>,
     /// Whether a lock keeps others out, as it does not where there are no Web Locks.
     pub(super) locks_exclude: Cell<bool>,
+    /// Whether the application can refresh credentials.
+    pub(super) refreshes_credentials: Cell<bool>,
     pub(super) next_subscription: Cell<u64>,
     /// The server of this world.
     pub(super) server: RefCell<ModelServer>,
@@ -62,11 +66,13 @@ impl World {
             next_timer: Cell::new(0),
             spawner: pool.spawner(),
             disk: Rc::default(),
+            texts: RefCell::new(Some(BTreeMap::new())),
             locks: RefCell::default(),
             ears: RefCell::default(),
             connectivity: RefCell::default(),
             online: Cell::new(true),
             locks_exclude: Cell::new(true),
+            refreshes_credentials: Cell::new(false),
             next_subscription: Cell::new(0),
             server: RefCell::default(),
             faults: Cell::new(Faults::default()),
@@ -136,6 +142,16 @@ impl World {
     /// From now on every tab gets every lock at once, as where there are no Web Locks.
     pub fn without_locks(&self) {
         self.inner.locks_exclude.set(false);
+    }
+
+    /// From now on no tab shares small texts with another, nor with itself after a reload, as where `localStorage` is forbidden.
+    pub fn without_key_value(&self) {
+        self.inner.texts.replace(None);
+    }
+
+    /// From now on the application can refresh credentials.
+    pub fn refresh_credentials(&self) {
+        self.inner.refreshes_credentials.set(true);
     }
 
     /// What the network does from now on.

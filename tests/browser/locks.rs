@@ -3,10 +3,11 @@
 use crate::fresh_database;
 use futures_channel::oneshot;
 use futures_util::FutureExt as _;
+use js_sys::Function;
 use std::cell::RefCell;
-use std::time::Duration;
-use steadfast::browser::{BroadcastChannels, BrowserClock, WebLocks};
-use steadfast::platform::{Channel, Clock, Locks};
+use steadfast::browser::{BroadcastChannels, WebLocks};
+use steadfast::platform::{Channel, Locks};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 #[wasm_bindgen_test]
@@ -37,6 +38,44 @@ async fn a_lock_that_nobody_waits_for_any_longer_is_not_granted() {
 }
 
 #[wasm_bindgen_test]
+async fn a_lock_is_tried_without_waiting_for_its_holder() {
+    let name = fresh_database();
+    let held = WebLocks.try_acquire(&name).await;
+    assert!(held.is_some());
+    assert!(WebLocks.try_acquire(&name).await.is_none());
+    drop(held);
+    let held = WebLocks.acquire(&name).await;
+    assert!(WebLocks.try_acquire(&name).await.is_none());
+    drop(held);
+    // The browser hears of a release a moment late; the one who waits gets it then.
+    drop(WebLocks.acquire(&name).await);
+}
+
+#[wasm_bindgen_test]
+async fn a_lock_that_was_tried_and_is_no_longer_asked_for_is_not_kept() {
+    let name = fresh_database();
+    let mut trying = Box::pin(WebLocks.try_acquire(&name));
+    assert!((&mut trying).now_or_never().is_none());
+    drop(trying);
+    // Had it been kept, this one would wait for ever.
+    drop(WebLocks.acquire(&name).await);
+}
+
+#[wasm_bindgen_test]
+async fn where_there_are_no_locks_or_they_are_refused_everybody_gets_one() {
+    for locks in ["undefined", "{}", "{ request: () => Promise.reject(new DOMException('denied', 'SecurityError')) }"] {
+        let name = fresh_database();
+        let replace = format!("Object.defineProperty(navigator, 'locks', {{ configurable: true, value: {locks} }})");
+        Function::new_no_args(&replace).call0(&JsValue::NULL).unwrap();
+        let _held = WebLocks.acquire(&name).await;
+        let tried = WebLocks.try_acquire(&name).await;
+        let _also = WebLocks.acquire(&name).await;
+        Function::new_no_args("delete navigator.locks").call0(&JsValue::NULL).unwrap();
+        assert!(tried.is_some(), "{locks}");
+    }
+}
+
+#[wasm_bindgen_test]
 async fn the_other_tabs_hear_a_message_and_the_tab_itself_does_not() {
     let name = fresh_database();
     let (here, there) = (BroadcastChannels::new(&name), BroadcastChannels::new(&name));
@@ -50,12 +89,4 @@ async fn the_other_tabs_hear_a_message_and_the_tab_itself_does_not() {
     let _own = here.subscribe(Box::new(|_| panic!("a tab must not hear itself")));
     here.post("hello");
     assert_eq!(heard.await.unwrap(), "hello");
-}
-
-#[wasm_bindgen_test]
-async fn a_sleep_lasts_as_long_as_it_should() {
-    let before = BrowserClock.monotonic();
-    BrowserClock.sleep(Duration::from_millis(30)).await;
-    // Timers may fire up to a millisecond early by the other clock.
-    assert!(BrowserClock.monotonic().0 >= before.0 + 28);
 }

@@ -18,6 +18,7 @@ fn real_fetch(probes: bool) -> Fetch {
     Fetch {
         fetch: Function::new_with_args("request", "return fetch(request)"),
         headers: None,
+        refresh: None,
         trusted_origins: vec![],
         surroundings: Surroundings::new(this_page(), Some(false), Some(probes)).into(),
     }

@@ -70,7 +70,8 @@ pub(super) async fn open(name: Rc<str>, slot: Weak<RefCell<Connection>>) -> Resu
     request.set_onblocked(Some(blocked.as_ref().unchecked_ref()));
     request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
     let mut opening = Opening { request, is_over: false, _closures: [done, failed, blocked, upgrade] };
-    let opened = match select(outcome, pin!(BrowserClock.sleep(PATIENCE))).await {
+    let clock = BrowserClock::new();
+    let opened = match select(outcome, pin!(clock.sleep(PATIENCE))).await {
         Either::Left((opened, _)) => opened,
         Either::Right(((), _)) => {
             let message = format!("no answer within {} s", PATIENCE.as_secs());

@@ -1,0 +1,68 @@
+//! `localStorage`, and the tab's own memory where there is none: in workers, in sandboxed frames, where the user forbids it (then
+//! merely looking at it throws), and when it is full.
+
+use super::global;
+use crate::platform::{KeyValue, LONGEST_SHARED_VALUE};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use wasm_bindgen::JsValue;
+use web_sys::Storage;
+
+/// The small texts of the tabs that share a database.
+#[derive(Debug)]
+pub struct LocalStorage {
+    prefix: String,
+    // What could not be shared. A text that is in the storage is newer: this one was written when the storage had none.
+    memory: RefCell<BTreeMap<String, String>>,
+}
+
+impl LocalStorage {
+    /// The texts beside the database of that name.
+    pub fn new(database: &str) -> Self {
+        Self { prefix: format!("steadfast:{database}:"), memory: RefCell::default() }
+    }
+
+    fn name(&self, key: &str) -> String {
+        [&self.prefix, key].concat()
+    }
+}
+
+impl KeyValue for LocalStorage {
+    fn read(&self, key: &str) -> Option<String> {
+        let shared = storage().and_then(|storage| storage.get_item(&self.name(key)).ok().flatten());
+        shared.or_else(|| self.memory.borrow().get(key).cloned())
+    }
+
+    fn write(&self, key: &str, value: &str) {
+        let name = self.name(key);
+        let is_shared = storage().is_some_and(|storage| {
+            let is_shared = value.len() <= LONGEST_SHARED_VALUE && storage.set_item(&name, value).is_ok();
+            if !is_shared {
+                // What is there is out of date, and would be read instead. That it cannot be removed is as if it could not be read.
+                let _: Result<(), JsValue> = storage.remove_item(&name);
+            }
+            is_shared
+        });
+        let mut memory = self.memory.borrow_mut();
+        if is_shared {
+            memory.remove(key);
+        } else {
+            memory.insert(key.into(), value.into());
+        }
+    }
+
+    fn remove(&self, key: &str) {
+        if let Some(storage) = storage() {
+            // It fails only where nothing can be read either.
+            let _: Result<(), JsValue> = storage.remove_item(&self.name(key));
+        }
+        self.memory.borrow_mut().remove(key);
+    }
+}
+
+/// Looked up each time: a user may forbid it, or allow it, while the page is open. Only windows have one. Node has one too, which
+/// is no origin's, and warns whoever looks at it.
+fn storage() -> Option<Storage> {
+    global::member::<JsValue>("window")?;
+    global::member("localStorage")
+}
