@@ -95,20 +95,20 @@ type Kind = "measure" | "mark";
 /** The colours of DevTools that mean something to us. */
 type Color = "primary" | "secondary" | "warning" | "error";
 
-/** Events that are a moment worth a mark. */
-const MARKED = new Set<string>([
-  "batchFailed",
-  "batchSplit",
-  "circuitChanged",
-  "connectivityChanged",
-  "credentialsRefreshed",
-  "fallbackUsed",
-  "hedgeSent",
-  "servicePaused",
-  "storeFailed",
-  "warning",
-] satisfies SteadfastEvent["type"][]);
-const isMarked = (type: string) => MARKED.has(type);
+/** Other events that are a moment worth a mark, and how bad each is. */
+const MARKED: { readonly [Type in SteadfastEvent["type"]]?: Color } = {
+  batchFailed: "error",
+  batchSplit: "warning",
+  connectivityChanged: "secondary",
+  credentialsRefreshed: "secondary",
+  fallbackUsed: "warning",
+  hedgeSent: "secondary",
+  storeFailed: "error",
+  warning: "warning",
+};
+
+/** No wait is drawn longer than this: a server may ask for years, and nothing else would be seen. */
+const LONGEST_WAIT = 60 * 60 * 1000;
 
 /**
  * @internal Calls, waits and turning points on the performance timeline, where DevTools show them on tracks of their own
@@ -169,8 +169,15 @@ export class Timeline {
         const { correlationId, attempt, afterMs, because, error } = event;
         const name = error.request ? `${error.request.method} ${pathOf(error.request.url)}` : "a call";
         const detail = given({ correlationId, attempt, because, code: error.code, status: error.status });
-        // The wait as it is planned: that it was cut short is seen by the end of its call.
-        return this.#measure(`steadfast: wait, ${name}`, now, now + afterMs, "Waits", "warning", detail);
+        return this.#wait(`wait, ${name}`, now, afterMs, detail);
+      }
+      case "callWaits":
+        return this.#wait(`turn, ${event.service}`, now, event.waitMs, scalars(event));
+      case "servicePaused":
+        return this.#wait(`paused, ${event.service}`, now, event.forMs, scalars(event));
+      case "circuitChanged": {
+        const color = event.to === "closed" ? "secondary" : "error";
+        return this.#mark(`steadfast: circuit ${event.to}, ${event.service}`, color, scalars(event));
       }
       case "syncStarted":
         this.#syncStarted = now;
@@ -180,9 +187,16 @@ export class Timeline {
         this.#syncStarted = null;
         return this.#measure("steadfast: sync", start, now, "Queue", "secondary", scalars(event));
       }
-      default:
-        if (isMarked(event.type)) this.#mark(`steadfast: ${event.type}`, scalars(event));
+      default: {
+        const color = MARKED[event.type];
+        if (color) this.#mark(`steadfast: ${event.type}`, color, scalars(event));
+      }
     }
+  }
+
+  /** A wait as it is planned: that it was cut short is seen by the end of its call. */
+  #wait(name: string, start: number, ms: number, detail: Detail): void {
+    this.#measure(`steadfast: ${name}`, start, start + Math.min(ms, LONGEST_WAIT), "Waits", "warning", detail);
   }
 
   #measure(
@@ -201,8 +215,8 @@ export class Timeline {
     );
   }
 
-  #mark(name: string, detail: Detail): void {
-    const devtools = { dataType: "marker", color: "warning", properties: Object.entries(detail), tooltipText: name };
+  #mark(name: string, color: Color, detail: Detail): void {
+    const devtools = { dataType: "marker", color, properties: Object.entries(detail), tooltipText: name };
     this.#put("mark", name, () => this.#stage.mark(name, { detail: { ...detail, devtools } }));
   }
 

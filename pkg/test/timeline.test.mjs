@@ -133,7 +133,10 @@ test("waits, syncs and turning points have entries of their own", () => {
   happens({ type: "syncStarted", trigger: "timer", counts: {} });
   clock.now = 130;
   happens({ type: "syncFinished", counts: {}, nextAttemptAt: null });
-  happens({ type: "circuitChanged", service: "search", openForMs: 7 });
+  happens({ type: "circuitChanged", service: "search", from: "closed", to: "open", because: "failures", openForMs: 7 });
+  happens({ type: "circuitChanged", service: "search", from: "halfOpen", to: "closed", because: "probes", openForMs: null });
+  happens({ type: "servicePaused", service: "search", forMs: 2 ** 63 });
+  happens({ type: "callWaits", service: "search", because: "sendRate", waitMs: 20 });
   happens({ type: "batchFailed", correlationId: "req_2", error, nextAttemptAt: 9, waitingFor: "network" });
   happens({ type: "enqueued", ids: ["a"], counts: {} });
   assert.deepEqual(
@@ -141,13 +144,18 @@ test("waits, syncs and turning points have entries of their own", () => {
     [
       ["measure", "steadfast: wait, GET /api/x", 100, 140],
       ["measure", "steadfast: sync", 100, 130],
-      ["mark", "steadfast: circuitChanged", 130, 130],
+      ["mark", "steadfast: circuit open, search", 130, 130],
+      ["mark", "steadfast: circuit closed, search", 130, 130],
+      ["measure", "steadfast: paused, search", 130, 3_600_130],
+      ["measure", "steadfast: turn, search", 130, 150],
       ["mark", "steadfast: batchFailed", 130, 130],
     ],
   );
-  const [wait, , breaker, batch] = entries.map(({ detail: { devtools, ...detail } }) => detail);
+  const colors = entries.map(({ detail }) => detail.devtools.color);
+  assert.deepEqual(colors, ["warning", "secondary", "error", "secondary", "warning", "warning", "error"]);
+  const [wait, , circuit, , , , batch] = entries.map(({ detail: { devtools, ...detail } }) => detail);
   assert.deepEqual(wait, { correlationId: "req_1", attempt: 1, because: "serverHint", code: "BUSY", status: 503 });
-  assert.deepEqual(breaker, { service: "search", openForMs: 7 });
+  assert.deepEqual(circuit, { service: "search", from: "closed", to: "open", because: "failures", openForMs: 7 });
   assert.deepEqual(batch, { correlationId: "req_2", nextAttemptAt: 9, waitingFor: "network", code: "BUSY" });
 });
 

@@ -408,7 +408,9 @@ mod tests {
         for traceparent in [Some("nonsense"), Some(""), Some("00-00000000000000000000000000000000-2222222222222222-00"), None] {
             let headers =
                 headers_of(Brought { traceparent, tracestate: Some("red=1"), page_traceparent: page, ..Brought::default() });
-            assert!(TraceParent::parse(value(&headers, "traceparent").unwrap()).is_some());
+            let sent = TraceParent::parse(value(&headers, "traceparent").unwrap()).unwrap();
+            let is_the_pages = sent.trace_id() == "11111111111111111111111111111111";
+            assert_eq!(is_the_pages, traceparent.is_none(), "a broken trace is a fresh one: {traceparent:?}");
             assert_eq!(value(&headers, "tracestate"), Some(""), "it must not stay what the request has");
         }
         let headers = headers_of(Brought { traceparent: Some(PARENT), tracestate: Some("RED=1"), ..Brought::default() });

@@ -255,10 +255,10 @@ fn is_key(key: &str) -> bool {
         && key.bytes().all(|byte| starts(&byte) || matches!(byte, b'_' | b'-' | b'*' | b'/' | b'@'))
 }
 
-/// A value: 1 to 256 printable characters without comma and equals sign, the last one not a space (§3.3.1.3.2).
+/// A value: 1 to 256 printable characters without comma and equals sign (§3.3.1.3.2). The last one is no space: those around
+/// members are gone by now.
 fn is_value(value: &str) -> bool {
     (1..=LONGEST_PART).contains(&value.len())
-        && !value.ends_with(' ')
         && value.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && !matches!(byte, b',' | b'='))
 }
 
