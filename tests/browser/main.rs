@@ -10,6 +10,7 @@ mod key_value;
 mod locks;
 mod network_failures;
 mod parse;
+mod random;
 mod store;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
