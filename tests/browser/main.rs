@@ -12,6 +12,7 @@ mod locks;
 mod network_failures;
 mod parse;
 mod policies;
+mod random;
 mod store;
 mod trace_context;
 
