@@ -5,11 +5,13 @@ mod options;
 pub use options::{Options, read_codes};
 
 use crate::call::{self, CallOptions, JsonAnswer, correlation};
+use crate::connectivity::{HEALTH_PATH, Report, Watch, WatchOptions};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::input::{InvalidInput, Subject};
 use crate::outbox::{self, AppendError};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Http, Platform, Store, StoreError};
+use crate::policy::connectivity::ProbePolicy;
 use crate::policy::gate::{GateReason, Trigger};
 use crate::queue::action::{Action, SCHEMA_VERSION};
 use crate::queue::draft::Draft;
@@ -39,6 +41,7 @@ struct Inner<P: Platform> {
     platform: Rc<P>,
     options: Options,
     queue: Option<Queue<P>>,
+    watch: Watch<P>,
     calls: Calls,
     closed: Cell<bool>,
 }
@@ -145,7 +148,8 @@ impl<P: Platform> Client<P> {
     pub fn open(platform: P, options: Options) -> Self {
         let platform = Rc::new(platform);
         let queue = options.user_id.clone().map(|user_id| Queue::open(&platform, user_id, &options));
-        Self { inner: Rc::new(Inner { platform, options, queue, calls: Calls::default(), closed: Cell::new(false) }) }
+        let watch = watch(&platform, &options, queue.as_ref());
+        Self { inner: Rc::new(Inner { platform, options, queue, watch, calls: Calls::default(), closed: Cell::new(false) }) }
     }
 
     /// Sends a request through the call path: see [`call::call`]. `options` is JSON, see [`CallOptions::read`].
@@ -278,10 +282,21 @@ impl<P: Platform> Client<P> {
         Ok(counts.is_some())
     }
 
+    /// Whether the backend can be reached.
+    pub fn connectivity(&self) -> Report {
+        self.inner.watch.report()
+    }
+
+    /// Looks whether the backend can be reached, and says what is known then.
+    pub async fn check_connectivity(&self) -> Report {
+        self.inner.watch.check().await
+    }
+
     /// Stops everything: what is being sent is aborted, what waits for outcomes ends without one. The queue stays on disk.
     pub fn close(&self) {
         self.inner.closed.set(true);
         self.inner.calls.abort_all();
+        self.inner.watch.close();
         if let Some(queue) = &self.inner.queue {
             queue.close();
         }
@@ -299,6 +314,20 @@ impl<P: Platform> Client<P> {
             ))),
         }
     }
+}
+
+/// Watches whether the backend can be reached; the queue drains as soon as it can again.
+fn watch<P: Platform>(platform: &Rc<P>, options: &Options, queue: Option<&Queue<P>>) -> Watch<P> {
+    let trusted_origins = options.call.trusted_origins.clone();
+    let backend = trusted_origins.first().cloned().unwrap_or_default();
+    let requests = queue.map(|queue| queue.requests.clone());
+    let on_online = Box::new(move || {
+        if let Some(requests) = &requests {
+            schedule::request(requests, Trigger::Online);
+        }
+    });
+    let probes = ProbePolicy::default();
+    Watch::open(platform, WatchOptions { backend, trusted_origins, health_path: HEALTH_PATH.into(), probes }, on_online)
 }
 
 /// Why a call failed.
@@ -332,14 +361,11 @@ impl<P: Platform> Queue<P> {
                 schedule::request(&asks, Trigger::Enqueued);
             }
         }));
-        let (speaker, asks) = (platform.clone(), requests.clone());
+        let asks = requests.clone();
         let connectivity = platform.connectivity().subscribe(Box::new(move |change| match change {
-            ConnectivityChange::Online => {
-                speaker.emit(&Event::ConnectivityChanged { online: true });
-                schedule::request(&asks, Trigger::Online);
-            }
-            ConnectivityChange::Offline => speaker.emit(&Event::ConnectivityChanged { online: false }),
+            ConnectivityChange::Online => schedule::request(&asks, Trigger::Online),
             ConnectivityChange::Visible => schedule::request(&asks, Trigger::Visible),
+            _ => {}
         }));
         schedule::request(&requests, Trigger::Opened);
         Self { drainer, requests, schedule, subscriptions: RefCell::new(Some((channel, connectivity))) }

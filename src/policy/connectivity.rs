@@ -153,7 +153,7 @@ pub enum Evidence {
     Hidden,
     /// The page is seen again.
     Visible,
-    /// The page goes on after it was frozen, or after the device slept. What was known is old.
+    /// The page goes on after it was frozen or the device slept, or the network is another one. What was known is old.
     Resumed,
     /// The application wants to know.
     Asked,
@@ -277,6 +277,8 @@ pub struct Connectivity {
     begun: MonotonicTime,
     last_probe: Option<MonotonicTime>,
     is_probing: bool,
+    /// Whether the probe on its way was sent into another network than there is now.
+    probe_is_outdated: bool,
     /// How many probes in a row found nothing better.
     probes_in_vain: u32,
     /// The latest moment that was handed in.
@@ -308,6 +310,7 @@ impl Connectivity {
             begun: now,
             last_probe: None,
             is_probing: false,
+            probe_is_outdated: false,
             probes_in_vain: 0,
             latest: now,
         };
@@ -367,6 +370,7 @@ impl Connectivity {
             }
             Evidence::Resumed => {
                 self.forget_answers();
+                self.probe_is_outdated = self.is_probing;
                 self.want(Wish::Now);
             }
             Evidence::Asked => self.want(Wish::Asked),
@@ -416,6 +420,7 @@ impl Connectivity {
             self.reach = Reach::Silent(Because::BrowserOffline);
             self.sibling_answer = None;
         }
+        self.probe_is_outdated = self.is_probing;
         self.want(Wish::Now);
     }
 
@@ -488,8 +493,7 @@ impl Connectivity {
     fn probed(&mut self, outcome: ProbeOutcome, sent: MonotonicTime, now: MonotonicTime) {
         self.is_probing = false;
         self.due = None;
-        // It was sent into another network than there is now, or somebody has heard more since.
-        let is_overtaken = self.wish == Wish::Now || self.last_answer.is_some_and(|answer| answer > sent);
+        let is_overtaken = self.probe_is_outdated || self.last_answer.is_some_and(|answer| answer > sent);
         match outcome {
             ProbeOutcome::Health(health) => {
                 self.answered(now);
@@ -520,7 +524,9 @@ impl Connectivity {
             }
             _ => {}
         }
-        self.wish = if self.wish == Wish::Now { Wish::Now } else { Wish::None };
+        let is_answered = matches!(outcome, ProbeOutcome::Health(_) | ProbeOutcome::Answered(_));
+        self.wish = if self.probe_is_outdated && !is_answered { Wish::Now } else { Wish::None };
+        self.probe_is_outdated = false;
         self.probes_in_vain = self.probes_in_vain.saturating_add(1);
     }
 
@@ -616,9 +622,16 @@ impl Connectivity {
         self.wish = Wish::None;
     }
 
-    /// Whether the probe that is on its way was sent into another network than there is now.
+    /// Whether the probe that is on its way was sent into another network than there is now, and better be given up: see
+    /// [`probe_given_up`](Self::probe_given_up).
     pub fn probe_is_outdated(&self) -> bool {
-        self.is_probing && self.wish == Wish::Now
+        self.is_probing && self.probe_is_outdated
+    }
+
+    /// The probe on its way was given up; another one is wanted.
+    pub fn probe_given_up(&mut self) {
+        self.is_probing = false;
+        self.probe_is_outdated = false;
     }
 }
 

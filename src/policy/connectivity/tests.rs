@@ -330,8 +330,11 @@ fn a_probe_that_was_frozen_with_the_page_says_nothing() {
     assert!(!story.machine.probe_is_outdated());
     story.later(1).hears(Evidence::Resumed);
     assert!(story.machine.probe_is_outdated());
+    let mut given_up = story.machine.clone();
     assert_eq!(story.hears(Evidence::Probed { outcome: ProbeOutcome::Silence, sent }).0, State::Online);
     assert_eq!(story.wait(), Some(Duration::ZERO));
+    given_up.probe_given_up();
+    assert_eq!(given_up.probe_after(at(story.second), 0.5), Some(Duration::ZERO));
 }
 
 #[test]
