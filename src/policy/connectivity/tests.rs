@@ -214,6 +214,16 @@ fn a_breaker_degrades_and_is_left_to_find_out_by_itself() {
 }
 
 #[test]
+fn what_comes_to_an_open_breaker_is_watched_as_if_there_were_none() {
+    let mut story = Story::up();
+    story.hears(Evidence::BreakerOpen(true));
+    story.hears(Evidence::Asked);
+    assert_eq!(story.probes(ProbeOutcome::Health(Health::Degraded)), (State::Degraded, Because::Health));
+    story.hears(Evidence::BreakerOpen(false));
+    assert!(story.wait().is_some(), "or it would be degraded for ever");
+}
+
+#[test]
 fn other_trusted_origins_that_fall_silent_degrade_for_as_long_as_that_is_news() {
     let mut story = Story::up();
     for sent in [1, 2, 3] {
