@@ -103,6 +103,8 @@ pub struct FetchRequest(pub Request);
 #[derive(Debug)]
 pub struct FetchResponse {
     response: web_sys::Response,
+    /// That of the request.
+    origin: String,
     transfer: Transfer,
 }
 
@@ -194,24 +196,7 @@ impl Http for Fetch {
         for (name, value) in headers {
             set(&sent_headers, name, value).map_err(invalid)?;
         }
-        let transfer = Transfer(Some(controller));
-        let violations = PolicyViolations::listen();
-        let answer = match self.fetch.call1(&JsValue::UNDEFINED, &attempt) {
-            Ok(sent) => JsFuture::from(Promise::resolve(&sent)).await,
-            Err(thrown) => Err(thrown),
-        };
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(thrown) => {
-                let violates_policy = violations.include(&request.url()).await;
-                return Err(NetworkFailure { violates_policy, ..NetworkFailure::unexplained(rejection(&thrown)) });
-            }
-        };
-        if !answer.unchecked_ref::<Answer>().status().is_ok_and(|status| !status.is_undefined()) {
-            let reason = "the fetch option must return a promise of a Response";
-            return Err(NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&answer)));
-        }
-        Ok(FetchResponse { response: answer.unchecked_into(), transfer })
+        self.dispatch(&attempt, Transfer(Some(controller))).await
     }
 
     fn surroundings(&self) -> &Surroundings {
@@ -232,6 +217,19 @@ impl Http for Fetch {
         let refreshed = refresh.call1(&JsValue::UNDEFINED, &JsValue::from_str(&text)).map_err(failed)?;
         JsFuture::from(Promise::resolve(&refreshed)).await.map_err(failed)?;
         Ok(())
+    }
+
+    async fn look(&self, url: &str) -> Result<FetchResponse, NetworkFailure> {
+        let headers = web_sys::Headers::new().map_err(invalid)?;
+        // The only header of ours: it needs no preflight.
+        headers.set("Accept", "application/json").map_err(invalid)?;
+        let controller = AbortController::new().map_err(invalid)?;
+        let init = RequestInit::new();
+        init.set_headers(&headers);
+        init.set_signal(Some(&controller.signal()));
+        Reflect::set(&init, &JsValue::from_str("cache"), &JsValue::from_str("no-store")).map_err(invalid)?;
+        let request = Request::new_with_str_and_init(url, &init).map_err(invalid)?;
+        self.dispatch(&request, Transfer(Some(controller))).await
     }
 
     async fn probe(&self, url: &str) -> bool {
@@ -258,6 +256,28 @@ impl Http for Fetch {
 }
 
 impl Fetch {
+    /// Hands a request over to `fetch`.
+    async fn dispatch(&self, request: &Request, transfer: Transfer) -> Result<FetchResponse, NetworkFailure> {
+        let violations = PolicyViolations::listen();
+        let url = request.url();
+        let answer = match self.fetch.call1(&JsValue::UNDEFINED, request) {
+            Ok(sent) => JsFuture::from(Promise::resolve(&sent)).await,
+            Err(thrown) => Err(thrown),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(thrown) => {
+                let violates_policy = violations.include(&url).await;
+                return Err(NetworkFailure { violates_policy, ..NetworkFailure::unexplained(rejection(&thrown)) });
+            }
+        };
+        if !answer.unchecked_ref::<Answer>().status().is_ok_and(|status| !status.is_undefined()) {
+            let reason = "the fetch option must return a promise of a Response";
+            return Err(NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&answer)));
+        }
+        Ok(FetchResponse { response: answer.unchecked_into(), origin: origin(&url), transfer })
+    }
+
     /// What the application's `headers` function gives for that request.
     async fn application_headers(&self, request: &Request) -> Result<Headers, NetworkFailure> {
         let Some(source) = &self.headers else { return Ok(vec![]) };
@@ -320,6 +340,12 @@ impl Response for FetchResponse {
 
     fn headers(&self) -> Headers {
         pairs(&self.response.headers())
+    }
+
+    fn redirected_elsewhere(&self) -> bool {
+        // A stand-in for a response, as tests make them, may have neither.
+        global::property::<JsValue>(&self.response, "redirected").is_some_and(|redirected| redirected.is_truthy())
+            && origin(&self.response.url()) != self.origin
     }
 
     async fn body(mut self, limit: usize) -> ResponseBody {

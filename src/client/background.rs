@@ -3,6 +3,7 @@
 use super::options::{Configured, Polled};
 use super::settings::Settings;
 use crate::call::{self, CallOptions, Caller, credentials::Credentials};
+use crate::connectivity::Watch;
 use crate::platform::{Clock, Http, Platform, Random};
 use crate::policy::budget::Urgency;
 use crate::policy::health::{self, ReportedState};
@@ -24,6 +25,8 @@ pub(super) struct Background<P: Platform> {
     pub(super) settings: Rc<Settings<P>>,
     /// What requests are authorised by.
     pub(super) credentials: Rc<Credentials<P>>,
+    /// What learns from answers whether the backend can be reached.
+    pub(super) watch: Rc<Watch<P>>,
 }
 
 /// Tasks, until they are dropped.
@@ -79,6 +82,7 @@ impl<P: Platform> Background<P> {
             policy: &policy,
             credentials: &self.credentials,
             preferences: &|| self.settings.preferences(),
+            watch: &self.watch,
         };
         let mut options = CallOptions::of(&policy);
         options.urgency = Urgency::Background;

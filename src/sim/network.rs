@@ -86,6 +86,11 @@ impl SimResponse {
     }
 }
 
+/// The origin of a URL.
+fn origin(url: &str) -> String {
+    url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
+}
+
 fn lost() -> NetworkFailure {
     NetworkFailure::unexplained(Rejection { name: "TypeError".into(), message: "Failed to fetch".into(), cause: None })
 }
@@ -105,11 +110,10 @@ impl Http for SimHttp {
     }
 
     fn summary(&self, request: &SimRequest) -> RequestSummary {
-        let origin = request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         RequestSummary {
             method: request.method.clone(),
             url: request.url.clone(),
-            origin,
+            origin: origin(&request.url),
             carries_headers: true,
             idempotency_key: request.header("Idempotency-Key").map(ToString::to_string),
             correlation_id: request.header("x-correlation-id").map(ToString::to_string),
@@ -121,32 +125,12 @@ impl Http for SimHttp {
     async fn send(&self, request: &SimRequest, headers: &Headers) -> Result<SimResponse, NetworkFailure> {
         let mut sent = request.clone();
         sent.headers.extend(headers.iter().cloned());
-        let (world, faults) = (&self.world, self.world.faults.get());
-        world.sleep(Duration::from_millis(1 + world.below(40))).await;
-        if world.happens(faults.stalls) {
-            world.sleep(Duration::from_secs(60)).await;
-        }
-        if world.happens(faults.blocked) || world.happens(faults.lost_requests) {
-            return Err(lost());
-        }
-        if world.happens(faults.portals) {
-            let page =
-                Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
-            return Ok(SimResponse { reply: page, broken: false });
-        }
-        let now = world.now();
-        if world.happens(faults.rate_limited) {
-            // Always heard: nobody can be held to a moment that was never named.
-            let reply = world.server.borrow_mut().leave_alone(now, 1 + world.below(90));
-            return Ok(SimResponse { reply, broken: false });
-        }
-        let reply =
-            if world.happens(faults.unavailable) { Reply::new(503, "") } else { world.server.borrow_mut().handle(now, &sent) };
-        world.sleep(Duration::from_millis(1 + world.below(40))).await;
-        if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
-            return Err(lost());
-        }
-        Ok(SimResponse { reply, broken: world.happens(faults.cut_responses) })
+        self.carry(sent, false).await
+    }
+
+    async fn look(&self, url: &str) -> Result<SimResponse, NetworkFailure> {
+        let request = SimRequest { method: "GET".into(), url: url.into(), ..SimRequest::default() };
+        self.carry(request, true).await
     }
 
     fn surroundings(&self) -> &Surroundings {
@@ -169,10 +153,47 @@ impl Http for SimHttp {
         let (world, faults) = (&self.world, self.world.faults.get());
         world.sleep(Duration::from_millis(2 + world.below(80))).await;
         world.server.borrow_mut().probes.push(url.into());
-        if !url.ends_with('/') && world.happens(faults.blocked) {
+        if world.server.borrow().silent.contains(&origin(url)) || !url.ends_with('/') && world.happens(faults.blocked) {
             return false;
         }
         !world.happens(faults.lost_requests) && !world.happens(faults.lost_responses)
+    }
+}
+
+impl SimHttp {
+    /// Carries a request to the server, or a look at its health, and the answer back.
+    async fn carry(&self, sent: SimRequest, is_look: bool) -> Result<SimResponse, NetworkFailure> {
+        let (world, faults) = (&self.world, self.world.faults.get());
+        world.sleep(Duration::from_millis(1 + world.below(40))).await;
+        if world.happens(faults.stalls) {
+            world.sleep(Duration::from_secs(60)).await;
+        }
+        let is_silent = world.server.borrow().silent.contains(&origin(&sent.url));
+        if is_silent || world.happens(faults.blocked) || world.happens(faults.lost_requests) {
+            return Err(lost());
+        }
+        if world.happens(faults.portals) {
+            let page =
+                Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
+            return Ok(SimResponse { reply: page, broken: false });
+        }
+        let now = world.now();
+        // A health is there to be asked for.
+        if !is_look && world.happens(faults.rate_limited) {
+            // Always heard: nobody can be held to a moment that was never named.
+            let reply = world.server.borrow_mut().leave_alone(now, 1 + world.below(90));
+            return Ok(SimResponse { reply, broken: false });
+        }
+        let reply = match &mut world.server.borrow_mut() {
+            _ if world.happens(faults.unavailable) => Reply::new(503, ""),
+            server if is_look => server.tell_health(now),
+            server => server.handle(now, &sent),
+        };
+        world.sleep(Duration::from_millis(1 + world.below(40))).await;
+        if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
+            return Err(lost());
+        }
+        Ok(SimResponse { reply, broken: world.happens(faults.cut_responses) })
     }
 }
 
@@ -183,6 +204,10 @@ impl Response for SimResponse {
 
     fn headers(&self) -> Headers {
         self.reply.headers.clone()
+    }
+
+    fn redirected_elsewhere(&self) -> bool {
+        false
     }
 
     async fn body(self, limit: usize) -> ResponseBody {

@@ -52,6 +52,12 @@ pub struct ModelServer {
     pub requests: Vec<(u64, SimRequest)>,
     /// The URLs at which it was asked for a sign of life, in order.
     pub probes: Vec<String>,
+    /// What it answers at its health instead of that it is healthy.
+    pub health: Option<Reply>,
+    /// When it was asked for its health, in milliseconds. These requests are no others.
+    pub health_checks: Vec<u64>,
+    /// The origins that nothing answers at.
+    pub silent: BTreeSet<String>,
     /// Until when it wants to be left alone, in milliseconds.
     pub left_alone_until: u64,
     /// How often it was asked before that.
@@ -85,6 +91,13 @@ impl ModelServer {
         if now < self.left_alone_until {
             self.asked_too_early += 1;
         }
+    }
+
+    /// Says how it is.
+    pub fn tell_health(&mut self, now: u64) -> Reply {
+        self.health_checks.push(now);
+        let healthy = || Reply::new(200, r#"{"status":"healthy"}"#).header("Content-Type", "application/json");
+        self.health.clone().unwrap_or_else(healthy)
     }
 
     /// Handles a request.

@@ -3,6 +3,7 @@
 
 mod calls;
 mod chaos;
+mod connectivity;
 mod network_failures;
 mod queue;
 
