@@ -1,6 +1,8 @@
 //! What the SDK tells the application while it works. Every decision is an event with its reason.
 
 use crate::error::ApiError;
+use crate::policy::breaker::{BreakerState, TransitionReason};
+use crate::policy::configuration::Adjustment;
 use crate::policy::gate::{GateReason, Trigger};
 use crate::policy::retry::{RetryBecause, StopBecause};
 use crate::queue::record::Counts;
@@ -14,6 +16,16 @@ use serde_json::value::RawValue;
 pub enum Warning {
     /// A server asks for patience, and the page may not read for how long.
     RetryAfterHidden,
+}
+
+/// What a call waits for before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WaitReason {
+    /// For the moment that the service has named.
+    Paused,
+    /// For the rate that the service has shown to take.
+    SendRate,
 }
 
 /// Something that happened.
@@ -41,6 +53,66 @@ pub enum Event {
         because: StopBecause,
         /// What went wrong.
         error: Box<ApiError>,
+    },
+    /// A slow attempt gets company.
+    HedgeSent {
+        /// The call's id.
+        correlation_id: String,
+        /// Which attempt it is; the first is 1.
+        attempt: u32,
+        /// Which of those that are sent beside it; the first is 1.
+        hedge: u32,
+    },
+    /// A call waits for its turn.
+    CallWaits {
+        /// For which service.
+        service: String,
+        /// Why.
+        because: WaitReason,
+        /// For so many milliseconds.
+        wait_ms: u64,
+    },
+    /// A service has said when it wants to be asked again.
+    ServicePaused {
+        /// Which.
+        service: String,
+        /// In so many milliseconds.
+        for_ms: u64,
+    },
+    /// The circuit breaker of a service opens, probes or closes.
+    CircuitChanged {
+        /// Which service's.
+        service: String,
+        /// What it was.
+        from: BreakerState,
+        /// What it is now.
+        to: BreakerState,
+        /// Why.
+        because: TransitionReason,
+        /// For how many milliseconds nothing passes, if that is known.
+        open_for_ms: Option<u64>,
+    },
+    /// The credentials had expired.
+    CredentialsRefreshed {
+        /// Whether there are new ones.
+        succeeded: bool,
+        /// What went wrong, if something did.
+        message: Option<String>,
+    },
+    /// The server's configuration is another one, or could not be taken as it came.
+    ConfigurationChanged {
+        /// What was not taken as it came.
+        adjustments: Vec<Adjustment>,
+    },
+    /// The server has sent a configuration of which nothing can be used. The one before stays.
+    ConfigurationIgnored {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The user has said in another tab what is preferred of error handling.
+    PreferencesChanged {
+        /// The text that is kept of it.
+        kept: String,
     },
     /// Actions are on disk.
     Enqueued {

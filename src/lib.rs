@@ -16,6 +16,7 @@
 //! | [`outbox`] | the store transactions that carry the queue's decisions out |
 //! | [`call`] | the call path |
 //! | [`sync`] | the drain |
+//! | [`resilience`] | what stands around a call: retry, budget, breaker, bulkhead, hedging |
 //! | [`client`] | the client that ties it all together |
 //! | [`wire`] | what travels between the SDK and a backend |
 
@@ -35,6 +36,7 @@ pub mod outbox;
 pub mod platform;
 pub mod policy;
 pub mod queue;
+pub mod resilience;
 pub mod sync;
 pub mod time;
 pub mod wire;

@@ -24,6 +24,12 @@ pub fn milliseconds(duration: Duration) -> u64 {
 }
 
 impl MonotonicTime {
+    /// This moment and `duration` later, saturating.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(milliseconds(duration)))
+    }
+
     /// How long it is from `earlier` to this moment; zero if it is not later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

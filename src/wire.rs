@@ -6,9 +6,19 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
+use std::collections::BTreeMap;
 
 /// The path that takes a batch of queued actions.
 pub const QUEUE_ACTIONS_PATH: &str = "/api/sync/queue-actions";
+
+/// The path that keeps a user's error preferences.
+pub const ERROR_PREFERENCES_PATH: &str = "/api/user/error-preferences";
+/// The path that queues an operation that failed once more.
+pub const RETRY_OPERATION_PATH: &str = "/api/operations/retry";
+/// The path that does so for several.
+pub const RECOVER_BATCH_PATH: &str = "/api/operations/recover-batch";
+/// The path that tells of the circuit breakers that a server has towards its own services.
+pub const DETAILED_HEALTH_PATH: &str = "/api/health/detailed";
 
 /// The longest id, type and key of an action, in characters.
 pub const LONGEST_NAME: usize = 256;
@@ -18,6 +28,14 @@ pub const LARGEST_DATA: usize = 1 << 20;
 pub const MOST_ACTIONS: u32 = 500;
 /// The largest body that a backend must be ready to take, in bytes: the largest action, alone, with all that goes around it.
 pub const LARGEST_BATCH: usize = 2 << 20;
+/// How often an operation may be queued again.
+pub const MOST_OPERATION_RETRIES: u32 = 5;
+/// The largest `modifiedParams` of an operation, in bytes of JSON text.
+pub const LARGEST_PARAMS: usize = 64 << 10;
+/// The most operations that may be recovered at once.
+pub const MOST_OPERATIONS: usize = 100;
+/// The most retries that a user can allow.
+pub const MOST_AUTO_RETRIES: u32 = 20;
 
 /// The body of `POST /api/sync/queue-actions`: actions in the order in which they are to be applied.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -298,4 +316,191 @@ pub struct Health {
     /// Its figures.
     #[serde(default)]
     pub metrics: Value,
+}
+
+/// The answer of `GET /api/health/detailed`: how a server's own services are, so that clients need not find out by failing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DetailedHealth {
+    /// All of it together.
+    pub overall: OverallHealth,
+    /// Its services, by the names that errors have in `context.service`.
+    pub services: BTreeMap<String, ServiceHealth>,
+    /// What its operators should do.
+    pub recommendations: Vec<String>,
+}
+
+/// How a server is as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OverallHealth {
+    /// `healthy`, `degraded` or `unhealthy`.
+    pub status: String,
+    /// 0 to 100; 100 is best.
+    pub score: u32,
+}
+
+/// How one of a server's services is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceHealth {
+    /// `healthy`, `degraded` or `unhealthy`.
+    pub status: String,
+    /// `closed`, `open` or `half-open`.
+    pub circuit_breaker_state: String,
+    /// When it last failed, RFC 3339.
+    pub last_failure: Option<String>,
+    /// How often it has failed since it last did not.
+    pub failure_count: u32,
+    /// When it is tried again, RFC 3339.
+    pub recovery_time: Option<String>,
+}
+
+/// The body of `PUT /api/user/error-preferences`, and its answer. What is not there is not preferred either way.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorPreferences {
+    /// Whether and how the user is told of errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<NotificationPreferences>,
+    /// What of an error the user sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disclosure: Option<DisclosurePreferences>,
+    /// What is done about errors without asking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryPreferences>,
+}
+
+/// Whether and how a user is told of errors.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NotificationPreferences {
+    /// Whether at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Through what: `in_app`, `email`, or a word of the backend's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Vec<String>>,
+    /// How often: `immediate`, or a word of the backend's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<String>,
+}
+
+/// What of an error a user sees.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DisclosurePreferences {
+    /// How much: `standard`, or a word of the backend's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// Whether codes and ids are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub show_technical_details: Option<bool>,
+    /// Whether calls are sent again by themselves. So says `autoRetryEnabled`; if either is off, it is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_retry: Option<bool>,
+}
+
+/// What is done about errors without asking the user.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RecoveryPreferences {
+    /// Whether calls are sent again by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_retry_enabled: Option<bool>,
+    /// How often at most, the first attempt not included; up to [`MOST_AUTO_RETRIES`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_auto_retries: Option<u32>,
+    /// Whether something else may stand in for what cannot be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_mode_enabled: Option<bool>,
+}
+
+/// The body of `POST /api/operations/retry`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryOperationRequest {
+    /// The id of the request that failed, as its error gave it. At most [`LONGEST_NAME`] characters.
+    pub original_request_id: String,
+    /// Why, in lower case: `network_timeout`.
+    pub retry_reason: String,
+    /// Which retry of the operation this is; the first is 1, the last [`MOST_OPERATION_RETRIES`].
+    pub retry_count: u32,
+    /// What is to be different this time, as an object: at most [`LARGEST_PARAMS`] bytes of JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified_params: Option<Box<RawValue>>,
+}
+
+/// The answer of `POST /api/operations/retry`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryOperationResponse {
+    /// Always `true`.
+    pub success: bool,
+    /// The id under which the operation runs now.
+    pub new_request_id: String,
+    /// When the server expects it to be done, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_completion: Option<String>,
+    /// What happened, for developers.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// The body of `POST /api/operations/recover-batch`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecoverBatchRequest {
+    /// What failed; at most [`MOST_OPERATIONS`].
+    pub failed_operations: Vec<FailedOperation>,
+    /// How it is to be recovered: `auto_retry`, or a word of the backend's own.
+    pub recovery_strategy: String,
+}
+
+/// An operation that failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedOperation {
+    /// The id of the request that failed.
+    pub request_id: String,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+    /// Whose operation it is.
+    pub user_id: String,
+}
+
+/// The answer of `POST /api/operations/recover-batch`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecoverBatchResponse {
+    /// Whether the batch was understood. A batch with refused operations in it is still a success.
+    pub success: bool,
+    /// One entry per operation, in the order in which they were sent.
+    pub recovered: Vec<RecoveredOperation>,
+}
+
+/// What became of one operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecoveredOperation {
+    /// The id that was sent.
+    pub request_id: String,
+    /// What became of it.
+    pub status: RecoveryStatus,
+    /// The id under which the operation runs now, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_request_id: Option<String>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StandardError>,
+}
+
+/// What a server did with an operation that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecoveryStatus {
+    /// It is queued to run again.
+    Queued,
+    /// It does not run again.
+    Refused,
 }

@@ -6,13 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `src`, from the ground up. A floor names only what is below it; `sim` and `browser` stand side by side.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["time", "input", "json"],
     &["wire"],
     &["policy"],
     &["error"],
     &["queue"],
     &["platform", "event"],
+    &["resilience"],
     &["outbox", "call"],
     &["sync"],
     &["client"],

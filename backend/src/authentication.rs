@@ -9,6 +9,8 @@ use crate::error::RequestError;
 
 const SCHEME: &str = "bearer";
 const PREFIX: &str = "demo.";
+/// Who may do what is nobody's in particular.
+const ADMINISTRATOR: &str = "admin";
 const LONGEST: usize = 128;
 
 /// The user that the credentials are of.
@@ -25,6 +27,11 @@ impl User {
     /// Refuses what names another user. `place` says where the name stood.
     pub(crate) fn must_be(&self, named: &str, place: &'static str) -> Result<(), RequestError> {
         if self.id == named { Ok(()) } else { Err(RequestError::OtherUser { place }) }
+    }
+
+    /// Refuses whoever is not the user of that name.
+    pub(crate) fn must_be_administrator(&self) -> Result<(), RequestError> {
+        if self.id == ADMINISTRATOR { Ok(()) } else { Err(RequestError::NotAdministrator) }
     }
 
     fn of_request(headers: &HeaderMap) -> Result<Self, RequestError> {

@@ -35,7 +35,7 @@ impl CorrelationId {
     }
 
     /// In Cosnap's form: `req_<milliseconds>_<9 characters of base 36>`.
-    fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let milliseconds = jiff::Timestamp::now().as_millisecond();
         let suffix: String = iter::repeat_with(|| fastrand::digit(36)).take(9).collect();
         Self(format!("req_{milliseconds}_{suffix}").into())

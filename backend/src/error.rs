@@ -13,7 +13,10 @@ use axum::{
 use serde_json::{Value, json};
 use steadfast::wire::{StandardError, StandardErrorContext, StandardErrorResponse};
 
-use crate::{clock, correlation::Exchange};
+use crate::{
+    clock,
+    correlation::{CorrelationId, Exchange},
+};
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +39,16 @@ pub(crate) enum RequestError {
     BodyInterrupted,
     #[error("The body is larger than {limit} bytes")]
     BodyTooLarge { limit: usize },
-    #[error("The batch has {received} actions, more than {limit}")]
-    BatchTooLarge { limit: usize, received: usize },
+    #[error("The batch has {received} {unit}, more than {limit}")]
+    BatchTooLarge { limit: usize, received: usize, unit: &'static str },
+    #[error("Only an administrator may do this")]
+    NotAdministrator,
+    #[error("The Idempotency-Key was used for another request")]
+    KeyReused,
+    #[error("This would be retry {received} of the operation, and there are {limit} at most")]
+    RetriesExhausted { limit: u32, received: u32 },
+    #[error("The operation would fail with {code} again")]
+    NotRecoverable { code: String },
     #[error("The file cannot be served")]
     File { status: StatusCode },
     #[error("The database cannot be used at the moment")]
@@ -45,7 +56,7 @@ pub(crate) enum RequestError {
     #[error("The answer could not be written")]
     Answer(#[from] serde_json::Error),
     #[error("The fault switch asked for this answer")]
-    Fault { status: StatusCode, retry_after: Option<HeaderValue> },
+    Fault { status: StatusCode, retry_after: Option<HeaderValue>, service: Option<String> },
 }
 
 /// The parts of the envelope that follow from the kind of error.
@@ -59,6 +70,7 @@ struct Face {
 const SIGN_IN: &str = "Please sign in again.";
 const REQUEST_REFUSED: &str = "Something in this request is not right.";
 const TOO_MUCH: &str = "This is too much to send at once.";
+const NO_MORE_RETRIES: &str = "This has been tried too often. Please start it anew.";
 const TRY_LATER: &str = "The service is not available right now. Please try again in a moment.";
 
 impl RequestError {
@@ -79,6 +91,14 @@ impl RequestError {
             Self::BodyInterrupted => (StatusCode::BAD_REQUEST, "VALIDATION_INVALID_FORMAT", "low", REQUEST_REFUSED),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", "medium", TOO_MUCH),
             Self::BatchTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "BATCH_TOO_LARGE", "medium", TOO_MUCH),
+            Self::NotAdministrator => (StatusCode::FORBIDDEN, "AUTH_INSUFFICIENT_PERMISSIONS", "medium", "You may not do this."),
+            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED", "high", REQUEST_REFUSED),
+            Self::RetriesExhausted { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "OPERATION_RETRIES_EXHAUSTED", "medium", NO_MORE_RETRIES)
+            }
+            Self::NotRecoverable { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "OPERATION_NOT_RECOVERABLE", "medium", REQUEST_REFUSED)
+            }
             Self::Database(_) => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", "high", TRY_LATER),
             Self::Answer(_) => (StatusCode::INTERNAL_SERVER_ERROR, "SYSTEM_INTERNAL_ERROR", "critical", TRY_LATER),
             Self::File { status } | Self::Fault { status, .. } => {
@@ -98,7 +118,19 @@ impl RequestError {
             }
             Self::Invalid { field, message } => Some(json!([{ "field": field, "message": message }])),
             Self::BodyTooLarge { limit } => Some(json!({ "limit": limit, "unit": "bytes" })),
-            Self::BatchTooLarge { limit, received } => Some(json!({ "limit": limit, "received": received, "unit": "actions" })),
+            Self::BatchTooLarge { limit, received, unit } => Some(json!({ "limit": limit, "received": received, "unit": unit })),
+            Self::RetriesExhausted { limit, received } => {
+                Some(json!({ "limit": limit, "received": received, "unit": "retries" }))
+            }
+            Self::NotRecoverable { code } => Some(json!({ "errorCode": code })),
+            _ => None,
+        }
+    }
+
+    /// Which of the server's services failed, if one did.
+    fn service(&self) -> Option<String> {
+        match self {
+            Self::Fault { service, .. } => service.clone(),
             _ => None,
         }
     }
@@ -120,28 +152,34 @@ impl RequestError {
         }
     }
 
+    /// The error as it stands in an envelope, or in the answer to one entry of a batch.
+    pub(crate) fn standard(&self, correlation_id: &CorrelationId) -> StandardError {
+        let face = self.face();
+        StandardError {
+            code: face.code.to_owned(),
+            message: self.to_string(),
+            details: self.details(),
+            correlation_id: correlation_id.to_string(),
+            timestamp: clock::now(),
+            user_message: face.user_message.to_owned(),
+            retryable: is_retryable(face.status),
+            retry_after: self.retry_after(),
+            help_link: None,
+            severity: face.severity.to_owned(),
+        }
+    }
+
     fn envelope(&self, exchange: &Exchange) -> StandardErrorResponse {
         let face = self.face();
         StandardErrorResponse {
             success: false,
-            error: StandardError {
-                code: face.code.to_owned(),
-                message: self.to_string(),
-                details: self.details(),
-                correlation_id: exchange.correlation_id.to_string(),
-                timestamp: clock::now(),
-                user_message: face.user_message.to_owned(),
-                retryable: is_retryable(face.status),
-                retry_after: self.retry_after(),
-                help_link: None,
-                severity: face.severity.to_owned(),
-            },
+            error: self.standard(&exchange.correlation_id),
             context: Some(StandardErrorContext {
                 endpoint: exchange.path.to_string(),
                 method: exchange.method.to_string(),
                 status_code: face.status.as_u16(),
                 request_id: exchange.correlation_id.to_string(),
-                service: None,
+                service: self.service(),
             }),
             business_context: None,
         }

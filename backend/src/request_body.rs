@@ -16,7 +16,12 @@ pub(crate) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Req
 }
 
 /// Reads the body as JSON, or says what is wrong with it and where.
+///
+/// All that is taken here are objects. A list would do for serde, and be a document without anything in it.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RequestError> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(RequestError::Invalid { field: ".".to_owned(), message: "must be an object".to_owned() });
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let field = error.path().to_string();

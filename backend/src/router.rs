@@ -2,13 +2,17 @@ use axum::{
     Router,
     handler::Handler,
     middleware,
-    routing::{get, post},
+    routing::{get, post, put},
+};
+use steadfast::{
+    policy::configuration::CONFIGURATION_PATH,
+    wire::{DETAILED_HEALTH_PATH, ERROR_PREFERENCES_PATH, QUEUE_ACTIONS_PATH, RECOVER_BATCH_PATH, RETRY_OPERATION_PATH},
 };
 
 use crate::{
     applied_actions, configuration, correlation, demonstration, documents,
     error::RequestError,
-    faults, health,
+    faults, health, operations, preferences, services,
     site::{self, Site},
     state::AppState,
     sync,
@@ -18,8 +22,14 @@ use crate::{
 pub(crate) fn router(state: AppState, site: Option<Site>, with_faults: bool) -> Router {
     let mut router = Router::new()
         .route("/api/health", get(health::health))
-        .route("/api/config/error-handling", get(configuration::error_handling))
-        .route(steadfast::wire::QUEUE_ACTIONS_PATH, post(sync::queue_actions))
+        .route(DETAILED_HEALTH_PATH, get(health::detailed))
+        .route(CONFIGURATION_PATH, get(configuration::error_handling))
+        .route(ERROR_PREFERENCES_PATH, get(preferences::show).put(preferences::replace))
+        .route(RETRY_OPERATION_PATH, post(operations::retry))
+        .route(RECOVER_BATCH_PATH, post(operations::recover_batch))
+        .route("/admin/api/monitoring/circuit-breakers/reset/{service}", post(services::reset))
+        .route("/admin/api/monitoring/circuit-breakers/reset-all", post(services::reset_all))
+        .route(QUEUE_ACTIONS_PATH, post(sync::queue_actions))
         .route("/api/sync/status/{userId}", get(sync::status))
         .route("/api/documents", get(documents::documents))
         .route("/api/applied-actions", get(applied_actions::applied_actions))
@@ -28,7 +38,10 @@ pub(crate) fn router(state: AppState, site: Option<Site>, with_faults: bool) -> 
         .route("/api/demo/sign-ups/{dialect}", post(demonstration::sign_up));
     if with_faults {
         let switch = get(faults::show).put(faults::set).delete(faults::clear);
-        router = router.route(faults::PATH, switch);
+        router = router
+            .route(faults::PATH, switch)
+            .route("/api/faults/configuration", put(configuration::set).delete(configuration::clear))
+            .route("/api/faults/services/{service}", put(services::set));
     }
     router = match site {
         Some(site) => router.fallback_service(site::serve.with_state(site)),

@@ -91,6 +91,8 @@ impl Server {
             traffic: Arc::new(Traffic::new()),
             catalogue: Arc::new(catalogue),
             faults: Arc::new(FaultSwitch::default()),
+            configuration: Arc::default(),
+            services: Arc::default(),
         };
         let router = router::router(state, site, options.faults);
         Ok(Self { listener, address, router, database })

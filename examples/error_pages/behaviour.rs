@@ -32,7 +32,8 @@ fn said_once(who: &str, errors: &[(&Example, ApiError)], say: fn(&ApiError) -> S
 fn what_a_call_does(error: &ApiError) -> String {
     let policy = RetryPolicy::default();
     let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-    match decide(&policy, FailedAttempt { attempt: 1, retryable: error.retryable, repeatable: true, hint }, 0.0) {
+    let failed = FailedAttempt { attempt: 1, retryable: error.retryable, repeatable: true, hint, left: None };
+    match decide(&policy, &mut policy.backoff.delays(), failed, 0.0) {
         Decision::Stop(StopBecause::HintBeyondMaxWait) => format!(
             "fails at once, and says in `error.retryAt` when to come back: the server asks for {}, more than `maxWaitMs` ({}).",
             duration(hint.unwrap_or_default()),

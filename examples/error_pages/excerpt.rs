@@ -47,7 +47,8 @@ struct HintExcerpt {
 impl<'a> Excerpt<'a> {
     pub(crate) fn of(error: &'a ApiError) -> Self {
         // The response above it says these itself; where there is none, they are all there is.
-        let is_own = error.status.is_none() || error.retry_reason == RetryReason::Network || error.raw.text.starts_with('<');
+        let is_concluded = matches!(error.retry_reason, RetryReason::Network | RetryReason::Idempotency);
+        let is_own = error.status.is_none() || is_concluded || error.raw.text.starts_with('<');
         Self {
             code: error.code.as_deref().filter(|_| is_own),
             message: error.message.as_deref().filter(|_| is_own),

@@ -4,8 +4,10 @@ use crate::error::{Result, explained};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use steadfast::call::idempotency::judge;
 use steadfast::error::ApiError;
 use steadfast::error::parse::{Extensions, ResponseParts, parse};
+use steadfast::platform::Headers;
 use steadfast::time::WallTime;
 
 /// All examples arrive on Wed, 23 Jul 2025 12:00:00 GMT.
@@ -121,16 +123,19 @@ impl Example {
             let retryable = known.and_then(|known| known.retryable).unwrap_or_default();
             return ApiError::without_response(code, self.message.clone().unwrap_or_default(), retryable);
         };
-        let error = parse(
+        let headers: Headers = self.headers.clone().into_iter().collect();
+        let mut error = parse(
             &ResponseParts {
                 status,
-                headers: self.headers.clone().into_iter().collect(),
+                headers: headers.clone(),
                 body: self.body_text().into_bytes(),
                 truncated: false,
                 received_at: RECEIVED_AT,
             },
             &Extensions::default(),
         );
+        // All examples answer requests that may be repeated.
+        judge(&mut error, &headers, true);
         match &self.overruled {
             Some(message) => error.overruled(code, message),
             None => error,

@@ -47,9 +47,10 @@ fn every_example_is_read_as_the_error_that_its_page_describes() {
                 Some(retryable) => assert_eq!(error.retryable, retryable, "{shown}"),
                 None => assert_ne!(error.retry_reason, RetryReason::Code, "{shown}"),
             }
-            let format = match example.title.split(':').next() {
+            let format = match example.title.split([':', ',']).next() {
                 Some("Cosnap") => "cosnap",
                 Some("StellarFlow") => "stellarFlow",
+                Some("Problem details") => "problemDetails",
                 _ if example.status.is_some() => "html",
                 _ => "none",
             };

@@ -23,7 +23,7 @@ const SEPARATOR: &str = "\n---\n";
 /// The first actions of the queue are these, whatever else is on disk.
 const GIVEN: u64 = 3;
 
-const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), multiplier: 2.0, cap: Duration::from_secs(30) };
+const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
 
 /// Reads the bytes as the answer to a batch, what is known of the queue as a whole, and rows of it, each in its part, and
 /// carries the answer out.

@@ -1,10 +1,12 @@
 import { ClosedError, WasmUnavailableError } from "./errors.js";
-import initialise, { Core, Reader } from "../wasm/steadfast.js";
+import initialise, { Core, Policy, Reader } from "../wasm/steadfast.js";
 import type { WasmSource } from "./wasm-source.js";
 
-export { Core, Reader };
+export { Core, Policy, Reader };
 /** @internal */
 export type ReaderInstance = Reader;
+/** @internal */
+export type PolicyInstance = Policy;
 
 /** @internal The core of an open SDK. */
 export class CoreHandle {

@@ -2,6 +2,7 @@
  * The errors that Steadfast throws. All extend {@link SteadfastError}, which extends `Error`.
  */
 
+import type { Receipt } from "./queue.js";
 import { standardVocabulary, type Vocabulary } from "./vocabulary.js";
 
 /** What kind of problem an error is, and so what the user can do about it. */
@@ -33,9 +34,10 @@ export type Severity = "low" | "medium" | "high" | "critical";
 
 /**
  * What a verdict on retrying was concluded from: the body says so, a header (`x-should-retry`), the code, that the server says when
- * to come back, the HTTP status, or that no response came.
+ * to come back, the HTTP status, that no response came, or what the server says of the request's idempotency key: that its first
+ * request is still being worked on, that it was used for another request, or that this is the answer kept under it.
  */
-export type RetryReason = "body" | "header" | "code" | "hint" | "status" | "network";
+export type RetryReason = "body" | "header" | "code" | "hint" | "status" | "network" | "idempotency";
 
 /** When a server wants to be asked again. */
 export interface RetryHint {
@@ -51,9 +53,19 @@ export interface RetryHint {
    * - `rateLimitHeader`: an exhausted policy in `RateLimit` (draft-ietf-httpapi-ratelimit-headers);
    * - `rateLimitResetHeader`: the reset of an exhausted limit in a header, `X-RateLimit-Reset` and what resembles it;
    * - `body`: a delay in the body;
-   * - `bodyReset`: a moment in the body, until which the service is away or the limit exhausted.
+   * - `bodyReset`: a moment in the body, until which the service is away or the limit exhausted;
+   * - `earlierAnswer`: nothing was sent, because an answer to an earlier call had asked for patience;
+   * - `circuitBreaker`: until then the circuit breaker of the service is open.
    */
-  readonly source: "retryAfterHeader" | "retryAfterMsHeader" | "rateLimitHeader" | "rateLimitResetHeader" | "body" | "bodyReset";
+  readonly source:
+    | "retryAfterHeader"
+    | "retryAfterMsHeader"
+    | "rateLimitHeader"
+    | "rateLimitResetHeader"
+    | "body"
+    | "bodyReset"
+    | "earlierAnswer"
+    | "circuitBreaker";
   /** How sure its reading is: the documented form, another that can only be meant one way, or a conclusion, as of a unit. */
   readonly confidence: "certain" | "likely" | "guess";
 }
@@ -168,7 +180,8 @@ export interface ApiErrorData {
   /**
    * The machine-readable code that the server gave, or one of Steadfast's own for failures that never reached a server:
    * `NETWORK_OFFLINE`, `NETWORK_UNREACHABLE`, `NETWORK_CORS`, `NETWORK_BLOCKED`, `NETWORK_MIXED_CONTENT`, `NETWORK_TIMEOUT`,
-   * `NETWORK_ERROR` (no response, and no saying why), `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`.
+   * `NETWORK_ERROR` (no response, and no saying why), `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`;
+   * `CIRCUIT_OPEN`, `SERVICE_PAUSED`, `BULKHEAD_FULL`, `DEADLINE_EXCEEDED` for what was not sent at all.
    * `null` if the server gave none. Of those for networks, `format.confidence` says how sure they are, and `format.mark` why.
    */
   readonly code: string | null;
@@ -369,6 +382,8 @@ export class ApiError extends SteadfastError implements ApiErrorData {
   declare readonly raw: RawBody;
   declare readonly format: Format;
   declare readonly request: { readonly method: string; readonly url: string; readonly attempts: number } | null;
+  /** The receipt of the action that stands in the queue in its place: see the option `queueAs` of calls. */
+  queued: Receipt | null = null;
   readonly #origin: Origin;
 
   /** @internal */

@@ -1,5 +1,7 @@
 import { type ApiErrorData, completed, type StoreError } from "./errors.js";
 import { completedOutcome, type Counts, type Outcome, type WaitingFor } from "./queue.js";
+import type { Adjustment } from "./configuration.js";
+import type { CircuitReason, CircuitState } from "./protection.js";
 import type { Vocabulary } from "./vocabulary.js";
 
 /** What asked for a sync. */
@@ -20,9 +22,66 @@ export type SteadfastEvent =
   | {
       readonly type: "callFailed";
       readonly correlationId: string;
-      readonly because: "notRetryable" | "notRepeatable" | "attemptsExhausted" | "hintBeyondMaxWait";
+      /**
+       * - `notRetryable`: it would fail again;
+       * - `notRepeatable`: it may have had its effect, and has no idempotency key;
+       * - `attemptsExhausted`, `deadlineExceeded`;
+       * - `hintBeyondMaxWait`: the server wants to be asked later than the call is ready to wait;
+       * - `deadlineTooClose`: the next wait would outlast the deadline;
+       * - `budgetExhausted`: too many retries without success to this server;
+       * - `circuitOpen`, `bulkheadFull`: see the options `breaker` and `bulkhead`;
+       * - `autoRetryOff`: the user does not want calls to be sent again by themselves.
+       */
+      readonly because:
+        | "notRetryable"
+        | "notRepeatable"
+        | "attemptsExhausted"
+        | "hintBeyondMaxWait"
+        | "deadlineTooClose"
+        | "deadlineExceeded"
+        | "budgetExhausted"
+        | "circuitOpen"
+        | "bulkheadFull"
+        | "autoRetryOff";
       readonly error: ApiErrorData;
     }
+  /** A slow attempt gets company: see the option `hedge`. */
+  | { readonly type: "hedgeSent"; readonly correlationId: string; readonly attempt: number; readonly hedge: number }
+  /** A call waits for its turn: for the moment that the service has named, or for the rate that it takes. */
+  | {
+      readonly type: "callWaits";
+      readonly service: string;
+      readonly because: "paused" | "sendRate";
+      readonly waitMs: number;
+    }
+  /** A service has said when it wants to be asked again. */
+  | { readonly type: "servicePaused"; readonly service: string; readonly forMs: number }
+  /** The circuit breaker of a service changed; `openForMs` says for how long nothing passes, if that is known. */
+  | {
+      readonly type: "circuitChanged";
+      readonly service: string;
+      readonly from: CircuitState;
+      readonly to: CircuitState;
+      readonly because: CircuitReason;
+      readonly openForMs: number | null;
+    }
+  /** Credentials had expired, and your `refreshCredentials` was called; `message` says what went wrong, if something did. */
+  | { readonly type: "credentialsRefreshed"; readonly succeeded: boolean; readonly message: string | null }
+  /** Something else stands in for what was asked for: see the option `fallback`. */
+  | {
+      readonly type: "fallbackUsed";
+      readonly correlationId: string | null;
+      readonly fallback: "lastGood" | "alternativeEndpoint" | "function";
+      readonly error: ApiErrorData;
+    }
+  /** The server's configuration is another one, or was not taken as it came: `adjustments` says what, and what is used instead. */
+  | { readonly type: "configurationChanged"; readonly adjustments: readonly Adjustment[] }
+  /** The server has sent a configuration of which nothing can be used. The one before stays. */
+  | { readonly type: "configurationIgnored"; readonly message: string }
+  /** What the user prefers was said in another tab. */
+  | { readonly type: "preferencesChanged" }
+  /** What the user preferred could not be brought to the server at the time, and now it refuses it: it was taken back. */
+  | { readonly type: "preferencesRefused"; readonly message: string }
   /** Actions are on disk. */
   | { readonly type: "enqueued"; readonly ids: readonly string[]; readonly counts: Counts }
   /** A drain begins. */

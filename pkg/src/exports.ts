@@ -56,6 +56,40 @@ export {
   type ReceivedResponse,
   type ResponseLike,
 } from "./reading.js";
-export type { CallOptions, Degraded, JsonAnswer, RetryOptions, SteadfastOptions, SyncOptions } from "./steadfast.js";
+export { type Degraded, degradation, type JsonAnswer } from "./calls.js";
+export type { Adjustment, Configuration } from "./configuration.js";
+export type {
+  FailedOperation,
+  OperationRetryOptions,
+  Operations,
+  RecoverOptions,
+  RecoveredOperation,
+  RecoveryRefusal,
+  RetriedOperation,
+} from "./operations.js";
+export type { ErrorPreferences, ErrorPreferencesChanges, Preferences, PreferencesUpdate } from "./preferences.js";
+export type { Fallback } from "./fallback.js";
+export type { CallOptions, CorrelationOptions, PollOptions, RetryOptions, SteadfastOptions, SyncOptions } from "./options.js";
+export {
+  createPolicy,
+  type Executor,
+  type FailureFacts,
+  Policy,
+  type PolicyContext,
+  type PolicyOptions,
+  wrap,
+} from "./policy.js";
+export type {
+  BreakerOptions,
+  BudgetOptions,
+  BulkheadOptions,
+  CircuitReason,
+  CircuitState,
+  HedgeOptions,
+  ProtectionOptions,
+  Services,
+  ServiceSnapshot,
+  Urgency,
+} from "./protection.js";
 export type { Message, Messages, WordsOptions } from "./vocabulary.js";
 export { loadWords, type Words } from "./words.js";

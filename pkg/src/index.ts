@@ -5,7 +5,8 @@
  */
 import { loadCore } from "./core.js";
 import { embeddedWasm } from "./embedded.js";
-import { Steadfast as Base, type SteadfastOptions } from "./steadfast.js";
+import type { SteadfastOptions } from "./options.js";
+import { Steadfast as Base } from "./steadfast.js";
 
 export * from "./exports.js";
 

@@ -4,7 +4,8 @@
  * @module
  */
 import { loadCore } from "./core.js";
-import { Steadfast as Base, type SteadfastOptions } from "./steadfast.js";
+import type { SteadfastOptions } from "./options.js";
+import { Steadfast as Base } from "./steadfast.js";
 import type { WasmSource } from "./wasm-source.js";
 
 export * from "./exports.js";

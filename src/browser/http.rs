@@ -4,6 +4,8 @@ use super::charset::in_utf8;
 use super::global;
 use super::policy_violation::PolicyViolations;
 use crate::call::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER};
+use crate::call::trace_context::{TRACEPARENT_HEADER, TRACESTATE_HEADER};
+use crate::error::ApiError;
 use crate::error::network::{Page, Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
 use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array};
@@ -11,7 +13,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, ReadableStreamDefaultReader, Request, RequestInit, RequestMode, Url};
+use web_sys::{AbortController, AbortSignal, Document, ReadableStreamDefaultReader, Request, RequestInit, RequestMode, Url};
 
 #[wasm_bindgen]
 extern "C" {
@@ -63,6 +65,8 @@ thread_local! {
     static CORRELATION_ID: JsString = CORRELATION_HEADER.into();
     static SOURCE_SERVICE: JsString = SOURCE_SERVICE_HEADER.into();
     static IDEMPOTENCY_KEY: JsString = "idempotency-key".into();
+    static TRACEPARENT: JsString = TRACEPARENT_HEADER.into();
+    static TRACESTATE: JsString = TRACESTATE_HEADER.into();
 }
 
 /// Sends with the application's `fetch`, and adds what its `headers` function gives to requests to trusted origins.
@@ -72,6 +76,8 @@ pub struct Fetch {
     pub fetch: Function,
     /// Takes `{ url, method }`, returns headers or a promise of them: where credentials come from, at the moment of sending.
     pub headers: Option<Function>,
+    /// Takes the JSON of an error, returns a promise of new credentials being there.
+    pub refresh: Option<Function>,
     /// The origins that get those headers.
     pub trusted_origins: Vec<String>,
     /// Where the page is, and what it has learnt of the network around it.
@@ -81,7 +87,12 @@ pub struct Fetch {
 /// This page, or this worker.
 pub fn this_page() -> Page {
     let origin = global::member::<JsValue>("origin").and_then(|origin| origin.as_string());
-    Page { origin, is_isolated: global::member::<JsValue>("crossOriginIsolated").is_some_and(|isolated| isolated.is_truthy()) }
+    let is_isolated = global::member::<JsValue>("crossOriginIsolated").is_some_and(|isolated| isolated.is_truthy());
+    // OpenTelemetry's convention: the server names the trace that it has sent the page in.
+    let traceparent = global::member::<Document>("document")
+        .and_then(|document| document.query_selector("meta[name=traceparent]").ok().flatten())
+        .and_then(|meta| meta.get_attribute("content"));
+    Page { origin, is_isolated, traceparent }
 }
 
 /// A request that can be sent any number of times: it is cloned for each attempt and never read itself.
@@ -137,14 +148,18 @@ impl Http for Fetch {
     type Request = FetchRequest;
     type Response = FetchResponse;
 
-    fn json_request(&self, method: &str, url: &str, body: String) -> Result<FetchRequest, NetworkFailure> {
+    fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<FetchRequest, NetworkFailure> {
         let headers = web_sys::Headers::new().map_err(invalid)?;
-        headers.set("Content-Type", "application/json").map_err(invalid)?;
+        if body.is_some() {
+            headers.set("Content-Type", "application/json").map_err(invalid)?;
+        }
         headers.set("Accept", "application/json").map_err(invalid)?;
         let init = RequestInit::new();
         init.set_method(method);
         init.set_headers(&headers);
-        init.set_body(&JsValue::from_str(&body));
+        if let Some(body) = body {
+            init.set_body(&JsValue::from_str(&body));
+        }
         Request::new_with_str_and_init(url, &init).map(FetchRequest).map_err(invalid)
     }
 
@@ -159,6 +174,8 @@ impl Http for Fetch {
             carries_headers: request.mode() != RequestMode::NoCors,
             idempotency_key: IDEMPOTENCY_KEY.with(header).filter(|key| !key.is_empty()),
             correlation_id: CORRELATION_ID.with(header),
+            traceparent: TRACEPARENT.with(header),
+            tracestate: TRACESTATE.with(header),
         }
     }
 
@@ -199,6 +216,22 @@ impl Http for Fetch {
 
     fn surroundings(&self) -> &Surroundings {
         &self.surroundings
+    }
+
+    fn can_refresh_credentials(&self) -> bool {
+        self.refresh.is_some()
+    }
+
+    async fn refresh_credentials(&self, error: &ApiError) -> Result<(), NetworkFailure> {
+        let failed = |thrown: JsValue| {
+            let reason = "the refreshCredentials option failed";
+            NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&thrown))
+        };
+        let Some(refresh) = &self.refresh else { return Ok(()) };
+        let text = serde_json::to_string(error).unwrap_or_default();
+        let refreshed = refresh.call1(&JsValue::UNDEFINED, &JsValue::from_str(&text)).map_err(failed)?;
+        JsFuture::from(Promise::resolve(&refreshed)).await.map_err(failed)?;
+        Ok(())
     }
 
     async fn probe(&self, url: &str) -> bool {
@@ -276,6 +309,7 @@ fn set(headers: &web_sys::Headers, name: &str, value: &str) -> Result<(), JsValu
     match name {
         CORRELATION_HEADER => CORRELATION_ID.with(|name| named.set_named(name, value)),
         SOURCE_SERVICE_HEADER => SOURCE_SERVICE.with(|name| named.set_named(name, value)),
+        TRACEPARENT_HEADER => TRACEPARENT.with(|name| named.set_named(name, value)),
         _ => headers.set(name, value),
     }
 }

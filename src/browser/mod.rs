@@ -23,6 +23,7 @@ pub use key_value::LocalStorage;
 pub use locks::{WebLock, WebLocks};
 pub use random::BrowserRandom;
 
+use crate::error::network::Surroundings;
 use crate::event::Event;
 use crate::platform::Platform;
 use js_sys::Function;
@@ -55,6 +56,16 @@ impl Browser {
             connectivity: PageConnectivity,
             emit,
         }
+    }
+}
+
+impl Browser {
+    /// A platform for policies that stand alone: they send nothing and store nothing.
+    pub fn alone(emit: Function) -> Self {
+        // Never called.
+        let fetch = emit.clone();
+        let surroundings = Surroundings::new(this_page(), Some(false), Some(false)).into();
+        Self::new("policies", Fetch { fetch, headers: None, refresh: None, trusted_origins: vec![], surroundings }, emit)
     }
 }
 

@@ -1,17 +1,26 @@
-//! The call path: correlate, attempt, parse, decide, wait, again.
+//! The call path: correlate, wait for the turn, attempt, parse, decide, wait, again.
 
 pub mod attempt;
 pub mod correlation;
+pub mod credentials;
 pub mod exposure;
+mod facts;
+pub mod idempotency;
+pub mod trace_context;
 
 use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, inspect, parse, text};
 use crate::error::{ApiError, RequestFacts};
-use crate::event::Event;
-use crate::platform::{Clock, Headers, Http, Platform, Random, RequestSummary, Response};
-use crate::policy::retry::{Decision, FailedAttempt, RetryPolicy, decide, method_is_idempotent};
-use crate::time::milliseconds;
-use correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
+use crate::platform::{Headers, Http, Platform, RequestSummary, Response};
+use crate::policy::budget::Urgency;
+use crate::policy::preferences::Preferences;
+use crate::policy::retry::{RetryPolicy, method_is_idempotent};
+use crate::resilience::hedge::HedgePolicy;
+use crate::resilience::pipeline::{self, Attempt, Plan};
+use crate::resilience::services::Services;
+use correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
+use credentials::Credentials;
 use serde::de::IgnoredAny;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,8 +37,8 @@ pub struct CallPolicy {
     pub retry: RetryPolicy,
     /// The origins that get the SDK's headers. To others they would be a leak, and a needless preflight.
     pub trusted_origins: Vec<String>,
-    /// What `x-source-service` says.
-    pub source_service: String,
+    /// What those headers say.
+    pub correlation: CorrelationPolicy,
     /// The application's formats and codes.
     pub extensions: Rc<Extensions>,
 }
@@ -41,6 +50,29 @@ pub struct CallOptions {
     pub retry: RetryPolicy,
     /// Its idempotency key.
     pub idempotency_key: IdempotencyKey,
+    /// The caller's own word for the service that it goes to, beside its origin.
+    pub service: Option<String>,
+    /// Whether someone is waiting for it.
+    pub urgency: Urgency,
+    /// When an attempt gets company, if the method is safe.
+    pub hedge: Option<HedgePolicy>,
+    /// Whether credentials that have expired are refreshed.
+    pub refresh: bool,
+    /// Whether the server itself has named this place as the one to ask instead: that it wants to be left alone elsewhere, or fails
+    /// there, does not hold here.
+    pub invited: bool,
+}
+
+/// What calls are made with.
+pub struct Caller<'a, P: Platform> {
+    /// The services that they go to.
+    pub services: &'a Services<P>,
+    /// What holds for all of them.
+    pub policy: &'a CallPolicy,
+    /// What they are authorised by.
+    pub credentials: &'a Credentials<P>,
+    /// What the user prefers at the moment.
+    pub preferences: &'a dyn Fn() -> Preferences,
 }
 
 /// How the server can tell that two requests are the same one.
@@ -71,55 +103,95 @@ pub struct JsonAnswer {
 /// Sends a request until it succeeds, or until sending it again would be wrong or in vain. A success is a response with a status
 /// below 400, whose body has yet to arrive.
 pub async fn call<P: Platform>(
-    platform: &P,
-    policy: &CallPolicy,
+    caller: &Caller<'_, P>,
     options: &CallOptions,
     request: &<P::Http as Http>::Request,
 ) -> Result<<P::Http as Http>::Response, Box<ApiError>> {
-    let limit = options.retry.attempt_timeout;
-    let attempt =
-        async |summary: &RequestSummary, headers: &Headers| match attempt::send(platform, request, summary, headers, limit).await
-        {
-            Ok(response) if response.status() < 400 => Ok(response),
-            Ok(response) => {
-                let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
-                Err(understand(platform, policy, summary, &parts))
-            }
-            Err(failure) => Err(Box::new(failure.into_api_error())),
-        };
-    until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
+    let platform = caller.services.platform();
+    let call = Call::new(platform, options, platform.http().summary(request));
+    let send = async |headers: &Headers, limit| match attempt::send(platform, request, &call.summary, headers, limit).await {
+        Ok(response) if response.status() < 400 => Ok(response),
+        Ok(response) => {
+            let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
+            Err(call.understand(caller, &parts))
+        }
+        Err(failure) => Err(Box::new(failure.into_api_error())),
+    };
+    until_it_succeeds(caller, options, &call, |_| false, send).await
 }
 
 /// As [`call`], but a success is a whole answer in JSON that is not an error itself: `success: false`, `ok: false` and GraphQL's
 /// errors are errors whatever the status.
 pub async fn call_json<P: Platform>(
-    platform: &P,
-    policy: &CallPolicy,
+    caller: &Caller<'_, P>,
     options: &CallOptions,
     request: &<P::Http as Http>::Request,
 ) -> Result<JsonAnswer, Box<ApiError>> {
-    let limit = options.retry.attempt_timeout;
-    let attempt = async |summary: &RequestSummary, headers: &Headers| match attempt::exchange(
-        platform,
-        request,
-        summary,
-        headers,
-        limit,
-        LARGEST_JSON,
-    )
-    .await
-    {
-        Ok(parts) if parts.status < 400 => json_answer(parts, &policy.extensions),
-        Ok(parts) => Err(understand(platform, policy, summary, &parts)),
-        Err(failure) => Err(Box::new(failure.into_api_error())),
-    };
-    until_it_succeeds(platform, policy, options, &platform.http().summary(request), attempt).await
+    let platform = caller.services.platform();
+    let call = Call::new(platform, options, platform.http().summary(request));
+    let send =
+        async |headers: &Headers, limit| match attempt::exchange(platform, request, &call.summary, headers, limit, LARGEST_JSON)
+            .await
+        {
+            Ok(parts) if parts.status < 400 => json_answer(parts, &caller.policy.extensions),
+            Ok(parts) => Err(call.understand(caller, &parts)),
+            Err(failure) => Err(Box::new(failure.into_api_error())),
+        };
+    let is_degraded = |answer: &JsonAnswer| answer.degraded.is_some();
+    until_it_succeeds(caller, options, &call, is_degraded, send).await
 }
 
-fn understand<P: Platform>(platform: &P, policy: &CallPolicy, summary: &RequestSummary, parts: &ResponseParts) -> Box<ApiError> {
-    let error = Box::new(parse(parts, &policy.extensions));
-    exposure::warn_of_hidden_hint(platform, &summary.origin, &parts.headers, &error);
-    error
+/// One logical call, whatever it takes.
+struct Call {
+    summary: RequestSummary,
+    /// The key that the SDK adds.
+    key: Option<String>,
+    /// Whether the server gets any key at all.
+    carries_key: bool,
+}
+
+impl Call {
+    fn new<P: Platform>(platform: &P, options: &CallOptions, summary: RequestSummary) -> Self {
+        let key = match &options.idempotency_key {
+            IdempotencyKey::None => None,
+            IdempotencyKey::Generated => Some(unique_id(platform)),
+            IdempotencyKey::Given(key) => Some(key.clone()),
+        };
+        let carries_key = summary.carries_headers && (key.is_some() || summary.idempotency_key.is_some());
+        Self { summary, key, carries_key }
+    }
+
+    fn understand<P: Platform>(&self, caller: &Caller<'_, P>, parts: &ResponseParts) -> Box<ApiError> {
+        let mut error = Box::new(parse(parts, &caller.policy.extensions));
+        idempotency::judge(&mut error, &parts.headers, self.carries_key);
+        exposure::warn_of_hidden_hint(caller.services.platform(), &self.summary.origin, &parts.headers, &error);
+        error
+    }
+
+    /// The services that it goes through: its origin, and the part of the backend that the caller names or an error has named.
+    fn services<P: Platform>(&self, services: &Services<P>, options: &CallOptions) -> Vec<String> {
+        if options.invited {
+            return vec![[&self.summary.origin, " (alternative)"].concat()];
+        }
+        let particular = options.service.clone().or_else(|| services.routes.service_of(&self.summary.url));
+        let mut keys = Vec::with_capacity(2);
+        keys.push(self.summary.origin.clone());
+        keys.extend(particular);
+        keys
+    }
+
+    fn trace<P: Platform>(&self, platform: &P, policy: &CallPolicy) -> CallTrace {
+        let (summary, page) = (&self.summary, &platform.http().surroundings().page);
+        let traced = &policy.correlation.traced_origins;
+        let recipient = Recipient::of(&summary.origin, page.origin.as_deref(), &policy.trusted_origins, traced);
+        let brought = Brought {
+            correlation_id: summary.correlation_id.as_deref(),
+            traceparent: summary.traceparent.as_deref(),
+            tracestate: summary.tracestate.as_deref(),
+            page_traceparent: page.traceparent.as_deref(),
+        };
+        CallTrace::begin(platform, &policy.correlation, recipient, brought)
+    }
 }
 
 /// What an answer that HTTP calls a success is.
@@ -141,60 +213,54 @@ fn json_answer(mut parts: ResponseParts, extensions: &Extensions) -> Result<Json
     Err(Box::new(parse(&parts, extensions).overruled("RESPONSE_UNREADABLE", message)))
 }
 
-/// Makes attempts, each with the same headers, until one succeeds, or until another would be wrong or in vain.
+/// Makes attempts, all under the same id, until one succeeds, or until another would be wrong or in vain.
 async fn until_it_succeeds<P: Platform, T>(
-    platform: &P,
-    policy: &CallPolicy,
+    caller: &Caller<'_, P>,
     options: &CallOptions,
-    summary: &RequestSummary,
-    attempt: impl AsyncFn(&RequestSummary, &Headers) -> Result<T, Box<ApiError>>,
+    call: &Call,
+    is_degraded: impl Fn(&T) -> bool,
+    send: impl AsyncFn(&Headers, Duration) -> Result<T, Box<ApiError>>,
 ) -> Result<T, Box<ApiError>> {
-    let key = match &options.idempotency_key {
-        IdempotencyKey::None => None,
-        IdempotencyKey::Generated => Some(unique_id(platform)),
-        IdempotencyKey::Given(key) => Some(key.clone()),
+    let (platform, services, summary) = (caller.services.platform(), caller.services, &call.summary);
+    let trace = call.trace(platform, caller.policy);
+    let is_safe = matches!(summary.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+    let plan = Plan {
+        id: trace.correlation_id(),
+        services: &call.services(services, options),
+        retry: &options.retry,
+        repeatable: method_is_idempotent(&summary.method) || call.carries_key,
+        hedge: options.hedge.filter(|_| is_safe),
+        urgency: options.urgency,
+        bound: &|attempts| (caller.preferences)().bound(attempts),
     };
-    let has_key = summary.carries_headers && (key.is_some() || summary.idempotency_key.is_some());
-    let repeatable = method_is_idempotent(&summary.method) || has_key;
-    let correlation_id = summary.correlation_id.clone().unwrap_or_else(|| correlation_id(platform));
-    let headers = headers(policy, summary, &correlation_id, key.as_deref());
-    let mut attempts = 1;
-    loop {
-        let mut error = match attempt(summary, &headers).await {
-            Ok(success) => return Ok(success),
-            Err(error) => error,
-        };
-        error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts });
-        error.correlation_id.get_or_insert_with(|| correlation_id.clone());
-        let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let failed = FailedAttempt { attempt: attempts, retryable: error.retryable, repeatable, hint };
-        let correlation_id = correlation_id.clone();
-        match decide(&options.retry, failed, platform.random().unit()) {
-            Decision::Stop(because) => {
-                platform.emit(&Event::CallFailed { correlation_id, because, error: error.clone() });
-                return Err(error);
-            }
-            Decision::Retry { after, because } => {
-                let after_ms = milliseconds(after);
-                platform.emit(&Event::RetryScheduled { correlation_id, attempt: attempts, after_ms, because, error });
-                platform.clock().sleep(after).await;
-                attempts += 1;
-            }
+    let complete = |mut error: Box<ApiError>| {
+        error.correlation_id.get_or_insert_with(|| trace.correlation_id().into());
+        error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts: 0 });
+        if let Some(service) = &error.service {
+            services.routes.learn(&summary.url, service);
         }
-    }
-}
-
-/// The SDK's headers for a call. A key that the caller asked for goes wherever the call goes; all else only to those who are
-/// trusted.
-fn headers(policy: &CallPolicy, summary: &RequestSummary, correlation_id: &str, key: Option<&str>) -> Headers {
-    let mut headers = Headers::new();
-    if let Some(key) = key {
-        headers.push(idempotency_header(key));
-    }
-    if policy.trusted_origins.contains(&summary.origin) {
-        headers.extend(correlation_headers(correlation_id, &policy.source_service));
-    }
-    headers
+        error
+    };
+    let may_refresh = Cell::new(options.refresh && caller.policy.trusted_origins.contains(&summary.origin));
+    let attempt = async |Attempt { number, limit, .. }: Attempt| {
+        let mut headers = trace.headers(platform, number);
+        // A key that the caller asked for goes wherever the call goes; all else only to those who are trusted.
+        headers.extend(call.key.as_deref().map(idempotency_header));
+        let seen = may_refresh.get().then(|| caller.credentials.generation()).flatten();
+        let result = send(&headers, limit).await;
+        match (result, seen) {
+            (Err(error), Some(seen)) if credentials::have_expired(&error) && may_refresh.replace(false) => {
+                if caller.credentials.renew(&error, seen).await { send(&headers, limit).await } else { Err(error) }
+            }
+            (result, _) => result,
+        }
+        .map_err(complete)
+    };
+    pipeline::execute(services, &plan, is_degraded, attempt).await.map_err(|error| match error.request {
+        Some(_) => error,
+        // It was never sent.
+        None => complete(error),
+    })
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

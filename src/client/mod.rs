@@ -1,22 +1,29 @@
 //! The client: one per user and page, over any platform.
 
+mod background;
 mod options;
+mod settings;
 
-pub use options::{Options, read_codes};
+pub use options::{Options, PolicyOptions, Protection, Resolved, ServerDefaults, read_codes};
+pub use settings::Settings;
 
-use crate::call::{self, CallOptions, JsonAnswer, correlation};
+use crate::call::credentials::Credentials;
+use crate::call::{self, CallOptions, CallPolicy, Caller, JsonAnswer, correlation};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::input::{InvalidInput, Subject};
 use crate::outbox::{self, AppendError};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Http, Platform, Store, StoreError};
 use crate::policy::gate::{GateReason, Trigger};
+use crate::policy::preferences::Preferences;
 use crate::queue::action::{Action, SCHEMA_VERSION};
 use crate::queue::draft::Draft;
 use crate::queue::record::{Counts, Outcome};
+use crate::resilience::services::{Services, Sharing};
 use crate::sync::schedule::{self, Requests};
 use crate::sync::{DrainReport, Drainer, Waiters};
 use crate::time::WallTime;
+use background::{Background, Tasks};
 use futures_channel::{mpsc, oneshot};
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde::Serialize;
@@ -37,7 +44,10 @@ impl<P: Platform> Clone for Client<P> {
 
 struct Inner<P: Platform> {
     platform: Rc<P>,
-    options: Options,
+    settings: Rc<Settings<P>>,
+    services: Rc<Services<P>>,
+    credentials: Rc<Credentials<P>>,
+    background: RefCell<Tasks>,
     queue: Option<Queue<P>>,
     calls: Calls,
     closed: Cell<bool>,
@@ -144,8 +154,23 @@ impl<P: Platform> Client<P> {
     /// Opens a client. If it has a user, what is in that user's queue begins to drain.
     pub fn open(platform: P, options: Options) -> Self {
         let platform = Rc::new(platform);
-        let queue = options.user_id.clone().map(|user_id| Queue::open(&platform, user_id, &options));
-        Self { inner: Rc::new(Inner { platform, options, queue, calls: Calls::default(), closed: Cell::new(false) }) }
+        let scope = ["steadfast:", &options.database].concat();
+        let credentials = Rc::new(Credentials::new(platform.clone(), &scope));
+        let sharing = Sharing { scope, posts: options.user_id.is_some() };
+        let Resolved { service, services, .. } = options.resolved.clone();
+        let services = Rc::new(Services::new(platform.clone(), service, services, Some(sharing)));
+        let queue = options.user_id.clone().map(|user_id| Queue::open(&platform, user_id, &options, &services));
+        let configured = options.configured.clone();
+        let settings = Rc::new(Settings::new(platform.clone(), services.clone(), options));
+        let background = Background {
+            platform: platform.clone(),
+            services: services.clone(),
+            settings: settings.clone(),
+            credentials: credentials.clone(),
+        };
+        let background = RefCell::new(background.start(configured));
+        let (calls, closed) = (Calls::default(), Cell::new(false));
+        Self { inner: Rc::new(Inner { platform, settings, services, credentials, background, queue, calls, closed }) }
     }
 
     /// Sends a request through the call path: see [`call::call`]. `options` is JSON, see [`CallOptions::read`].
@@ -154,16 +179,30 @@ impl<P: Platform> Client<P> {
         request: &<P::Http as Http>::Request,
         options: &str,
     ) -> Result<<P::Http as Http>::Response, CallError> {
-        let (platform, policy) = (self.inner.platform.as_ref(), &self.inner.options.call);
-        let options = CallOptions::read(options, policy)?;
-        self.until_closed(call::call(platform, policy, &options, request)).await
+        let policy = self.inner.settings.policy();
+        let (options, preferences) = (CallOptions::read(options, &policy)?, || self.inner.settings.preferences());
+        self.until_closed(call::call(&self.caller(&policy, &preferences), &options, request)).await
     }
 
     /// Sends a request through the call path for an answer in JSON: see [`call::call_json`].
     pub async fn call_json(&self, request: &<P::Http as Http>::Request, options: &str) -> Result<JsonAnswer, CallError> {
-        let (platform, policy) = (self.inner.platform.as_ref(), &self.inner.options.call);
-        let options = CallOptions::read(options, policy)?;
-        self.until_closed(call::call_json(platform, policy, &options, request)).await
+        let policy = self.inner.settings.policy();
+        let (options, preferences) = (CallOptions::read(options, &policy)?, || self.inner.settings.preferences());
+        self.until_closed(call::call_json(&self.caller(&policy, &preferences), &options, request)).await
+    }
+
+    fn caller<'a>(&'a self, policy: &'a CallPolicy, preferences: &'a dyn Fn() -> Preferences) -> Caller<'a, P> {
+        Caller { services: &self.inner.services, policy, credentials: &self.inner.credentials, preferences }
+    }
+
+    /// What holds for calls: the server's configuration, and what the user prefers.
+    pub fn settings(&self) -> &Settings<P> {
+        &self.inner.settings
+    }
+
+    /// The services that are called: their circuit breakers, budgets and limits.
+    pub fn services(&self) -> &Rc<Services<P>> {
+        &self.inner.services
     }
 
     async fn until_closed<T>(&self, call: impl Future<Output = Result<T, Box<ApiError>>>) -> Result<T, CallError> {
@@ -282,6 +321,7 @@ impl<P: Platform> Client<P> {
     pub fn close(&self) {
         self.inner.closed.set(true);
         self.inner.calls.abort_all();
+        drop(self.inner.background.take());
         if let Some(queue) = &self.inner.queue {
             queue.close();
         }
@@ -316,7 +356,7 @@ pub enum CallError {
 }
 
 impl<P: Platform> Queue<P> {
-    fn open(platform: &Rc<P>, user_id: String, options: &Options) -> Self {
+    fn open(platform: &Rc<P>, user_id: String, options: &Options, services: &Rc<Services<P>>) -> Self {
         let waiters = Rc::new(Waiters::default());
         let lock = format!("steadfast:{}:drain:{user_id}", options.database);
         let drainer = Rc::new(Drainer { platform: platform.clone(), lock, user_id, policy: options.sync.clone(), waiters });
@@ -326,8 +366,9 @@ impl<P: Platform> Queue<P> {
             // It ends when it is aborted, and then there is nothing left to say.
             let _: Result<(), Aborted> = run.await;
         });
-        let (ears, asks) = (drainer.clone(), requests.clone());
+        let (ears, asks, learner) = (drainer.clone(), requests.clone(), services.clone());
         let channel = platform.channel().subscribe(Box::new(move |message| {
+            learner.hear(message);
             if ears.hear(message) {
                 schedule::request(&asks, Trigger::Enqueued);
             }

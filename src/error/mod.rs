@@ -28,7 +28,8 @@ use std::fmt;
 /// Serialised in camel case, without the members that are `None` or empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiError {
-    /// The machine-readable code that the server gave, or one of the SDK's own for failures that never reached a server
+    /// The machine-readable code that the server gave, or one of the SDK's own: for what a server says of an idempotency key
+    /// without a code (`IDEMPOTENCY_KEY_IN_USE`, `IDEMPOTENCY_KEY_REUSED`), and for failures that never reached a server
     /// (`NETWORK_OFFLINE`, `NETWORK_UNREACHABLE`, `NETWORK_CORS`, `NETWORK_BLOCKED`, `NETWORK_MIXED_CONTENT`,
     /// `NETWORK_TIMEOUT`, `NETWORK_ERROR`, `REQUEST_INVALID`, `APPLICATION_HOOK_FAILED`, `SYNC_ANSWER_UNREADABLE`).
     pub code: Option<String>,
@@ -162,6 +163,9 @@ pub enum RetryReason {
     Status,
     /// No response arrived.
     Network,
+    /// By what the server says of the request's idempotency key: its first request is still being worked on, it was used for
+    /// another request, or this is the answer that was kept under it.
+    Idempotency,
 }
 
 impl RetryReason {
@@ -174,6 +178,7 @@ impl RetryReason {
             Self::Hint => "hint",
             Self::Status => "status",
             Self::Network => "network",
+            Self::Idempotency => "idempotency",
         }
     }
 }

@@ -119,6 +119,8 @@ mod tests {
             HintSource::RateLimitResetHeader,
             HintSource::Body,
             HintSource::BodyReset,
+            HintSource::EarlierAnswer,
+            HintSource::CircuitBreaker,
         ] {
             let hint = RetryHint { after_ms: 1, at: WallTime(i64::MIN), source, confidence: Confidence::Certain };
             assert_eq!(written(&hint), to_value(hint).unwrap());
@@ -137,6 +139,7 @@ mod tests {
             RetryReason::Hint,
             RetryReason::Status,
             RetryReason::Network,
+            RetryReason::Idempotency,
         ] {
             assert_eq!(written(&reason), to_value(reason).unwrap());
         }

@@ -3,8 +3,10 @@
 //! Text crosses as JSON, once per call. Methods take `&self`, clone the client and return a promise, so that no borrow of
 //! wasm-bindgen's lives across an await. A promise rejects with JSON text `{ kind, … }`, which the facade makes an error of.
 
+mod policy;
 mod reader;
 
+pub use policy::Policy;
 pub use reader::Reader;
 
 use crate::browser::{Browser, Fetch, FetchRequest, this_page};
@@ -17,6 +19,7 @@ use crate::platform::StoreError;
 use crate::queue::action::Action;
 use crate::queue::draft::Draft;
 use crate::queue::record::Counts;
+use crate::resilience::services::{ByHand, Services};
 use crate::sync::DrainReport;
 use crate::time::milliseconds;
 use futures_util::future::{Either, select};
@@ -121,7 +124,8 @@ pub struct Core {
 
 #[wasm_bindgen]
 impl Core {
-    /// Opens a client. `fetch` takes a `Request`; `headers` takes `{ url, method }`; `emit` takes an event's JSON.
+    /// Opens a client. `fetch` takes a `Request`; `headers` takes `{ url, method }`; `refresh` takes
+    /// the JSON of an error and refreshes credentials; `emit` takes an event's JSON.
     ///
     /// # Errors
     /// An invalid option, as JSON text.
@@ -132,12 +136,13 @@ impl Core {
         reader: &Reader,
         fetch: Function,
         headers: Option<Function>,
+        refresh: Option<Function>,
         emit: Function,
     ) -> Result<Core, JsValue> {
         let extensions = reader.extensions.clone();
         let options = Options::read(options, base_origin, extensions).map_err(|error| JsValue::from(Failure::from(error)))?;
         let surroundings = Surroundings::new(this_page(), options.development, options.probe).into();
-        let http = Fetch { fetch, headers, trusted_origins: options.call.trusted_origins.clone(), surroundings };
+        let http = Fetch { fetch, headers, refresh, trusted_origins: options.call.trusted_origins.clone(), surroundings };
         let browser = Browser::new(&options.database, http, emit);
         Ok(Self { client: Client::open(browser, options) })
     }
@@ -145,10 +150,8 @@ impl Core {
     /// Sends a request through the call path; a promise of the `Response`.
     pub fn fetch(&self, request: Request, options: String) -> Promise {
         let client = self.client.clone();
-        future_to_promise(async move {
-            let signal = request.signal();
-            let request = FetchRequest(request);
-            let response = unless_aborted(&signal, client.call(&request, &options)).await?;
+        promise_with_signal(Some(request.signal()), async move {
+            let response = client.call(&FetchRequest(request), &options).await.map_err(Failure::from)?;
             Ok(response.into_js().into())
         })
     }
@@ -156,10 +159,8 @@ impl Core {
     /// Sends a request through the call path for an answer in JSON; a promise of the JSON of its head, and its text.
     pub fn json(&self, request: Request, options: String) -> Promise {
         let client = self.client.clone();
-        future_to_promise(async move {
-            let signal = request.signal();
-            let request = FetchRequest(request);
-            let answer = unless_aborted(&signal, client.call_json(&request, &options)).await?;
+        promise_with_signal(Some(request.signal()), async move {
+            let answer = client.call_json(&FetchRequest(request), &options).await.map_err(Failure::from)?;
             let head = JsonHead { status: answer.status, headers: answer.headers, degraded: answer.degraded };
             Ok(js_sys::Array::of2(&to_text(&head), &answer.text.into()).into())
         })
@@ -221,18 +222,59 @@ impl Core {
         promise_of(async move { Ok(client.requeue(&id).await?) })
     }
 
+    /// The JSON of what is known of the services that are called.
+    pub fn services(&self) -> JsValue {
+        to_text(&self.client.services().snapshot())
+    }
+
+    /// Opens, closes or resets the circuit of a service by hand, or all circuits.
+    #[wasm_bindgen(js_name = setCircuit)]
+    #[expect(clippy::needless_pass_by_value, reason = "an optional text crosses by value")]
+    pub fn set_circuit(&self, service: Option<String>, change: &str) {
+        set_circuit(self.client.services(), service.as_deref(), change);
+    }
+
+    /// The JSON of the server's configuration, as far as it is in force.
+    pub fn configuration(&self) -> String {
+        self.client.settings().configuration_text()
+    }
+
+    /// The text that is kept of the user's preferences.
+    #[wasm_bindgen(js_name = keptPreferences)]
+    pub fn kept_preferences(&self) -> Option<String> {
+        self.client.settings().kept_preferences()
+    }
+
+    /// What the user prefers has changed.
+    pub fn prefer(&self, text: &str) {
+        self.client.settings().prefer(text);
+    }
+
     /// Stops everything. The queue stays on disk.
     pub fn close(&self) {
         self.client.close();
     }
 }
 
-/// What the call gives, unless the signal is aborted first.
-async fn unless_aborted<T>(signal: &AbortSignal, call: impl Future<Output = Result<T, CallError>>) -> Result<T, Failure> {
-    match select(pin!(aborted(signal)), pin!(call)).await {
-        Either::Left(((), _)) => Err(Failure::Aborted),
-        Either::Right((answer, _)) => answer.map_err(Failure::from),
-    }
+/// A promise of what the work gives, unless the signal is aborted first.
+fn promise_with_signal(signal: Option<AbortSignal>, work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    future_to_promise(async move {
+        let Some(signal) = signal else { return work.await };
+        match select(pin!(aborted(&signal)), pin!(work)).await {
+            Either::Left(((), _)) => Err(Failure::Aborted.into()),
+            Either::Right((result, _)) => result,
+        }
+    })
+}
+
+/// Opens, closes or resets circuits by hand.
+fn set_circuit(services: &Services<Browser>, key: Option<&str>, change: &str) {
+    let change = match change {
+        "open" => ByHand::Open,
+        "close" => ByHand::Close,
+        _ => ByHand::Reset,
+    };
+    services.set_by_hand(key, change);
 }
 
 /// Resolves when the signal is aborted.

@@ -194,6 +194,11 @@ impl<'d> Value<'d> {
         self.node.kind == Kind::Null
     }
 
+    /// Whether it is `NaN` or an infinity, which Python writes and JSON does not have: read as null.
+    pub fn is_no_number(self) -> bool {
+        self.is_null() && matches!(self.slice(), "NaN" | "Infinity" | "-Infinity")
+    }
+
     /// Whether it is an array or an object with nothing in it.
     pub fn is_empty(self) -> bool {
         matches!(self.node.kind, Kind::Array | Kind::Object) && self.node.next == self.index + 1

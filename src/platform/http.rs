@@ -1,7 +1,7 @@
 //! The network.
 
-use crate::error::Confidence;
 use crate::error::network::{NetworkFailureKind, Rejection, Surroundings, Verdict};
+use crate::error::{ApiError, Confidence};
 use std::future::Future;
 
 /// Header names and values, in order.
@@ -14,8 +14,8 @@ pub trait Http {
     /// A response whose headers have arrived.
     type Response: Response;
 
-    /// A request with a JSON body.
-    fn json_request(&self, method: &str, url: &str, body: String) -> Result<Self::Request, NetworkFailure>;
+    /// A request for JSON, with a body of JSON if there is one.
+    fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<Self::Request, NetworkFailure>;
     /// What the call path needs to know of a request.
     fn summary(&self, request: &Self::Request) -> RequestSummary;
     /// Sends it once, with these headers on top, and resolves when the response's headers have arrived. Dropping the future
@@ -24,6 +24,10 @@ pub trait Http {
     fn send(&self, request: &Self::Request, headers: &Headers) -> impl Future<Output = Result<Self::Response, NetworkFailure>>;
     /// Where the page is, and what it has learnt of the network around it.
     fn surroundings(&self) -> &Surroundings;
+    /// Whether the application can refresh the credentials that requests are sent with.
+    fn can_refresh_credentials(&self) -> bool;
+    /// Has the application refresh them, because of this error.
+    fn refresh_credentials(&self, error: &ApiError) -> impl Future<Output = Result<(), NetworkFailure>>;
     /// Whether anything answers at that URL: asks with `HEAD`, without credentials, in a way that shows nothing of the answer but
     /// that there is one. "No" may also mean that the browser did not let the question out, or the answer in.
     fn probe(&self, url: &str) -> impl Future<Output = bool>;
@@ -44,6 +48,10 @@ pub struct RequestSummary {
     pub idempotency_key: Option<String>,
     /// The caller's own `x-correlation-id`.
     pub correlation_id: Option<String>,
+    /// The caller's own `traceparent`.
+    pub traceparent: Option<String>,
+    /// The caller's own `tracestate`.
+    pub tracestate: Option<String>,
 }
 
 /// A response whose headers have arrived.

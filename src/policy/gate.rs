@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), multiplier: 2.0, cap: Duration::from_secs(30) };
+    const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
     const NOW: WallTime = WallTime(1_780_315_200_000);
     const TRIGGERS: [Trigger; 6] =
         [Trigger::Opened, Trigger::Enqueued, Trigger::Timer, Trigger::Online, Trigger::Visible, Trigger::Asked];

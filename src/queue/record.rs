@@ -250,7 +250,7 @@ mod tests {
         record.admit(&mut action(1, None));
         assert_eq!((record.counts.pending, record.counts.bytes), (u64::MAX, u64::MAX));
         let tired = Action { attempts: u32::MAX, ..action(7, None) };
-        let backoff = Backoff { base: Duration::from_secs(1), multiplier: 2.0, cap: Duration::from_secs(30) };
+        let backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
         let verdicts = BTreeMap::from([(7, Verdict::Retry(None))]);
         let settlement = record.settle(vec![tired], &verdicts, true, &backoff, WallTime(0), 0.5);
         let [RowChange::Write(again)] = settlement.changes.as_slice() else { panic!("{settlement:?}") };

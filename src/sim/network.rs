@@ -2,6 +2,7 @@
 
 use super::server::Reply;
 use super::world::Inner;
+use crate::error::ApiError;
 use crate::error::network::{Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
 use std::rc::Rc;
@@ -98,9 +99,9 @@ impl Http for SimHttp {
     type Request = SimRequest;
     type Response = SimResponse;
 
-    fn json_request(&self, method: &str, url: &str, body: String) -> Result<SimRequest, NetworkFailure> {
-        let headers = vec![("Content-Type".into(), "application/json".into())];
-        Ok(SimRequest { method: method.into(), url: url.into(), headers, body })
+    fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<SimRequest, NetworkFailure> {
+        let headers = body.iter().map(|_| ("Content-Type".into(), "application/json".into())).collect();
+        Ok(SimRequest { method: method.into(), url: url.into(), headers, body: body.unwrap_or_default() })
     }
 
     fn summary(&self, request: &SimRequest) -> RequestSummary {
@@ -112,6 +113,8 @@ impl Http for SimHttp {
             carries_headers: true,
             idempotency_key: request.header("Idempotency-Key").map(ToString::to_string),
             correlation_id: request.header("x-correlation-id").map(ToString::to_string),
+            traceparent: request.header("traceparent").map(ToString::to_string),
+            tracestate: request.header("tracestate").map(ToString::to_string),
         }
     }
 
@@ -148,6 +151,18 @@ impl Http for SimHttp {
 
     fn surroundings(&self) -> &Surroundings {
         &self.surroundings
+    }
+
+    fn can_refresh_credentials(&self) -> bool {
+        self.world.refreshes_credentials.get()
+    }
+
+    async fn refresh_credentials(&self, _error: &ApiError) -> Result<(), NetworkFailure> {
+        let world = &self.world;
+        world.sleep(Duration::from_millis(2 + world.below(80))).await;
+        let mut server = world.server.borrow_mut();
+        server.refreshes += 1;
+        if server.refuses_refresh { Err(lost()) } else { Ok(()) }
     }
 
     async fn probe(&self, url: &str) -> bool {

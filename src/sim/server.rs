@@ -64,6 +64,10 @@ pub struct ModelServer {
     pub conflicting: BTreeSet<String>,
     /// What it answers to a batch with a poisonous action in it, instead of a result for each.
     pub answer_to_poison: Option<Reply>,
+    /// How often credentials were refreshed.
+    pub refreshes: u32,
+    /// Whether it refuses to refresh them.
+    pub refuses_refresh: bool,
     /// Whether it has forgotten how to tell what it has applied already.
     pub does_not_dedupe: bool,
     seen: BTreeSet<(String, String)>,

@@ -54,7 +54,7 @@ impl Tab {
         let text = format!(r#"{{"baseUrl":"https://api.example","userId":"{user_id}"{options}}}"#);
         let options = Options::read(&text, "https://api.example", Rc::default()).unwrap();
         let process = Rc::new(Process::default());
-        let page = Page { origin: Some("https://app.example".into()), is_isolated: false };
+        let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };
         let surroundings = Surroundings::new(page, options.development, options.probe);
         let platform = TabPlatform::new(world.inner.clone(), process.clone(), surroundings);
         Self { client: Client::open(platform, options), user_id: user_id.into(), world: world.clone(), process }
@@ -298,7 +298,7 @@ mod tests {
     use crate::error::network::Page;
 
     fn tab(world: &World) -> TabPlatform {
-        let surroundings = Surroundings::new(Page { origin: None, is_isolated: false }, None, None);
+        let surroundings = Surroundings::new(Page::default(), None, None);
         TabPlatform::new(world.inner.clone(), Rc::default(), surroundings)
     }
 

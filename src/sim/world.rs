@@ -45,6 +45,8 @@ pub(super) struct Inner {
     pub(super) online: Cell<bool>,
     /// Whether a lock keeps others out, as it does not where there are no Web Locks.
     pub(super) locks_exclude: Cell<bool>,
+    /// Whether the application can refresh credentials.
+    pub(super) refreshes_credentials: Cell<bool>,
     pub(super) next_subscription: Cell<u64>,
     /// The server of this world.
     pub(super) server: RefCell<ModelServer>,
@@ -70,6 +72,7 @@ impl World {
             connectivity: RefCell::default(),
             online: Cell::new(true),
             locks_exclude: Cell::new(true),
+            refreshes_credentials: Cell::new(false),
             next_subscription: Cell::new(0),
             server: RefCell::default(),
             faults: Cell::new(Faults::default()),
@@ -144,6 +147,11 @@ impl World {
     /// From now on no tab shares small texts with another, nor with itself after a reload, as where `localStorage` is forbidden.
     pub fn without_key_value(&self) {
         self.inner.texts.replace(None);
+    }
+
+    /// From now on the application can refresh credentials.
+    pub fn refresh_credentials(&self) {
+        self.inner.refreshes_credentials.set(true);
     }
 
     /// What the network does from now on.

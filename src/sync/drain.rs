@@ -180,7 +180,7 @@ impl<P: Platform> Drainer<P> {
         let body = QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
         let request = serde_json::to_string(&body)
             .map_err(|error| error.to_string())
-            .and_then(|body| http.json_request("POST", &self.policy.url, body).map_err(|failure| failure.to_string()));
+            .and_then(|body| http.json_request("POST", &self.policy.url, Some(body)).map_err(|failure| failure.to_string()));
         let request = match request {
             Ok(request) => request,
             Err(message) => {

@@ -54,7 +54,7 @@ async fn a_call_is_tried_again_until_it_succeeds() {
     let fetch = network(
         "globalThis.steadfastCalls += 1; return Promise.resolve(new Response('{}', { status: globalThis.steadfastCalls < 3 ? 503 : 200 }))",
     );
-    let request = fetch.json_request("PUT", "https://api.example/a", "{}".into()).unwrap();
+    let request = fetch.json_request("PUT", "https://api.example/a", Some("{}".into())).unwrap();
     let client = open(&fresh_database(), "return Promise.reject()");
     drop(client);
     let options =

@@ -6,7 +6,7 @@ use steadfast::platform::{Headers, Http, NetworkFailureKind, Response};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 fn request(fetch: &Fetch) -> FetchRequest {
-    fetch.json_request("POST", "https://api.example/a", r#"{"n":1}"#.into()).unwrap()
+    fetch.json_request("POST", "https://api.example/a", Some(r#"{"n":1}"#.into())).unwrap()
 }
 
 async fn text(fetch: &Fetch, headers: Headers) -> String {

@@ -2,6 +2,7 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+mod breaker;
 mod client;
 mod clock;
 mod hints;
@@ -10,8 +11,10 @@ mod key_value;
 mod locks;
 mod network_failures;
 mod parse;
+mod policies;
 mod random;
 mod store;
+mod trace_context;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
@@ -30,5 +33,5 @@ fn fresh_database() -> String {
 /// A network that answers as the body of this JavaScript function says, which gets a `request`.
 fn network(body: &str) -> Fetch {
     let surroundings = Surroundings::new(this_page(), Some(false), Some(false)).into();
-    Fetch { fetch: Function::new_with_args("request", body), headers: None, trusted_origins: vec![], surroundings }
+    Fetch { fetch: Function::new_with_args("request", body), headers: None, refresh: None, trusted_origins: vec![], surroundings }
 }

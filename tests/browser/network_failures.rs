@@ -18,6 +18,7 @@ fn real_fetch(probes: bool) -> Fetch {
     Fetch {
         fetch: Function::new_with_args("request", "return fetch(request)"),
         headers: None,
+        refresh: None,
         trusted_origins: vec![],
         surroundings: Surroundings::new(this_page(), Some(false), Some(probes)).into(),
     }
@@ -49,7 +50,7 @@ fn own_server_as_another_origin() -> String {
 #[wasm_bindgen_test]
 async fn this_browsers_words_for_a_failed_fetch_are_known() {
     let fetch = real_fetch(false);
-    let request = fetch.json_request("POST", REFUSED, "{}".into()).unwrap();
+    let request = fetch.json_request("POST", REFUSED, Some("{}".into())).unwrap();
     let failure = fetch.send(&request, &vec![]).await.unwrap_err();
     let statement = failure.rejection.statement();
     assert!(matches!(statement, Statement::NoResponse | Statement::Unreachable), "{:?}", failure.rejection);

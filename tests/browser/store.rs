@@ -16,7 +16,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 const NOW: WallTime = WallTime(1_780_315_200_000);
 const LIMITS: BatchLimits = BatchLimits { actions: 100, bytes: 1 << 18 };
-const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), multiplier: 2.0, cap: Duration::from_secs(30) };
+const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
 
 fn action(id: &str, key: Option<&str>) -> Action {
     Action {

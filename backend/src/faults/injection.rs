@@ -37,7 +37,8 @@ pub(crate) async fn inject(
     next: Next,
 ) -> Response {
     let path = request.uri().path();
-    let fault = if path == PATH { None } else { switch.take(path) };
+    let is_switch = path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let fault = if is_switch { None } else { switch.take(path) };
     let mut response = match fault {
         Some(fault) => misbehave(&fault, &connection, &exchange, request, next).await,
         None => next.run(request).await,
@@ -80,7 +81,8 @@ async fn misbehave(fault: &Fault, connection: &Connection, exchange: &Exchange, 
 async fn halve(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     let Ok(bytes) = body::to_bytes(body, usize::MAX).await else {
-        return RequestError::Fault { status: StatusCode::INTERNAL_SERVER_ERROR, retry_after: None }.into_response();
+        return RequestError::Fault { status: StatusCode::INTERNAL_SERVER_ERROR, retry_after: None, service: None }
+            .into_response();
     };
     let half = bytes.slice(..bytes.len() / 2);
     head.headers.insert(CONTENT_LENGTH, half.len().into());

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::RequestError;
 
 const LONGEST_LATENCY: u64 = 600_000;
+const LONGEST_SERVICE: usize = 64;
 
 /// A way to misbehave, as set with `PUT /api/faults`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub(crate) struct Fault {
     /// For `status`: the `Retry-After` header, sent as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after: Option<String>,
+    /// For `status`: which service the error says has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<String>,
     /// How many requests it still applies to; without it, all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) count: Option<u64>,
@@ -64,6 +68,9 @@ impl Fault {
             Self { retry_after: Some(value), .. } if HeaderValue::from_str(value).is_err() => {
                 ("retryAfter", "cannot be sent in a header")
             }
+            Self { service: Some(name), .. } if !(1..=LONGEST_SERVICE).contains(&name.chars().count()) => {
+                ("service", "must have 1 to 64 characters")
+            }
             Self { count: Some(0), .. } => ("count", "must be at least 1"),
             Self { path, .. } if !path.starts_with('/') => ("path", "must begin with a slash"),
             _ => return Ok(()),
@@ -77,6 +84,7 @@ impl Fault {
         RequestError::Fault {
             status: status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
             retry_after: self.retry_after.as_deref().and_then(|value| HeaderValue::from_str(value).ok()),
+            service: self.service.clone(),
         }
     }
 }

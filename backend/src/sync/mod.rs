@@ -29,7 +29,7 @@ pub(crate) async fn queue_actions(
     user.must_be(&batch.user_id, "body")?;
     let received = batch.actions.len();
     if received > MOST_ACTIONS as usize {
-        return Err(RequestError::BatchTooLarge { limit: MOST_ACTIONS as usize, received });
+        return Err(RequestError::BatchTooLarge { limit: MOST_ACTIONS as usize, received, unit: "actions" });
     }
     batch.actions.iter().enumerate().try_for_each(|(index, action)| check_id(index, action))?;
     let results = if batch.actions.is_empty() {

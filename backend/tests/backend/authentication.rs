@@ -3,11 +3,17 @@ use serde_json::json;
 
 use crate::support::{Backend, Send, refused};
 
-const PROTECTED: [(Method, &str); 4] = [
+const PROTECTED: [(Method, &str); 10] = [
     (Method::POST, "/api/sync/queue-actions"),
     (Method::GET, "/api/sync/status/alice"),
     (Method::GET, "/api/documents"),
     (Method::GET, "/api/applied-actions"),
+    (Method::GET, "/api/user/error-preferences"),
+    (Method::PUT, "/api/user/error-preferences"),
+    (Method::POST, "/api/operations/retry"),
+    (Method::POST, "/api/operations/recover-batch"),
+    (Method::POST, "/admin/api/monitoring/circuit-breakers/reset/runninghub_api"),
+    (Method::POST, "/admin/api/monitoring/circuit-breakers/reset-all"),
 ];
 
 #[tokio::test]
@@ -82,7 +88,7 @@ async fn users_do_not_see_each_others_documents_and_share_no_ids() {
 #[tokio::test]
 async fn what_is_public_needs_no_token() {
     let backend = Backend::start().await;
-    for path in ["/api/health", "/api/config/error-handling", "/api/demo/errors"] {
+    for path in ["/api/health", "/api/health/detailed", "/api/config/error-handling", "/api/demo/errors"] {
         assert_eq!(backend.get(path).await.status, 200, "{path}");
     }
 }

@@ -53,6 +53,7 @@ async fn the_switch_refuses_what_it_cannot_do() {
         (json!({ "kind": "status" }), "status"),
         (json!({ "kind": "status", "status": 204 }), "status"),
         (json!({ "kind": "status", "status": 503, "retryAfter": "a\nb" }), "retryAfter"),
+        (json!({ "kind": "status", "status": 503, "service": "" }), "service"),
         (json!({ "kind": "drop", "count": 0 }), "count"),
         (json!({ "kind": "drop", "path": "api" }), "path"),
         (json!({ "kind": "drop", "unknown": 1 }), "unknown"),
@@ -119,6 +120,25 @@ async fn a_dropped_request_was_not_handled() {
     assert_eq!(backend.raw(&raw_batch(&one_save())).await, b"");
     assert_eq!(backend.applied("alice").await, [""; 0]);
     assert_eq!(backend.statuses("alice", &one_save()).await, [Applied]);
+}
+
+#[tokio::test]
+async fn an_error_names_the_service_that_is_to_have_failed() {
+    let backend = Backend::with_faults().await;
+    let service = "runninghub_api";
+    backend.set_fault(json!({ "kind": "status", "status": 503, "service": service, "path": "/api/documents" })).await;
+    let answer = backend.get_as("alice", "/api/documents").await;
+    assert_eq!(answer.envelope().context.unwrap().service.as_deref(), Some(service));
+    assert_eq!(backend.get_as("alice", "/api/sync/status/alice").await.status, 200);
+}
+
+#[tokio::test]
+async fn no_fault_applies_to_the_switch_itself() {
+    let backend = Backend::with_faults().await;
+    backend.set_fault(json!({ "kind": "status", "status": 503, "path": "/" })).await;
+    for (method, path) in [(Method::DELETE, "/api/faults/configuration"), (Method::DELETE, "/api/faults")] {
+        assert_eq!(backend.request(method, path).answer().await.status, 200, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -9,14 +9,18 @@
 )]
 
 mod authentication;
+mod configuration;
 mod connections;
 mod correlation;
 mod demonstration;
 mod endpoints;
 mod faults;
 mod limits;
+mod operations;
 mod persistence;
+mod preferences;
 mod process;
+mod services;
 mod site;
 mod support;
 mod sync;

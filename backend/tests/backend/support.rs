@@ -95,6 +95,11 @@ impl Backend {
         self.get_as(user, &format!("/api/sync/status/{user}")).await.parse()
     }
 
+    /// Sends a body as that user.
+    pub(crate) async fn send_as(&self, user: &str, method: Method, path: &str, body: &Value) -> Answer {
+        self.request(method, path).bearer_auth(format!("demo.{user}")).json(body).answer().await
+    }
+
     pub(crate) async fn documents(&self, user: &str) -> Value {
         self.get_as(user, "/api/documents").await.json()
     }

@@ -20,6 +20,8 @@ pub struct Page {
     pub origin: Option<String>,
     /// Whether it is cross-origin isolated: answers that it could not read do not reach it at all.
     pub is_isolated: bool,
+    /// The trace that it was sent in, if it says so.
+    pub traceparent: Option<String>,
 }
 
 /// Where a page is, and what it has learnt of the network around it.
@@ -145,7 +147,7 @@ mod tests {
     }
 
     fn page(origin: &str) -> Page {
-        Page { origin: Some(origin.into()), is_isolated: false }
+        Page { origin: Some(origin.into()), is_isolated: false, traceparent: None }
     }
 
     fn developing() -> Surroundings {

@@ -61,6 +61,10 @@ pub enum HintSource {
     Body,
     /// A moment in the body: until when the service is away, or the reset of an exhausted limit.
     BodyReset,
+    /// No response: the call was not sent, because an earlier answer had asked for patience.
+    EarlierAnswer,
+    /// No response: until then the circuit breaker of the service is open.
+    CircuitBreaker,
 }
 
 impl HintSource {
@@ -73,6 +77,8 @@ impl HintSource {
             Self::RateLimitResetHeader => "rateLimitResetHeader",
             Self::Body => "body",
             Self::BodyReset => "bodyReset",
+            Self::EarlierAnswer => "earlierAnswer",
+            Self::CircuitBreaker => "circuitBreaker",
         }
     }
 }
@@ -199,6 +205,8 @@ fn within_body(source: HintSource) -> HintSource {
     match source {
         HintSource::RetryAfterHeader | HintSource::RetryAfterMsHeader | HintSource::Body => HintSource::Body,
         HintSource::RateLimitHeader | HintSource::RateLimitResetHeader | HintSource::BodyReset => HintSource::BodyReset,
+        // Which no response gives.
+        HintSource::EarlierAnswer | HintSource::CircuitBreaker => source,
     }
 }
 

@@ -1,17 +1,52 @@
 //! The options of the SDK and of a call, checked.
 
-use crate::call::{CallOptions, CallPolicy, IdempotencyKey};
+mod call;
+mod members;
+mod policy;
+mod protection;
+
+pub use policy::PolicyOptions;
+pub use protection::{Protection, Resolved, ServerDefaults};
+
+use crate::call::CallPolicy;
+use crate::call::correlation::{CorrelationIds, CorrelationPolicy};
 use crate::error::parse::{CustomCode, Extensions};
 use crate::error::{Category, Severity};
 use crate::input::{InvalidInput, Subject};
-use crate::policy::{backoff::Backoff, retry::RetryPolicy};
+use crate::policy::backoff::Backoff;
+use crate::policy::configuration::CONFIGURATION_PATH;
 use crate::queue::draft::shown;
 use crate::queue::plan::BatchLimits;
 use crate::sync::SyncPolicy;
-use crate::wire::{LONGEST_NAME, MOST_ACTIONS, QUEUE_ACTIONS_PATH};
-use serde_json::{Map, Value};
+use crate::wire::{DETAILED_HEALTH_PATH, MOST_ACTIONS, QUEUE_ACTIONS_PATH};
+use members::{Members, named, read_json};
+use protection::LONGEST_CALL_WAIT;
+use serde_json::Value;
 use std::rc::Rc;
 use std::time::Duration;
+
+/// How often the configuration is asked for.
+const CONFIGURATION_EVERY: Duration = Duration::from_secs(15 * 60);
+/// How often the state of the backend's services is asked for.
+const CIRCUITS_EVERY: Duration = Duration::from_secs(60);
+
+/// What the backend is asked in the background, if the application wants it.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// How it wants to be treated.
+    pub configuration: Option<Polled>,
+    /// How the circuits towards its services are.
+    pub circuits: Option<Polled>,
+}
+
+/// Something that is asked for again and again.
+#[derive(Debug, Clone)]
+pub struct Polled {
+    /// Where.
+    pub url: String,
+    /// How often.
+    pub every: Duration,
+}
 
 /// What a client is opened with.
 #[derive(Debug, Clone)]
@@ -20,6 +55,12 @@ pub struct Options {
     pub user_id: Option<String>,
     /// What holds for all calls.
     pub call: CallPolicy,
+    /// What stands around calls, as the application has asked for it.
+    pub protection: Protection,
+    /// What that means over the defaults.
+    pub resolved: Resolved,
+    /// What the backend is asked in the background.
+    pub configured: Configured,
     /// How the queue is brought to the server.
     pub sync: SyncPolicy,
     /// Whether developers are looking; `None` leaves that to where the page is.
@@ -28,110 +69,6 @@ pub struct Options {
     pub probe: Option<bool>,
     /// The name of the database.
     pub database: String,
-}
-
-/// An object of options that is read member by member, so that what nobody asked for is found at the end.
-struct Members<'a> {
-    path: &'static str,
-    left: Map<String, Value>,
-    known: Vec<&'a str>,
-}
-
-impl<'a> Members<'a> {
-    fn new(path: &'static str, value: Value, allowed: &str) -> Result<Self, InvalidInput> {
-        match value {
-            Value::Object(members) => Ok(Self { path, left: members, known: Vec::new() }),
-            Value::Null => Ok(Self { path, left: Map::new(), known: Vec::new() }),
-            other => Err(InvalidInput::new(Subject::Options, path, &shown(&other), allowed)),
-        }
-    }
-
-    fn take(&mut self, name: &'a str) -> Option<Value> {
-        self.known.push(name);
-        self.left.remove(name).filter(|value| !value.is_null())
-    }
-
-    fn invalid(&self, name: &str, received: &Value, allowed: &str) -> InvalidInput {
-        let error = InvalidInput::new(Subject::Options, name, &shown(received), allowed);
-        if self.path.is_empty() { error } else { error.within(self.path) }
-    }
-
-    fn text(&mut self, name: &'a str) -> Result<Option<String>, InvalidInput> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if (1..=LONGEST_NAME).contains(&text.chars().count()) => Ok(Some(text)),
-            Some(other) => Err(self.invalid(name, &other, &format!("a string of 1 to {LONGEST_NAME} characters"))),
-        }
-    }
-
-    fn flag(&mut self, name: &'a str) -> Result<Option<bool>, InvalidInput> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(flag)),
-            Some(other) => Err(self.invalid(name, &other, "true or false")),
-        }
-    }
-
-    fn number(&mut self, name: &'a str, least: f64, most: f64) -> Result<Option<f64>, InvalidInput> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(value) => match value.as_f64().filter(|number| (least..=most).contains(number)) {
-                Some(number) => Ok(Some(number)),
-                None => Err(self.invalid(name, &value, &format!("a number from {least} to {most}"))),
-            },
-        }
-    }
-
-    fn whole(&mut self, name: &'a str, least: u32, most: u32) -> Result<Option<u32>, InvalidInput> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(value) => {
-                // JavaScript writes 3 as 3, but what a caller computed may arrive as 3.0.
-                let number = value.as_f64().filter(|number| number.fract() == 0.0);
-                match number.filter(|number| (f64::from(least)..=f64::from(most)).contains(number)) {
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "it is a whole number within range"
-                    )]
-                    Some(number) => Ok(Some(number as u32)),
-                    None => Err(self.invalid(name, &value, &format!("a whole number from {least} to {most}"))),
-                }
-            }
-        }
-    }
-
-    fn milliseconds(&mut self, name: &'a str, least: u32, most: u32) -> Result<Option<Duration>, InvalidInput> {
-        Ok(self.whole(name, least, most)?.map(|millis| Duration::from_millis(u64::from(millis))))
-    }
-
-    fn finish(self) -> Result<(), InvalidInput> {
-        let Some((name, value)) = self.left.iter().next() else { return Ok(()) };
-        let allowed = format!("no such option; there are {}", self.known.join(", "));
-        Err(self.invalid(name, value, &allowed))
-    }
-}
-
-/// An hour: longer waits are the queue's business, not a call's.
-const LONGEST_CALL_WAIT: u32 = 60 * 60 * 1000;
-
-/// Reads the members of `retry`, or what stands at the top of a call's options.
-fn read_retry(members: &mut Members<'_>, defaults: RetryPolicy) -> Result<RetryPolicy, InvalidInput> {
-    Ok(RetryPolicy {
-        max_attempts: members.whole("maxAttempts", 1, 20)?.unwrap_or(defaults.max_attempts),
-        backoff: Backoff {
-            base: members.milliseconds("baseDelayMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.backoff.base),
-            multiplier: members.number("multiplier", 1.0, 10.0)?.unwrap_or(defaults.backoff.multiplier),
-            cap: members.milliseconds("maxDelayMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.backoff.cap),
-        },
-        attempt_timeout: members.milliseconds("attemptTimeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(defaults.attempt_timeout),
-        max_wait: members.milliseconds("maxWaitMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.max_wait),
-    })
-}
-
-fn read_json(subject_text: &str) -> Result<Value, InvalidInput> {
-    serde_json::from_str(subject_text)
-        .map_err(|_| InvalidInput::new(Subject::Options, "", "something else", "an object of options"))
 }
 
 impl Options {
@@ -152,10 +89,15 @@ impl Options {
         let database = members.text("database")?.unwrap_or_else(|| "steadfast".into());
         let development = members.flag("development")?;
         let probe = members.flag("probe")?;
-        let trusted_origins = read_origins(&mut members, base_origin)?;
-        let mut retry = Members::new("retry", members.take("retry").unwrap_or_default(), "an object such as { maxAttempts: 3 }")?;
-        let retry_policy = read_retry(&mut retry, RetryPolicy::default())?;
-        retry.finish()?;
+        let mut trusted_origins = vec![base_origin.to_string()];
+        trusted_origins.extend(read_origins(&mut members, "trustedOrigins")?);
+        let correlation = read_correlation(&mut members)?;
+        let configured = Configured {
+            configuration: read_polled(&mut members, "configuration", base_origin, CONFIGURATION_PATH, CONFIGURATION_EVERY)?,
+            circuits: read_polled(&mut members, "circuits", base_origin, DETAILED_HEALTH_PATH, CIRCUITS_EVERY)?,
+        };
+        let protection = Protection::read(&mut members)?;
+        let resolved = protection.resolve(&ServerDefaults::default())?;
         let mut sync = Members::new("sync", members.take("sync").unwrap_or_default(), "an object such as { maxActions: 100 }")?;
         let path = sync.text("path")?.unwrap_or_else(|| QUEUE_ACTIONS_PATH.into());
         if !path.starts_with('/') {
@@ -170,16 +112,19 @@ impl Options {
         members.finish()?;
         Ok(Self {
             user_id,
+            protection,
+            resolved: resolved.clone(),
+            configured,
             call: CallPolicy {
-                retry: retry_policy,
+                retry: resolved.retry,
                 trusted_origins,
-                source_service: source_service.clone(),
+                correlation: CorrelationPolicy { source_service: source_service.clone(), ..correlation },
                 extensions: extensions.clone(),
             },
             sync: SyncPolicy {
                 url: format!("{base_origin}{path}"),
                 limits,
-                backoff: queue_backoff(retry_policy.backoff),
+                backoff: queue_backoff(resolved.retry.backoff),
                 timeout,
                 source_service,
                 extensions,
@@ -189,6 +134,48 @@ impl Options {
             database,
         })
     }
+}
+
+/// Reads what is asked again and again: `true` asks as usual, an object changes where and how often.
+fn read_polled<'a>(
+    members: &mut Members<'a>,
+    name: &'a str,
+    base_origin: &str,
+    path: &str,
+    every: Duration,
+) -> Result<Option<Polled>, InvalidInput> {
+    let value = match members.take(name) {
+        None | Some(Value::Bool(false)) => return Ok(None),
+        Some(Value::Bool(true)) => Value::Null,
+        Some(other) => other,
+    };
+    let mut inner = members.inner(name, value, "true, false, or an object such as { refreshMs: 60000 }")?;
+    let path = match inner.text("path")? {
+        Some(other) if !other.starts_with('/') => {
+            return Err(inner.invalid("path", &Value::String(other), "a path that begins with /"));
+        }
+        given => given.unwrap_or_else(|| path.into()),
+    };
+    let every = inner.milliseconds("refreshMs", 1000, 24 * LONGEST_CALL_WAIT)?.unwrap_or(every);
+    inner.finish()?;
+    Ok(Some(Polled { url: [base_origin, &path].concat(), every }))
+}
+
+/// Reads `correlation`.
+fn read_correlation(members: &mut Members<'_>) -> Result<CorrelationPolicy, InvalidInput> {
+    let default = CorrelationPolicy::default();
+    let mut inner = members.within("correlation", "an object such as { ids: \"uuid\" }")?;
+    let ids = named(&mut inner, "ids", &CorrelationIds::NAMES, CorrelationIds::from_name)?.unwrap_or_default();
+    let policy = CorrelationPolicy {
+        ids,
+        traces: inner.flag("traces")?.unwrap_or(default.traces),
+        attempt_number: inner.flag("attemptNumber")?.unwrap_or(default.attempt_number),
+        traced_origins: read_origins(&mut inner, "tracedOrigins")?,
+        sample_ratio: inner.number("sampleRatio", 0.0, 1.0)?.unwrap_or(default.sample_ratio),
+        ..default
+    };
+    inner.finish()?;
+    Ok(policy)
 }
 
 /// Reads `codes`: what an application knows of its codes, by their names.
@@ -219,80 +206,36 @@ fn read_code(code: String, facts: Value) -> Result<CustomCode, InvalidInput> {
     Ok(CustomCode { code, category, severity, retryable })
 }
 
-fn named<'a, T>(
-    members: &mut Members<'a>,
-    name: &'a str,
-    allowed: &[&str],
-    from_name: fn(&str) -> Option<T>,
-) -> Result<Option<T>, InvalidInput> {
-    match members.take(name) {
-        None => Ok(None),
-        Some(value) => match value.as_str().filter(|text| allowed.contains(text)).and_then(from_name) {
-            Some(found) => Ok(Some(found)),
-            None => Err(members.invalid(name, &value, &format!("one of {}", allowed.join(", ")))),
-        },
-    }
-}
-
 /// The queue never gives up, so it never goes without a pause either.
 fn queue_backoff(backoff: Backoff) -> Backoff {
     const FLOOR: Duration = Duration::from_millis(250);
     Backoff { base: backoff.base.max(FLOOR), cap: backoff.cap.max(FLOOR), ..backoff }
 }
 
-/// `baseUrl`'s own origin and `trustedOrigins`.
-fn read_origins(members: &mut Members<'_>, base_origin: &str) -> Result<Vec<String>, InvalidInput> {
-    let mut origins = vec![base_origin.to_string()];
+/// Reads a list of origins.
+fn read_origins<'a>(members: &mut Members<'a>, name: &'a str) -> Result<Vec<String>, InvalidInput> {
     let allowed = "a list of origins such as https://api.example.com, without a path";
-    match members.take("trustedOrigins") {
-        None => {}
-        Some(Value::Array(list)) => {
-            for entry in list {
-                let host = entry.as_str().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-                match (entry.as_str(), host) {
-                    (Some(origin), Some(host)) if !host.is_empty() && !host.contains('/') => {
-                        origins.push(origin.to_ascii_lowercase());
-                    }
-                    _ => return Err(members.invalid("trustedOrigins", &entry, allowed)),
-                }
-            }
+    let list = match members.take(name) {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(members.invalid(name, &other, allowed)),
+    };
+    let mut origins = Vec::with_capacity(list.len());
+    for entry in list {
+        let host = entry.as_str().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        match (entry.as_str(), host) {
+            (Some(origin), Some(host)) if !host.is_empty() && !host.contains('/') => origins.push(origin.to_ascii_lowercase()),
+            _ => return Err(members.invalid(name, &entry, allowed)),
         }
-        Some(other) => return Err(members.invalid("trustedOrigins", &other, allowed)),
     }
     Ok(origins)
-}
-
-impl CallOptions {
-    /// Checks the options of one call, given as JSON.
-    pub fn read(text: &str, policy: &CallPolicy) -> Result<Self, InvalidInput> {
-        let mut members = Members::new("", read_json(text)?, "an object of options")?;
-        let retry = read_retry(&mut members, policy.retry)?;
-        let idempotency_key = match members.take("idempotencyKey") {
-            None | Some(Value::Bool(false)) => IdempotencyKey::None,
-            Some(Value::Bool(true)) => IdempotencyKey::Generated,
-            // What a structured-field string may hold without escapes (RFC 9651 §3.3.3).
-            Some(Value::String(key))
-                if (1..=LONGEST_NAME).contains(&key.len())
-                    && key.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') =>
-            {
-                IdempotencyKey::Given(key)
-            }
-            Some(other) => {
-                return Err(members.invalid(
-                    "idempotencyKey",
-                    &other,
-                    "true, or a string of 1 to 256 printable ASCII characters",
-                ));
-            }
-        };
-        members.finish()?;
-        Ok(Self { retry, idempotency_key })
-    }
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
+    use crate::call::{CallOptions, IdempotencyKey};
+    use crate::policy::retry::RetryPolicy;
 
     fn error(text: &str) -> String {
         Options::read(text, "https://a.example", Rc::default()).unwrap_err().to_string()
@@ -306,7 +249,7 @@ mod tests {
         );
         assert_eq!(
             error(r#"{"baseUrl":"https://a.example","retry":{"retries":5}}"#),
-            "options.retry.retries is 5; allowed: no such option; there are maxAttempts, baseDelayMs, multiplier, maxDelayMs, attemptTimeoutMs, maxWaitMs"
+            "options.retry.retries is 5; allowed: no such option; there are maxAttempts, baseDelayMs, multiplier, maxDelayMs, jitter, attemptTimeoutMs, maxWaitMs, totalTimeoutMs"
         );
         assert_eq!(error("{}"), "options.baseUrl is null; allowed: an absolute URL such as https://api.example.com");
         assert!(

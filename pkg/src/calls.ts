@@ -1,0 +1,229 @@
+import type { CoreHandle } from "./core.js";
+import { ApiError, completed, toError } from "./errors.js";
+import type { SteadfastEvent } from "./events.js";
+import { alternativeTo, type Fallback, type GoodAnswer, GoodAnswers } from "./fallback.js";
+import { type CallOptions, optionsText } from "./options.js";
+import type { Queue } from "./queue.js";
+import type { Timeline } from "./timeline.js";
+import type { Vocabulary } from "./vocabulary.js";
+
+/** What is wrong with an answer that is a success all the same. */
+export interface Degraded {
+  /** What did not go as it should have: `warnings`, and GraphQL's errors beside data. */
+  readonly warnings: readonly { readonly code: string | null; readonly message: string | null }[];
+  /** Whether something else stands in for what was asked for. */
+  readonly fallbackUsed: boolean;
+  /** Why it does. */
+  readonly fallbackReason: string | null;
+}
+
+/** A whole answer in JSON. */
+export interface JsonAnswer<T> {
+  /** The answer; `null` if there was none, as with 204. */
+  readonly data: T;
+  /** What is wrong with it; `null` if nothing is. */
+  readonly degraded: Degraded | null;
+  readonly status: number;
+  /** The headers that the page may read. */
+  readonly headers: Headers;
+}
+
+const degradations = new WeakMap<Response, Degraded>();
+
+/** What is wrong with a `Response` that `sdk.fetch` has given: `null`, unless another answer stands in for the one asked for. */
+export function degradation(response: Response): Degraded | null {
+  return degradations.get(response) ?? null;
+}
+
+interface World {
+  readonly core: CoreHandle;
+  readonly baseUrl: string;
+  readonly vocabulary: Vocabulary;
+  readonly queue: Queue;
+  readonly publish: (event: SteadfastEvent) => void;
+  readonly timeline: Timeline | null;
+  readonly trusted: ReadonlySet<string>;
+}
+
+/** An answer, whatever the caller asked it to be. */
+interface Kind<T> {
+  /** Has the core send the request. */
+  send(request: Request, options: string): Promise<T>;
+  /** The answer as it is kept; `undefined` if it is too large. */
+  keep(answer: T): Promise<GoodAnswer | undefined> | GoodAnswer | undefined;
+  /** What was kept, as an answer. */
+  restore(kept: GoodAnswer, degraded: Degraded): T;
+  /** The answer, which stands in for another one. */
+  degrade(answer: T, degraded: Degraded): T;
+  /** Status and headers, for the timeline. */
+  head(answer: T): { readonly status: number; readonly headers: Headers };
+}
+
+/** @internal Calls, and what happens when they have failed for good. */
+export class Calls {
+  readonly #world: World;
+  readonly #good = new GoodAnswers();
+  /** Whether fallbacks are used at all: the user may not want them. */
+  usesFallbacks = true;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  async fetch(input: Request | string | URL, init?: RequestInit, options: CallOptions<Response> = {}): Promise<Response> {
+    const request = this.#request(input, init);
+    const kind: Kind<Response> = {
+      send: async (request, text) => (await this.#world.core.get().fetch(request, text)) as Response,
+      keep: async (response) => {
+        const { status, headers } = response;
+        const body = new Uint8Array(await response.clone().arrayBuffer());
+        return { status, headers: [...headers], body, at: Date.now() };
+      },
+      restore: ({ status, headers, body }, degraded) => {
+        const hasBody = status !== 204 && status !== 205 && status !== 304;
+        return kind.degrade(new Response(hasBody ? body : null, { status, headers: headers.map(([...pair]) => pair) }), degraded);
+      },
+      degrade: (response, degraded) => {
+        degradations.set(response, degraded);
+        return response;
+      },
+      head: (response) => response,
+    };
+    return this.#call(kind, request, options, (answer) => answer);
+  }
+
+  async json<T>(input: Request | string | URL, init?: RequestInit, options: CallOptions<T> = {}): Promise<JsonAnswer<T>> {
+    const request = this.#request(input, init);
+    if (request.headers.get("accept") === "*/*" || !request.headers.has("accept")) {
+      request.headers.set("accept", "application/json, application/problem+json;q=0.9, */*;q=0.1");
+    }
+    const parse = (text: string) => (text ? JSON.parse(text) : null) as T;
+    const texts = new WeakMap<JsonAnswer<T>, string>();
+    const kind: Kind<JsonAnswer<T>> = {
+      send: async (request, options) => {
+        const [head, text] = (await this.#world.core.get().json(request, options)) as [string, string];
+        const { status, headers, degraded } = JSON.parse(head) as {
+          status: number;
+          headers: [string, string][];
+          degraded: Degraded;
+        };
+        const answer = { data: parse(text), degraded, status, headers: new Headers(headers) };
+        texts.set(answer, text);
+        return answer;
+      },
+      keep: (answer) => {
+        // A fallback of the server's own is no good answer.
+        if (answer.degraded?.fallbackUsed) return undefined;
+        return { status: answer.status, headers: [...answer.headers], body: texts.get(answer) ?? "", at: Date.now() };
+      },
+      restore: ({ status, headers, body }, degraded) => {
+        return { data: parse(String(body)), degraded, status, headers: new Headers(headers.map(([...pair]) => pair)) };
+      },
+      degrade: (answer, degraded) => {
+        const warnings = [...degraded.warnings, ...(answer.degraded?.warnings ?? [])];
+        return { ...answer, degraded: { ...degraded, warnings } };
+      },
+      head: (answer) => answer,
+    };
+    return this.#call(kind, request, options, (data) => ({ data, degraded: null, status: 200, headers: new Headers() }));
+  }
+
+  #request(input: Request | string | URL, init?: RequestInit): Request {
+    return new Request(input instanceof Request ? input : new URL(String(input), this.#world.baseUrl), init);
+  }
+
+  async #call<T, V>(kind: Kind<T>, request: Request, options: CallOptions<V>, wrap: (value: V) => T): Promise<T> {
+    const { fallback, queueAs, ...plain } = options;
+    const fallbacks = fallback === undefined ? [] : Array.isArray(fallback) ? fallback : [fallback as Fallback<V>];
+    const key = fallbacks.includes("lastGood") ? GoodAnswers.key(request) : undefined;
+    // One id for the call and for the action that does the same later.
+    const id = queueAs && (queueAs.id ?? (typeof plain.idempotencyKey === "string" ? plain.idempotencyKey : crypto.randomUUID()));
+    const text = optionsText(id === undefined ? plain : { ...plain, idempotencyKey: id });
+    try {
+      const answer = await this.#timed(kind, request, text);
+      if (key) void this.#keep(kind, key, answer);
+      return answer;
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.retryable) throw error;
+      if (this.usesFallbacks) {
+        for (const next of fallbacks) {
+          const answer = await this.#fallBack(kind, next, request, key, error, plain, wrap);
+          if (answer !== undefined) return answer;
+        }
+      }
+      if (queueAs && id !== undefined) error.queued = await this.#world.queue.enqueue({ ...queueAs, id });
+      throw error;
+    }
+  }
+
+  async #timed<T>(kind: Kind<T>, request: Request, text: string): Promise<T> {
+    const { timeline, vocabulary } = this.#world;
+    const start = timeline?.now() ?? 0;
+    const { method, url } = request;
+    try {
+      const answer = await kind.send(request, text);
+      timeline?.call(start, timeline.now(), { method, url, ...kind.head(answer) });
+      return answer;
+    } catch (thrown) {
+      const error = toError(thrown, vocabulary, request.signal);
+      if (error instanceof ApiError) {
+        const { code, status, correlationId, request: facts } = error;
+        timeline?.call(start, timeline.now(), { method, url, code, status, correlationId, attempts: facts?.attempts });
+      }
+      throw error;
+    }
+  }
+
+  async #keep<T>(kind: Kind<T>, key: string, answer: T): Promise<void> {
+    try {
+      const kept = await kind.keep(answer);
+      if (kept) this.#good.set(key, kept);
+    } catch {
+      // A body that breaks off is the caller's to find out; it is no good answer.
+    }
+  }
+
+  /** What that fallback gives; `undefined` if it has nothing. */
+  async #fallBack<T, V>(
+    kind: Kind<T>,
+    fallback: Fallback<V>,
+    request: Request,
+    key: string | undefined,
+    error: ApiError,
+    options: CallOptions<V>,
+    wrap: (value: V) => T,
+  ): Promise<T | undefined> {
+    const { publish, trusted, vocabulary } = this.#world;
+    const name = typeof fallback === "function" ? "function" : fallback;
+    const degraded: Degraded = {
+      warnings: [{ code: error.code, message: error.message }],
+      fallbackUsed: true,
+      fallbackReason: error.message,
+    };
+    const tell = (answer: T) => {
+      const data = completed(error.toJSON(), vocabulary);
+      publish({ type: "fallbackUsed", correlationId: error.correlationId, fallback: name, error: data });
+      return answer;
+    };
+    if (typeof fallback === "function") return tell(kind.degrade(wrap(await fallback(error)), degraded));
+    if (fallback === "lastGood") {
+      const kept = key === undefined ? undefined : this.#good.get(key);
+      return kept && tell(kind.restore(kept, degraded));
+    }
+    const url = alternativeTo(request, error, (origin) => trusted.has(origin));
+    if (url === undefined) return undefined;
+    try {
+      // Asked once, and whatever the service has asked for: it has sent us there itself.
+      const text = optionsText({ ...options, maxAttempts: 1, invited: true });
+      const answer = await this.#timed(kind, new Request(url, request), text);
+      return tell(kind.degrade(answer, degraded));
+    } catch (thrown) {
+      if (thrown instanceof ApiError) return undefined;
+      throw thrown;
+    }
+  }
+
+  close(): void {
+    this.#good.clear();
+  }
+}

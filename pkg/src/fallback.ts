@@ -1,0 +1,72 @@
+import type { ApiError } from "./errors.js";
+
+/**
+ * What stands in when a call has failed for good and the failure may pass:
+ *
+ * - `lastGood`: the last answer to the same `GET` that this page has had;
+ * - `alternativeEndpoint`: what the error names as another place to ask (StellarFlow's `recovery.alternativeEndpoint`), for `GET`
+ *   and `HEAD` and on trusted origins only, asked once;
+ * - a function of yours, which may throw.
+ *
+ * Of several, the first that has something counts.
+ */
+export type Fallback<T> = "lastGood" | "alternativeEndpoint" | ((error: ApiError) => T | Promise<T>);
+
+/** The most answers that are kept. */
+const MOST_KEPT = 100;
+/** The most bytes that are kept of them together, and of one. */
+const MOST_BYTES = 4 << 20;
+const LARGEST_KEPT = 1 << 20;
+
+/** @internal An answer that was good. */
+export interface GoodAnswer {
+  readonly status: number;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Uint8Array<ArrayBuffer> | string;
+  readonly at: number;
+}
+
+/** @internal The last good answers of a page, in memory alone: what a backend has answered one user rests on no disk. */
+export class GoodAnswers {
+  readonly #byRequest = new Map<string, GoodAnswer>();
+  #bytes = 0;
+
+  /** Whether the answer to that request can be kept, and which it is. */
+  static key(request: Request): string | undefined {
+    return request.method === "GET" ? `${request.headers.get("accept") ?? ""} ${request.url}` : undefined;
+  }
+
+  get(key: string): GoodAnswer | undefined {
+    return this.#byRequest.get(key);
+  }
+
+  set(key: string, answer: GoodAnswer): void {
+    this.#drop(key);
+    if (answer.body.length > LARGEST_KEPT) return;
+    this.#byRequest.set(key, answer);
+    this.#bytes += answer.body.length;
+    for (const oldest of this.#byRequest.keys()) {
+      if (this.#byRequest.size <= MOST_KEPT && this.#bytes <= MOST_BYTES) return;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(key: string): void {
+    this.#bytes -= this.#byRequest.get(key)?.body.length ?? 0;
+    this.#byRequest.delete(key);
+  }
+
+  clear(): void {
+    this.#byRequest.clear();
+    this.#bytes = 0;
+  }
+}
+
+/** @internal Where the error says to ask instead, if that is a place that may be asked. */
+export function alternativeTo(request: Request, error: ApiError, isTrusted: (origin: string) => boolean): string | undefined {
+  if (request.method !== "GET" && request.method !== "HEAD") return undefined;
+  const link = error.recovery?.links.find(({ rel }) => rel === "alternativeEndpoint");
+  if (!link || !URL.canParse(link.href, request.url)) return undefined;
+  const url = new URL(link.href, request.url);
+  return isTrusted(url.origin) && url.href !== request.url ? url.href : undefined;
+}

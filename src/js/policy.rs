@@ -1,0 +1,227 @@
+//! Policies around a function of the application's own: the same pipeline that calls go through.
+
+use super::{Core, Failure as Rejection, promise_with_signal, to_text};
+use crate::browser::{Browser, BrowserRandom};
+use crate::client::PolicyOptions;
+use crate::error::ApiError;
+use crate::platform::{Clock, Platform, Random};
+use crate::policy::budget::RetryCost;
+use crate::resilience::pipeline::{self, Attempt, Facts, Failure, Plan};
+use crate::resilience::services::{Finding, Refusal, ServicePolicy, Services};
+use crate::time::{WallTime, milliseconds};
+use futures_util::future::{Either, select};
+use js_sys::{Array, Function, Promise};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::AbortSignal;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The facade's side of an attempt that runs.
+    type Running;
+    /// What the function has returned.
+    #[wasm_bindgen(method, getter)]
+    fn result(this: &Running) -> JsValue;
+    /// Tells the function that nobody waits for it any longer.
+    #[wasm_bindgen(method)]
+    fn abort(this: &Running);
+}
+
+/// Aborts an attempt that is dropped before it has ended.
+struct AbortWhenDropped<'a>(Option<&'a Running>);
+
+impl Drop for AbortWhenDropped<'_> {
+    fn drop(&mut self) {
+        if let Some(running) = self.0 {
+            running.abort();
+        }
+    }
+}
+
+/// What is known of something that was thrown, as the facade describes it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Description {
+    retryable: bool,
+    after_ms: Option<u64>,
+    /// Whether it says nothing of the service.
+    neutral: bool,
+    /// Whether a server has said so.
+    by_server: bool,
+    service: Option<String>,
+    code: Option<String>,
+    status: Option<u16>,
+    message: String,
+}
+
+impl Description {
+    fn finding(&self) -> Finding {
+        if self.neutral { Finding::Nothing } else { Finding::Fails { by_server: self.by_server } }
+    }
+}
+
+/// Why an execution failed.
+enum Failed {
+    /// The function threw this.
+    Thrown(JsValue, Box<Description>),
+    /// The policies ended it.
+    Ended(Box<ApiError>),
+}
+
+impl Failure for Failed {
+    fn facts(&self) -> Facts<'_> {
+        match self {
+            Self::Ended(error) => {
+                Facts { finding: Finding::Fails { by_server: false }, cost: RetryCost::Timeout, ..error.facts() }
+            }
+            Self::Thrown(_, description) => Facts {
+                retryable: description.retryable,
+                hint: description.after_ms.map(Duration::from_millis),
+                pauses: true,
+                finding: description.finding(),
+                cost: if description.status == Some(429) { RetryCost::Throttling } else { RetryCost::Transient },
+                service: description.service.as_deref(),
+            },
+        }
+    }
+
+    fn refused(refusal: &Refusal, now: WallTime) -> Self {
+        Self::Ended(Failure::refused(refusal, now))
+    }
+
+    fn postpone(&mut self, retry_after: Duration, now: WallTime) {
+        if let Self::Ended(error) = self {
+            error.postpone(retry_after, now);
+        }
+    }
+
+    fn after(&mut self, _attempts: u32) {}
+
+    fn to_error(&self) -> Box<ApiError> {
+        match self {
+            Self::Ended(error) => error.clone(),
+            Self::Thrown(_, description) => {
+                let code = description.code.as_deref().unwrap_or("FUNCTION_FAILED");
+                let mut error = ApiError::without_response(code, description.message.clone(), description.retryable);
+                error.status = description.status;
+                error.service.clone_from(&description.service);
+                Box::new(error)
+            }
+        }
+    }
+}
+
+impl Failed {
+    fn timed_out(limit: Duration) -> Self {
+        let millis = milliseconds(limit).to_string();
+        let message = ["It took longer than ", &millis, " ms."].concat();
+        Self::Ended(Box::new(ApiError::without_response("DEADLINE_EXCEEDED", message, true)))
+    }
+}
+
+/// A policy, private behind the facade.
+#[wasm_bindgen]
+pub struct Policy {
+    services: Rc<Services<Browser>>,
+    options: Rc<Settings>,
+}
+
+struct Settings {
+    name: [String; 1],
+    options: PolicyOptions,
+}
+
+#[wasm_bindgen]
+impl Policy {
+    /// A policy that stands alone. `emit` takes an event's JSON.
+    ///
+    /// # Errors
+    /// An invalid option, as JSON text.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: &str, emit: Function) -> Result<Policy, JsValue> {
+        let services = Services::new(Rc::new(Browser::alone(emit)), ServicePolicy::default(), BTreeMap::new(), None);
+        Self::with(options, Rc::new(services))
+    }
+
+    /// A policy over the services of a client.
+    ///
+    /// # Errors
+    /// An invalid option, as JSON text.
+    pub fn of(options: &str, core: &Core) -> Result<Policy, JsValue> {
+        Self::with(options, core.client.services().clone())
+    }
+
+    fn with(options: &str, services: Rc<Services<Browser>>) -> Result<Policy, JsValue> {
+        let options = PolicyOptions::read(options, |key| services.policy_of(key)).map_err(Rejection::from)?;
+        let name = options.service.clone().unwrap_or_else(|| {
+            let mut random = [0; 8];
+            BrowserRandom.fill(&mut random);
+            ["policy-", &u64::from_le_bytes(random).to_string()].concat()
+        });
+        services.define(&name, options.protection);
+        Ok(Self { services, options: Rc::new(Settings { name: [name], options }) })
+    }
+
+    /// Runs a function under the policy. `run` takes the number of the attempt and that of the hedge, and gives what runs;
+    /// `describe` takes what was thrown, and gives JSON. A promise of what the function gives; it rejects with an array of what the
+    /// function has thrown, or with text.
+    pub fn execute(&self, run: Function, describe: Function, signal: Option<AbortSignal>) -> Promise {
+        let (services, settings) = (self.services.clone(), self.options.clone());
+        promise_with_signal(signal, async move {
+            let plan = Plan {
+                id: &settings.name[0],
+                services: &settings.name,
+                retry: &settings.options.retry,
+                repeatable: true,
+                hedge: settings.options.hedge,
+                urgency: settings.options.urgency,
+                bound: &|attempts| attempts,
+            };
+            let clock = services.platform().clock();
+            let attempt = async |attempt: Attempt| run_once(clock, &run, &describe, attempt).await;
+            pipeline::execute(&services, &plan, |_| false, attempt).await.map_err(|failed| match failed {
+                Failed::Thrown(value, _) => Array::of1(&value).into(),
+                Failed::Ended(error) => to_text(&Rejection::Api { error }),
+            })
+        })
+    }
+
+    /// The JSON of what is known of its service.
+    pub fn snapshot(&self) -> JsValue {
+        to_text(&self.services.snapshot_of(&self.options.name[0]))
+    }
+
+    /// Opens, closes or resets its circuit by hand.
+    #[wasm_bindgen(js_name = setCircuit)]
+    pub fn set_circuit(&self, change: &str) {
+        super::set_circuit(&self.services, Some(&self.options.name[0]), change);
+    }
+}
+
+async fn run_once(clock: &impl Clock, run: &Function, describe: &Function, attempt: Attempt) -> Result<JsValue, Failed> {
+    let thrown = |value: JsValue| {
+        let described = describe.call1(&JsValue::UNDEFINED, &value).ok().and_then(|text| text.as_string());
+        let description = described.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        Failed::Thrown(value, description)
+    };
+    let running: Running =
+        run.call2(&JsValue::UNDEFINED, &attempt.number.into(), &attempt.hedge.into()).map_err(thrown)?.unchecked_into();
+    let mut abort = AbortWhenDropped(Some(&running));
+    let result = JsFuture::from(Promise::resolve(&running.result()));
+    let ended = if attempt.limit == Duration::MAX {
+        result.await
+    } else {
+        match select(result, pin!(clock.sleep(attempt.limit))).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right(_) => return Err(Failed::timed_out(attempt.limit)),
+        }
+    };
+    abort.0 = None;
+    ended.map_err(thrown)
+}
