@@ -99,10 +99,13 @@ export class Steadfast {
     };
     // Looked up at each call: a test or another library may replace it.
     const network = (request: Request) => (send ? send(request) : globalThis.fetch(request));
-    const headersFor = async (request: { readonly url: string; readonly method: string }) => {
-      const given = await headers?.(request);
+    const headersFor = (request: { readonly url: string; readonly method: string }) => {
       const language = vocabulary.acceptLanguage();
-      if (!language) return given;
+      // Nothing to wait for, if there is nothing to say.
+      return language ? withLanguage(language, headers?.(request)) : headers?.(request);
+    };
+    const withLanguage = async (language: string, headers?: Record<string, string> | Promise<Record<string, string>>) => {
+      const given = await headers;
       const all = new Headers(given);
       if (!all.has("accept-language")) all.set("accept-language", language);
       return all;

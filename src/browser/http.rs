@@ -67,6 +67,8 @@ thread_local! {
     static TRACEPARENT: JsString = TRACEPARENT_HEADER.into();
     static TRACESTATE: JsString = TRACESTATE_HEADER.into();
     static IDEMPOTENCY_KEY: JsString = "idempotency-key".into();
+    static TRACEPARENT: JsString = TRACEPARENT_HEADER.into();
+    static TRACESTATE: JsString = TRACESTATE_HEADER.into();
 }
 
 /// Sends with the application's `fetch`, and adds what its `headers` function gives to requests to trusted origins.
@@ -97,7 +99,31 @@ pub fn this_page() -> Page {
 
 /// A request that can be sent any number of times: it is cloned for each attempt and never read itself.
 #[derive(Debug, Clone)]
-pub struct FetchRequest(pub Request);
+pub struct FetchRequest {
+    request: Request,
+    signal: Option<AbortSignal>,
+}
+
+impl FetchRequest {
+    /// `signal` is what the caller can abort it by, if anything: the request has a signal of its own in any case, and to ask for it,
+    /// combine it and listen to it costs as much as sending a request.
+    pub fn new(request: Request, signal: Option<AbortSignal>) -> Self {
+        Self { request, signal }
+    }
+
+    /// What the caller can abort it by.
+    pub fn signal(&self) -> Option<&AbortSignal> {
+        self.signal.as_ref()
+    }
+}
+
+impl From<Request> for FetchRequest {
+    /// A request that can be aborted by its own signal.
+    fn from(request: Request) -> Self {
+        let signal = Some(request.signal());
+        Self { request, signal }
+    }
+}
 
 /// A response. Dropping it unread aborts the transfer.
 #[derive(Debug)]
@@ -162,11 +188,11 @@ impl Http for Fetch {
         if let Some(body) = body {
             init.set_body(&JsValue::from_str(&body));
         }
-        Request::new_with_str_and_init(url, &init).map(FetchRequest).map_err(invalid)
+        Request::new_with_str_and_init(url, &init).map(|request| FetchRequest::new(request, None)).map_err(invalid)
     }
 
     fn summary(&self, request: &FetchRequest) -> RequestSummary {
-        let request = &request.0;
+        let request = &request.request;
         let (headers, url) = (request.headers(), request.url());
         let header = |name: &JsString| headers.unchecked_ref::<NamedHeaders>().get_named(name).ok().flatten();
         RequestSummary {
@@ -182,10 +208,12 @@ impl Http for Fetch {
     }
 
     async fn send(&self, request: &FetchRequest, headers: &Headers) -> Result<FetchResponse, NetworkFailure> {
-        let request = &request.0;
+        let FetchRequest { request, signal: callers } = request;
         let application_headers = self.application_headers(request).await?;
         let controller = AbortController::new().map_err(invalid)?;
-        let attempt = attempt(request, &either_signal(&request.signal(), &controller.signal())).map_err(invalid)?;
+        let own = controller.signal();
+        let signal = callers.as_ref().map_or_else(|| own.clone(), |callers| either_signal(callers, &own));
+        let attempt = attempt(request, &signal).map_err(invalid)?;
         let sent_headers = attempt.headers();
         for (name, value) in application_headers {
             // What the caller of this very request set wins.
@@ -329,6 +357,7 @@ fn set(headers: &web_sys::Headers, name: &str, value: &str) -> Result<(), JsValu
     match name {
         CORRELATION_HEADER => CORRELATION_ID.with(|name| named.set_named(name, value)),
         SOURCE_SERVICE_HEADER => SOURCE_SERVICE.with(|name| named.set_named(name, value)),
+        TRACEPARENT_HEADER => TRACEPARENT.with(|name| named.set_named(name, value)),
         _ => headers.set(name, value),
     }
 }
