@@ -67,8 +67,6 @@ thread_local! {
     static TRACEPARENT: JsString = TRACEPARENT_HEADER.into();
     static TRACESTATE: JsString = TRACESTATE_HEADER.into();
     static IDEMPOTENCY_KEY: JsString = "idempotency-key".into();
-    static TRACEPARENT: JsString = TRACEPARENT_HEADER.into();
-    static TRACESTATE: JsString = TRACESTATE_HEADER.into();
 }
 
 /// Sends with the application's `fetch`, and adds what its `headers` function gives to requests to trusted origins.

@@ -114,7 +114,7 @@ impl<P: Platform> Drainer<P> {
         }
         // Calls go through another door to the same server: what it has told them holds here, too.
         let paused = self.services.paused_for(&self.policy.service);
-        if !paused.is_zero() {
+        if !paused.is_zero() && !record.gate.was_closed_after(self.now()) {
             return Ok(DrainReport { counts: record.counts, next: Some(paused) });
         }
         let _one_drain_at_a_time = self.platform.locks().acquire(&self.lock).await;
