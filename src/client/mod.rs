@@ -326,7 +326,8 @@ fn watch<P: Platform>(platform: &Rc<P>, options: &Options, queue: Option<&Queue<
             schedule::request(requests, Trigger::Online);
         }
     });
-    let probes = ProbePolicy::default();
+    // A stand-in for the network would see requests that nobody has made.
+    let probes = ProbePolicy { enabled: options.probe != Some(false), ..ProbePolicy::default() };
     Watch::open(platform, WatchOptions { backend, trusted_origins, health_path: HEALTH_PATH.into(), probes }, on_online)
 }
 
