@@ -234,6 +234,18 @@ impl Core {
         set_circuit(self.client.services(), service.as_deref(), change);
     }
 
+    /// The JSON of whether the backend can be reached.
+    pub fn connectivity(&self) -> JsValue {
+        to_text(&self.client.connectivity())
+    }
+
+    /// Looks whether the backend can be reached; a promise of the JSON of what is known then.
+    #[wasm_bindgen(js_name = checkConnectivity)]
+    pub fn check_connectivity(&self) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.check_connectivity().await) })
+    }
+
     /// The JSON of the server's configuration, as far as it is in force.
     pub fn configuration(&self) -> String {
         self.client.settings().configuration_text()

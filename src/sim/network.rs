@@ -77,6 +77,7 @@ impl SimRequest {
 pub struct SimResponse {
     reply: Reply,
     broken: bool,
+    endless: bool,
 }
 
 impl SimResponse {
@@ -175,14 +176,14 @@ impl SimHttp {
         if world.happens(faults.portals) {
             let page =
                 Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
-            return Ok(SimResponse { reply: page, broken: false });
+            return Ok(SimResponse { reply: page, broken: false, endless: false });
         }
         let now = world.now();
         // A health is there to be asked for.
         if !is_look && world.happens(faults.rate_limited) {
             // Always heard: nobody can be held to a moment that was never named.
             let reply = world.server.borrow_mut().leave_alone(now, 1 + world.below(90));
-            return Ok(SimResponse { reply, broken: false });
+            return Ok(SimResponse { reply, broken: false, endless: false });
         }
         let reply = match &mut world.server.borrow_mut() {
             _ if world.happens(faults.unavailable) => Reply::new(503, ""),
@@ -193,7 +194,7 @@ impl SimHttp {
         if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
             return Err(lost());
         }
-        Ok(SimResponse { reply, broken: world.happens(faults.cut_responses) })
+        Ok(SimResponse { reply, broken: world.happens(faults.cut_responses), endless: world.server.borrow().leaves_bodies_open })
     }
 }
 
@@ -211,6 +212,9 @@ impl Response for SimResponse {
     }
 
     async fn body(self, limit: usize) -> ResponseBody {
+        if self.endless {
+            std::future::pending::<()>().await;
+        }
         let mut bytes = self.reply.body.into_bytes();
         let broken = self.broken.then(broken_off);
         if self.broken {

@@ -56,6 +56,8 @@ pub struct ModelServer {
     pub health: Option<Reply>,
     /// When it was asked for its health, in milliseconds. These requests are no others.
     pub health_checks: Vec<u64>,
+    /// Whether the headers of its answers arrive, and their bodies never do.
+    pub leaves_bodies_open: bool,
     /// The origins that nothing answers at.
     pub silent: BTreeSet<String>,
     /// Until when it wants to be left alone, in milliseconds.

@@ -5,6 +5,7 @@
 mod breaker;
 mod client;
 mod clock;
+mod connectivity;
 mod hints;
 mod http;
 mod key_value;

@@ -424,6 +424,14 @@ fn a_backend_that_hangs_is_given_five_seconds() {
 }
 
 #[test]
+fn an_answer_whose_body_never_comes_is_an_answer() {
+    let world = World::new(1);
+    let device = Device::open(&world);
+    world.server(|server| server.leaves_bodies_open = true);
+    assert_eq!(device.check(), State::Online);
+}
+
+#[test]
 fn a_probe_into_a_network_that_is_gone_is_given_up() {
     for seed in SEEDS {
         let world = World::new(seed);

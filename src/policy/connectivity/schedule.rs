@@ -117,7 +117,6 @@ impl Schedule {
 
     /// The clock shows an earlier time than before: no moment lies ahead of it.
     pub(super) fn clock_was_set_back(&mut self, now: MonotonicTime) {
-        self.begun = self.begun.min(now);
         self.last_probe = self.last_probe.map(|last| last.min(now));
         self.due = None;
     }
@@ -185,7 +184,6 @@ impl Schedule {
     pub(super) fn ended(&mut self, is_answered: bool) {
         self.wish = if self.flight_is_outdated() && !is_answered { Wish::Now } else { Wish::None };
         self.flight = None;
-        self.due = None;
         self.probes_in_vain = self.probes_in_vain.saturating_add(1);
     }
 

@@ -287,6 +287,76 @@ fn what_may_not_be_read_is_there_and_not_well() {
 }
 
 #[test]
+fn what_could_never_be_read_is_not_well_if_requests_fail_too() {
+    let mut story = Story::new();
+    assert_eq!(story.probes(ProbeOutcome::Unreadable).0, State::Online, "only the health's path, perhaps");
+    for _ in 0..3 {
+        story.fails();
+    }
+    assert_eq!(story.machine.state(), State::Offline);
+    assert_eq!(story.probes(ProbeOutcome::Unreadable), (State::Degraded, Because::Unreadable));
+    assert_eq!(story.hears(UP).0, State::Online);
+}
+
+#[test]
+fn who_has_answered_since_outweighs_a_request_that_found_no_network() {
+    let mut story = Story::up();
+    story.later(5).hears(OTHERS_UP);
+    assert_eq!(story.hears(silence(Origin::Backend, Silence::NoNetwork, 4)).0, State::Online);
+    assert_eq!(story.hears(silence(Origin::Sibling, Silence::NoNetwork, 4)).0, State::Online);
+    assert_eq!(story.hears(silence(Origin::Backend, Silence::NoNetwork, 6)).0, State::Offline);
+}
+
+#[test]
+fn a_probe_that_an_answer_overtakes_says_nothing_by_its_silence() {
+    for outcome in [ProbeOutcome::Silence, ProbeOutcome::Page, ProbeOutcome::Unreadable] {
+        let mut story = Story::new();
+        story.probes(ProbeOutcome::Health(Health::Healthy));
+        let sent = at(story.second);
+        story.machine.probe_begins(sent);
+        story.later(1).hears(UP);
+        assert_eq!(story.later(1).hears(Evidence::Probed { outcome, sent }).0, State::Online);
+    }
+}
+
+#[test]
+fn an_answer_from_a_future_that_the_clock_has_left_hides_no_outage() {
+    let mut story = Story::new();
+    story.later(100_000).hears(UP);
+    story.second = 10;
+    assert_eq!([story.fails().0, story.fails().0, story.fails().0], [State::Online, State::Online, State::Offline]);
+}
+
+#[test]
+fn pages_after_a_511_are_of_the_same_network() {
+    let mut story = Story::up();
+    story.hears(Evidence::Answered { by: Origin::Backend, status: 511 });
+    for _ in 0..5 {
+        let page = Evidence::Unreadable { from: Origin::Backend };
+        assert_eq!(story.hears(page), (State::CaptivePortal, Because::NetworkAuthentication));
+    }
+}
+
+#[test]
+fn a_doubt_does_not_put_off_what_is_due_anyway() {
+    let mut story = Story::up();
+    story.hears(Evidence::BrowserSays(false));
+    story.probes(ProbeOutcome::Silence);
+    story.hears(Evidence::Unreadable { from: Origin::Backend });
+    assert!(story.wait().unwrap() <= Duration::from_secs(1));
+}
+
+#[test]
+fn whoever_asks_gets_a_probe_whatever_answers_meanwhile() {
+    let mut story = Story::up();
+    story.hears(Evidence::Asked);
+    story.hears(UP);
+    assert_eq!(story.wait(), Some(Duration::ZERO));
+    story.probes(ProbeOutcome::Answered(404));
+    assert_eq!(story.wait(), None);
+}
+
+#[test]
 fn probes_are_further_and_further_apart_and_begin_anew_after_a_success() {
     let mut story = Story::up();
     story.hears(Evidence::BrowserSays(false));
