@@ -157,6 +157,6 @@ pub enum Evidence {
 pub struct Consequence {
     /// Whether it is another state now.
     pub changed: bool,
-    /// Whether [`Connectivity::probe_after`] may say something else than before.
+    /// Whether [`probe_after`](super::Connectivity::probe_after) may say something else than before.
     pub replan: bool,
 }
