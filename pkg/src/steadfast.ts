@@ -161,10 +161,10 @@ export class Steadfast {
       },
       refused,
     };
-    const reachable = (connectivity = new Connectivity(
-      JSON.parse(core.connectivity() as string) as ConnectivitySnapshot,
-      async () => reachable.receive(JSON.parse((await handle.get().checkConnectivity()) as string) as ConnectivitySnapshot),
-    ));
+    const snapshot = (text: unknown) => JSON.parse(text as string) as ConnectivitySnapshot;
+    const look = async () => connectivity?.receive(snapshot(await handle.get().checkConnectivity()));
+    const reachable = new Connectivity(snapshot(core.connectivity()), look);
+    connectivity = reachable;
     const mine = (preferences = new Preferences(calls, host, core.keptPreferences()));
     const current = () => mine.current;
     calls.usesFallbacks = mine.current.recovery?.fallbackModeEnabled !== false;

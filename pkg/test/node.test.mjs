@@ -267,14 +267,16 @@ test("events reach those who listen until they stop", async () => {
   await new Promise(setImmediate);
   sdk.close();
   assert.deepEqual(heard, ["notRetryable"]);
-  assert.deepEqual(await all, ["callFailed", "callFailed"]);
+  // The first answer also says that the backend can be reached.
+  assert.deepEqual(await all, ["connectivityChanged", "callFailed", "callFailed"]);
 });
 
 test("events wait for who asked for them, and end with the SDK", async () => {
   const sdk = await open(async () => new Response("", { status: 404 }));
   const events = sdk.events();
   await failure(sdk.fetch("/a"));
-  assert.equal((await events.next()).value?.type, "callFailed", "what came before the first next is there");
+  assert.equal((await events.next()).value?.type, "connectivityChanged", "what came before the first next is there");
+  assert.equal((await events.next()).value?.type, "callFailed");
   const waiting = events.next();
   await events.return?.();
   assert.equal((await waiting).done, true, "return ends a wait");
