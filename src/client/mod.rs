@@ -170,7 +170,7 @@ impl<P: Platform> Client<P> {
             .user_id
             .clone()
             .map(|user_id| Queue::open(&platform, user_id, &options, services.clone(), watch.clone(), (requests, inbox)));
-        let configured = options.configured.clone();
+        let (configured, origin) = (options.configured.clone(), options.sync.service.clone());
         let settings = Rc::new(Settings::new(platform.clone(), services.clone(), options));
         let background = Background {
             platform: platform.clone(),
@@ -178,6 +178,7 @@ impl<P: Platform> Client<P> {
             settings: settings.clone(),
             credentials: credentials.clone(),
             watch: watch.clone(),
+            origin,
         };
         let background = RefCell::new(background.start(configured));
         let (calls, closed) = (Calls::default(), Cell::new(false));

@@ -4,7 +4,7 @@
 pub mod health;
 mod probe;
 
-pub use probe::services;
+pub use probe::{Answer, look};
 
 use crate::event::Event;
 use crate::platform::{Clock, Connectivity as _, ConnectivityChange, NetworkFailureKind, Platform, Random};
@@ -20,8 +20,6 @@ use std::rc::Rc;
 
 /// Where the health of a backend is, on its origin (Cosnap).
 pub const HEALTH_PATH: &str = "/api/health";
-/// Where the health of each of its services is (Cosnap).
-pub const DETAILED_HEALTH_PATH: &str = "/api/health/detailed";
 
 /// What is watched.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! One probe: what stands at the backend's health, or at least whether anything is there.
 
 use super::WatchOptions;
-use super::health::{LARGEST_HEALTH, ServiceHealth, read_detailed, read_health};
+use super::health::{LARGEST_HEALTH, read_health};
 use crate::platform::{Clock, Connectivity, Headers, Http, NetworkFailure, NetworkFailureKind, Platform, Response};
 use crate::policy::connectivity::ProbeOutcome;
 use futures_util::future::{Either, select};
@@ -15,11 +15,15 @@ const LONGEST_SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 
 /// A short answer, read to its end or to a limit.
 #[derive(Debug, Default)]
-struct Answer {
-    status: u16,
-    headers: Headers,
-    leads_elsewhere: bool,
-    body: Vec<u8>,
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers that the page may read.
+    pub headers: Headers,
+    /// Whether a redirect led to another origin.
+    pub leads_elsewhere: bool,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// Looks at the backend's health.
@@ -39,16 +43,8 @@ pub(super) async fn probe<P: Platform>(platform: &P, options: &WatchOptions) -> 
     }
 }
 
-/// The health of each service of a backend, from that URL; `None` if there is no such answer.
-pub async fn services<P: Platform>(platform: &P, url: &str) -> Option<Vec<ServiceHealth>> {
-    let answer = look(platform, url).await?.ok()?;
-    // A backend that is not well may well say so with a 503.
-    let services = read_detailed(&answer.body);
-    (!services.is_empty() || answer.status < 400 && !is_page(&answer)).then_some(services)
-}
-
 /// Gets a URL without the application's headers; `None` if that takes too long.
-async fn look<P: Platform>(platform: &P, url: &str) -> Option<Result<Answer, NetworkFailure>> {
+pub async fn look<P: Platform>(platform: &P, url: &str) -> Option<Result<Answer, NetworkFailure>> {
     let mut answer = Answer::default();
     let mut failure = None;
     let looking = async {

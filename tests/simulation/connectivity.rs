@@ -4,7 +4,7 @@ use crate::draft;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-use steadfast::connectivity::{HEALTH_PATH, Report, Watch, WatchOptions, services};
+use steadfast::connectivity::{HEALTH_PATH, Report, Watch, WatchOptions};
 use steadfast::platform::{Clock, Http, NetworkFailureKind, Platform, Response};
 use steadfast::policy::connectivity::{Because, ProbePolicy, State};
 use steadfast::sim::{Faults, Reply, SimRequest, Tab, TabPlatform, World};
@@ -474,27 +474,6 @@ fn where_probes_are_turned_off_requests_alone_decide() {
     world.set_faults(Faults::default());
     device.call(API);
     assert_eq!((device.state(), device.probes().len()), (State::Online, 0));
-}
-
-#[test]
-fn the_health_of_each_service_can_be_asked_for() {
-    let world = World::new(1);
-    let platform = Rc::new(TabPlatform::bare(&world));
-    let ask = || {
-        let platform = platform.clone();
-        world.block_on(async move { services(platform.as_ref(), "https://api.example/api/health/detailed").await })
-    };
-    let body = r#"{"overall":{"status":"degraded"},"services":{"images":{"circuitBreakerState":"open"}}}"#;
-    for status in [200, 503] {
-        world.server(|server| server.health = Some(Reply::new(status, body)));
-        assert_eq!(ask().unwrap()[0].name, "images");
-    }
-    world.server(|server| server.health = Some(Reply::new(404, r#"{"error":"Not found"}"#)));
-    assert_eq!(ask(), None);
-    world.set_faults(PORTAL);
-    assert_eq!(ask(), None);
-    world.set_faults(Faults::OUTAGE);
-    assert_eq!(ask(), None);
 }
 
 #[test]
