@@ -5,6 +5,7 @@ mod calls;
 mod chaos;
 mod network_failures;
 mod queue;
+mod resilience;
 
 use steadfast::queue::draft::Draft;
 
