@@ -289,6 +289,7 @@ impl Channel for Shared {
             self.world.ears.borrow().iter().filter(|(_, (tab, _))| *tab != self.tab).map(|(id, _)| *id).collect();
         for id in listeners {
             let (world, message) = (self.world.clone(), message.to_string());
+            self.world.undelivered.set(self.world.undelivered.get() + 1);
             let delivery = async move {
                 world.yield_for_a_while().await;
                 let tab = world.ears.borrow().get(&id).map(|(tab, _)| *tab);
@@ -297,6 +298,7 @@ impl Channel for Shared {
                 if let Some((_, listener)) = listener {
                     listener(&message);
                 }
+                world.undelivered.set(world.undelivered.get() - 1);
             };
             self.world.spawner.spawn_local(delivery).unwrap();
         }

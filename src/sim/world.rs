@@ -54,6 +54,8 @@ pub(super) struct Inner {
     pub(super) frozen: RefCell<BTreeSet<u64>>,
     /// How often each has been frozen.
     pub(super) freezes: RefCell<BTreeMap<u64, u32>>,
+    /// How many messages between tabs are on their way.
+    pub(super) undelivered: Cell<u32>,
     /// Who goes on when one of them thaws.
     pub(super) until_thaw: RefCell<Vec<Waker>>,
     /// The server of this world.
@@ -84,6 +86,7 @@ impl World {
             next_subscription: Cell::new(0),
             frozen: RefCell::default(),
             freezes: RefCell::default(),
+            undelivered: Cell::new(0),
             until_thaw: RefCell::default(),
             server: RefCell::default(),
             faults: Cell::new(Faults::default()),
@@ -143,6 +146,11 @@ impl World {
     /// Now, by the monotonic clock, in milliseconds.
     pub fn now(&self) -> u64 {
         self.inner.now.get()
+    }
+
+    /// How many messages between tabs are on their way.
+    pub fn undelivered(&self) -> u32 {
+        self.inner.undelivered.get()
     }
 
     /// Moves the wall clock, and no other.
