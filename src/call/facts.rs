@@ -40,8 +40,11 @@ impl Failure for Box<ApiError> {
         error
     }
 
-    fn postpone(&mut self, retry_after: Duration, now: WallTime) {
-        self.retry_hint.get_or_insert_with(|| local_hint(RefusalReason::CircuitOpen, retry_after, now));
+    fn postpone(&mut self, reason: RefusalReason, retry_after: Duration, now: WallTime) {
+        let hint = local_hint(reason, retry_after, now);
+        if self.retry_hint.is_none_or(|known| known.at < hint.at) {
+            self.retry_hint = Some(hint);
+        }
     }
 
     fn after(&mut self, attempts: u32) {

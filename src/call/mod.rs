@@ -16,7 +16,7 @@ use crate::policy::budget::Urgency;
 use crate::policy::preferences::Preferences;
 use crate::policy::retry::{RetryPolicy, method_is_idempotent};
 use crate::resilience::hedge::HedgePolicy;
-use crate::resilience::pipeline::{self, Attempt, Plan};
+use crate::resilience::pipeline::{self, Attempt, Failure, Plan};
 use crate::resilience::services::Services;
 use crate::time::MonotonicTime;
 use attempt::AttemptError;
@@ -29,6 +29,9 @@ use std::time::Duration;
 
 /// The most that is read of an error's body.
 pub const LARGEST_ERROR_BODY: usize = 256 << 10;
+
+/// A call without a deadline waits no longer than this for new credentials.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(120);
 
 /// The most that is read of an answer in JSON.
 pub const LARGEST_JSON: usize = 32 << 20;
@@ -251,9 +254,11 @@ async fn until_it_succeeds<P: Platform, T>(
     let (platform, services, summary) = (caller.services.platform(), caller.services, &call.summary);
     let trace = call.trace(platform, caller.policy);
     let is_safe = matches!(summary.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+    let keys = call.services(services, options);
     let plan = Plan {
         id: trace.correlation_id(),
-        services: &call.services(services, options),
+        services: &keys,
+        is_named_by_caller: options.service.is_some() || options.invited,
         retry: &options.retry,
         repeatable: method_is_idempotent(&summary.method) || call.carries_key,
         hedge: options.hedge.filter(|_| is_safe),
@@ -269,19 +274,32 @@ async fn until_it_succeeds<P: Platform, T>(
         error
     };
     let may_refresh = Cell::new(options.refresh && caller.policy.trusted_origins.contains(&summary.origin));
-    let attempt = async |Attempt { number, limit, .. }: Attempt| {
-        let mut headers = trace.headers(platform, number);
-        // A key that the caller asked for goes wherever the call goes; all else only to those who are trusted.
-        headers.extend(call.key.as_deref().map(idempotency_header));
+    let attempt = async |attempt: Attempt| {
+        let headers = || {
+            let mut headers = trace.headers(platform, attempt.number);
+            // A key that the caller asked for goes wherever the call goes; all else only to those who are trusted.
+            headers.extend(call.key.as_deref().map(idempotency_header));
+            headers
+        };
+        let clock = platform.clock();
         let seen = may_refresh.get().then(|| caller.credentials.generation()).flatten();
-        let result = send(&headers, limit).await;
-        match (result, seen) {
-            (Err(error), Some(seen)) if credentials::have_expired(&error) && may_refresh.replace(false) => {
-                if caller.credentials.renew(&error, seen).await { send(&headers, limit).await } else { Err(error) }
-            }
-            (result, _) => result,
+        let error = match (send(&headers(), attempt.limit).await, seen) {
+            (Err(error), Some(_)) if credentials::have_expired(&error) && may_refresh.replace(false) => error,
+            (result, _) => return result.map_err(complete),
+        };
+        let time = attempt.patience.deadline.map_or(LONGEST_RENEWAL, |deadline| deadline.since(clock.monotonic()));
+        let renewal = caller.credentials.renew(&error, seen.unwrap_or_default());
+        if !attempt::within(platform, time, renewal).await.unwrap_or(false) {
+            return Err(complete(error));
         }
-        .map_err(complete)
+        // That may have taken a while.
+        if let Err(refusal) = services.wait_again(&keys, attempt.patience).await {
+            return Err(complete(Failure::refused(&refusal, clock.wall())));
+        }
+        match attempt.limit_from(clock.monotonic()) {
+            Duration::ZERO => Err(complete(error)),
+            limit => send(&headers(), limit).await.map_err(complete),
+        }
     };
     pipeline::execute(services, &plan, is_degraded, attempt).await.map_err(|error| match error.request {
         Some(_) => error,

@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use crate::platform::{Clock, Platform, Random};
 use crate::policy::budget::RetryCost;
 use crate::resilience::pipeline::{self, Attempt, Facts, Failure, Plan};
-use crate::resilience::services::{Finding, Refusal, ServicePolicy, Services};
+use crate::resilience::services::{Finding, Refusal, RefusalReason, ServicePolicy, Services};
 use crate::time::{WallTime, milliseconds};
 use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Promise};
@@ -95,9 +95,9 @@ impl Failure for Failed {
         Self::Ended(Failure::refused(refusal, now))
     }
 
-    fn postpone(&mut self, retry_after: Duration, now: WallTime) {
+    fn postpone(&mut self, reason: RefusalReason, retry_after: Duration, now: WallTime) {
         if let Self::Ended(error) = self {
-            error.postpone(retry_after, now);
+            error.postpone(reason, retry_after, now);
         }
     }
 
@@ -177,6 +177,7 @@ impl Policy {
             let plan = Plan {
                 id: &settings.name[0],
                 services: &settings.name,
+                is_named_by_caller: true,
                 retry: &settings.options.retry,
                 repeatable: true,
                 hedge: settings.options.hedge,

@@ -50,15 +50,24 @@ pub struct BulkheadSnapshot {
 }
 
 impl Bulkhead {
+    /// A seat, if one is free.
+    pub fn enter_at_once(&self, policy: BulkheadPolicy) -> Option<Seat> {
+        let mut state = self.state.borrow_mut();
+        let is_free = state.running < policy.max_concurrent.max(1);
+        is_free.then(|| {
+            state.running += 1;
+            Seat { bulkhead: Some(self.clone()) }
+        })
+    }
+
     /// Waits for a seat. Dropping the future leaves the line.
     pub async fn enter(&self, policy: BulkheadPolicy, urgency: Urgency) -> Result<Seat, Full> {
+        if let Some(seat) = self.enter_at_once(policy) {
+            return Ok(seat);
+        }
         let turn = {
             let mut state = self.state.borrow_mut();
             state.forget_those_who_left();
-            if state.running < policy.max_concurrent.max(1) {
-                state.running += 1;
-                return Ok(Seat { bulkhead: Some(self.clone()) });
-            }
             if state.queued() >= policy.max_queued as usize {
                 return Err(Full);
             }
