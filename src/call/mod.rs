@@ -27,6 +27,9 @@ use std::time::Duration;
 /// The most that is read of an error's body.
 pub const LARGEST_ERROR_BODY: usize = 256 << 10;
 
+/// An error whose headers arrive at the deadline of its call has so long to say more.
+const SHORTEST_READING: Duration = Duration::from_millis(50);
+
 /// A call without a deadline waits no longer than this for new credentials.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(120);
 
@@ -112,14 +115,19 @@ pub async fn call<P: Platform>(
 ) -> Result<<P::Http as Http>::Response, Box<ApiError>> {
     let platform = caller.services.platform();
     let call = Call::new(platform, options, platform.http().summary(request));
-    let send = async |headers: &Headers, limit| match attempt::send(platform, request, &call.summary, headers, limit).await {
-        Ok(response) if response.status() < 400 => Ok(response),
-        Ok(response) => {
-            let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
-            Err(call.understand(caller, &parts))
-        }
-        Err(failure) => Err(Box::new(failure.into_api_error())),
-    };
+    let clock = platform.clock();
+    let deadline = options.retry.total_timeout.map(|total| clock.monotonic().after(total));
+    let send =
+        async |headers: &Headers, limit: Duration| match attempt::send(platform, request, &call.summary, headers, limit).await {
+            Ok(response) if response.status() < 400 => Ok(response),
+            Ok(response) => {
+                let left = deadline.map_or(limit, |deadline| deadline.since(clock.monotonic()).max(SHORTEST_READING));
+                let limit = limit.min(left);
+                let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
+                Err(call.understand(caller, &parts))
+            }
+            Err(failure) => Err(Box::new(failure.into_api_error())),
+        };
     until_it_succeeds(caller, options, &call, |_| false, send).await
 }
 
@@ -179,7 +187,7 @@ impl Call {
         let particular = options.service.clone().or_else(|| services.routes.service_of(&self.summary.url));
         let mut keys = Vec::with_capacity(2);
         keys.push(self.summary.origin.clone());
-        keys.extend(particular);
+        keys.extend(particular.filter(|service| *service != self.summary.origin));
         keys
     }
 
@@ -228,10 +236,12 @@ async fn until_it_succeeds<P: Platform, T>(
     let trace = call.trace(platform, caller.policy);
     let is_safe = matches!(summary.method.as_str(), "GET" | "HEAD" | "OPTIONS");
     let keys = call.services(services, options);
+    let is_trusted = caller.policy.trusted_origins.contains(&summary.origin);
     let plan = Plan {
         id: trace.correlation_id(),
         services: &keys,
         is_named_by_caller: options.service.is_some() || options.invited,
+        may_name_services: is_trusted,
         retry: &options.retry,
         repeatable: method_is_idempotent(&summary.method) || call.carries_key,
         hedge: options.hedge.filter(|_| is_safe),
@@ -241,12 +251,12 @@ async fn until_it_succeeds<P: Platform, T>(
     let complete = |mut error: Box<ApiError>| {
         error.correlation_id.get_or_insert_with(|| trace.correlation_id().into());
         error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts: 0 });
-        if let Some(service) = &error.service {
+        if let (Some(service), true) = (&error.service, is_trusted) {
             services.routes.learn(&summary.url, service);
         }
         error
     };
-    let may_refresh = Cell::new(options.refresh && caller.policy.trusted_origins.contains(&summary.origin));
+    let may_refresh = Cell::new(options.refresh && is_trusted);
     let attempt = async |attempt: Attempt| {
         let headers = || {
             let mut headers = trace.headers(platform, attempt.number);

@@ -20,6 +20,8 @@ pub struct Plan<'a> {
     /// Whether the last of them is the caller's word. If not, an earlier error has named it: what an error says without naming one
     /// is then said for the most general, and the next error may name another.
     pub is_named_by_caller: bool,
+    /// Whether failures may say which part of the backend is responsible. What strangers say of it is not believed.
+    pub may_name_services: bool,
     /// How it is retried.
     pub retry: &'a RetryPolicy,
     /// Whether it may be done twice.
@@ -144,7 +146,7 @@ pub async fn execute<P: Platform, T, F: Failure>(
                 let facts = failure.facts();
                 let meant = if plan.is_named_by_caller { keys.last() } else { keys.first() };
                 if let (Some(hint), true) = (facts.hint, facts.pauses)
-                    && let Some(key) = facts.service.or(meant.map(String::as_str))
+                    && let Some(key) = facts.service.filter(|_| plan.may_name_services).or(meant.map(String::as_str))
                 {
                     services.pause(key, hint);
                 }
@@ -165,11 +167,13 @@ pub async fn execute<P: Platform, T, F: Failure>(
         };
         failure.after(number);
         let facts = failure.facts();
-        let cost = facts.cost;
-        admission.conclude(facts.finding, facts.service, cost == RetryCost::Throttling);
-        if let (Some(service), false) = (facts.service, plan.is_named_by_caller) {
+        let (cost, service) = (facts.cost, facts.service.filter(|_| plan.may_name_services));
+        admission.conclude(facts.finding, service, cost == RetryCost::Throttling);
+        if let (Some(service), false) = (service, plan.is_named_by_caller) {
             // From now on this call, too, goes through it.
-            learnt = Some(plan.services.iter().take(1).cloned().chain([service.to_string()]).collect());
+            learnt = Some(
+                plan.services.iter().take(1).filter(|origin| *origin != service).cloned().chain([service.to_string()]).collect(),
+            );
         }
         let failed = FailedAttempt {
             attempt: number,

@@ -8,6 +8,7 @@ use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, Request
 use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, abortable};
 use futures_util::task::LocalSpawnExt as _;
+use std::fmt;
 use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
@@ -82,10 +83,17 @@ impl SimRequest {
 }
 
 /// A response.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SimResponse {
     reply: Reply,
     broken: bool,
+    world: Rc<Inner>,
+}
+
+impl fmt::Debug for SimResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reply.fmt(formatter)
+    }
 }
 
 impl SimResponse {
@@ -142,12 +150,12 @@ async fn exchange(world: Rc<Inner>, number: u64, sent: SimRequest) -> Result<Sim
     }
     if world.happens(faults.portals) {
         let page = Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
-        return Ok(SimResponse { reply: page, broken: false });
+        return Ok(SimResponse { reply: page, broken: false, world });
     }
     let now = world.now();
     if world.happens(faults.rate_limited) {
         let reply = world.server.borrow_mut().leave_alone(now, number, &sent, 1 + world.below(90));
-        return Ok(SimResponse { reply, broken: false });
+        return Ok(SimResponse { reply, broken: false, world });
     }
     let reply = if world.happens(faults.unavailable) {
         Reply::new(503, "")
@@ -158,7 +166,8 @@ async fn exchange(world: Rc<Inner>, number: u64, sent: SimRequest) -> Result<Sim
     if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
         return Err(lost());
     }
-    Ok(SimResponse { reply, broken: world.happens(faults.cut_responses) })
+    let broken = world.happens(faults.cut_responses);
+    Ok(SimResponse { reply, broken, world })
 }
 
 impl Http for SimHttp {
@@ -256,6 +265,9 @@ impl Response for SimResponse {
     }
 
     async fn body(self, limit: usize) -> ResponseBody {
+        if !self.reply.body_after.is_zero() {
+            self.world.sleep(self.reply.body_after).await;
+        }
         let mut bytes = self.reply.body.into_bytes();
         let broken = self.broken.then(broken_off);
         if self.broken {

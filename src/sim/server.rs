@@ -17,6 +17,8 @@ pub struct Reply {
     pub body: String,
     /// How long the server takes for it.
     pub after: Duration,
+    /// How long the body takes after that.
+    pub body_after: Duration,
     /// Until when it wants whoever hears this to leave it alone.
     pub pause: Option<Pause>,
 }

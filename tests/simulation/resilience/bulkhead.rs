@@ -91,3 +91,11 @@ fn a_server_that_says_too_many_is_asked_more_slowly_until_it_no_longer_does() {
     let recovered = in_ten_seconds(&world);
     assert!(recovered > 90, "{recovered}");
 }
+
+#[test]
+fn a_call_that_names_its_origin_as_its_service_takes_one_seat_and_not_two() {
+    let world = World::new(6);
+    let tab = Tab::open(&world, "ada", r#","bulkhead":{"maxConcurrent":1}"#);
+    let call = start(&tab, request("GET", URL), r#"{"service":"https://api.example"}"#);
+    assert!(world.run_until(SECOND, || call.has_ended()), "it waits for itself");
+}

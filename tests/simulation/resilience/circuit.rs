@@ -373,3 +373,16 @@ fn it_says_what_it_does() {
     assert_eq!(changes.len(), 3);
     assert_eq!(asked(&world).len(), 8);
 }
+
+#[test]
+fn strangers_have_no_say_in_the_backends_services() {
+    let world = World::new(20);
+    let tab = Tab::open(&world, "ada", "");
+    script(&world, [names_service_with(504, r#","retryAfter":600"#)]);
+    start(&tab, request("GET", "https://another.example/a"), ONCE).ended(&world).unwrap_err();
+    script(&world, (0..5).map(|_| names_service(504)));
+    (0..5).for_each(|_| drop(start(&tab, request("GET", "https://stranger.example/a"), ONCE).ended(&world)));
+    let services = tab.client.services();
+    assert!(services.snapshot().iter().all(|service| service.service != "runninghub_api"));
+    assert_eq!(state(&tab, "https://stranger.example"), BreakerState::Open, "it is its own service");
+}

@@ -326,3 +326,19 @@ fn a_post_that_was_refused_for_now_waits_like_any_other_call() {
     start(&tab, request("POST", URL), "{}").ended(&world).unwrap_err();
     assert_eq!(count(&world), 3);
 }
+
+#[test]
+fn tabs_of_nobody_in_particular_hear_of_it_by_what_is_written_down() {
+    let world = World::new(23);
+    let (tab, other) = (Tab::open(&world, "", ""), Tab::open(&world, "", r#","bulkhead":{"maxConcurrent":1}"#));
+    world.server(|server| {
+        server.answers = Some(|request| request.url.ends_with("slow").then(|| Reply::new(200, "").after(2 * SECOND)))
+    });
+    let slow = start(&other, request("GET", "https://api.example/slow"), ONCE);
+    let in_line = start(&other, request("GET", URL), ONCE);
+    world.advance(SECOND);
+    script(&world, [wants(429, 10)]);
+    get(&world, &tab, ONCE).unwrap_err();
+    assert_eq!((slow.ended(&world).unwrap(), in_line.ended(&world).unwrap()), (200, 200));
+    assert_eq!(too_early(&world), 0);
+}
