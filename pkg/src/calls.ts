@@ -71,9 +71,9 @@ export class Calls {
   }
 
   async fetch(input: Request | string | URL, init?: RequestInit, options: CallOptions<Response> = {}): Promise<Response> {
-    const request = this.#request(input, init);
+    const [request, signal] = [this.#request(input, init), signalOf(input, init)];
     const kind: Kind<Response> = {
-      send: async (request, text) => (await this.#world.core.get().fetch(request, text)) as Response,
+      send: async (request, text) => (await this.#world.core.get().fetch(request, signal, text)) as Response,
       keep: async (response) => {
         const { status, headers } = response;
         const body = new Uint8Array(await response.clone().arrayBuffer());
@@ -93,7 +93,7 @@ export class Calls {
   }
 
   async json<T>(input: Request | string | URL, init?: RequestInit, options: CallOptions<T> = {}): Promise<JsonAnswer<T>> {
-    const request = this.#request(input, init);
+    const [request, signal] = [this.#request(input, init), signalOf(input, init)];
     if (request.headers.get("accept") === "*/*" || !request.headers.has("accept")) {
       request.headers.set("accept", "application/json, application/problem+json;q=0.9, */*;q=0.1");
     }
@@ -101,7 +101,7 @@ export class Calls {
     const texts = new WeakMap<JsonAnswer<T>, string>();
     const kind: Kind<JsonAnswer<T>> = {
       send: async (request, options) => {
-        const [head, text] = (await this.#world.core.get().json(request, options)) as [string, string];
+        const [head, text] = (await this.#world.core.get().json(request, signal, options)) as [string, string];
         const { status, headers, degraded } = JSON.parse(head) as {
           status: number;
           headers: [string, string][];
@@ -129,7 +129,7 @@ export class Calls {
   }
 
   #request(input: Request | string | URL, init?: RequestInit): Request {
-    return new Request(input instanceof Request ? input : new URL(String(input), this.#world.baseUrl), init);
+    return new Request(input instanceof Request ? input : new URL(String(input), this.#world.baseUrl).href, init);
   }
 
   async #call<T, V>(kind: Kind<T>, request: Request, options: CallOptions<V>, wrap: (value: V) => T): Promise<T> {
@@ -226,4 +226,11 @@ export class Calls {
   close(): void {
     this.#good.clear();
   }
+}
+
+/** What the caller can abort a request by; of a `Request`, that is its own signal. */
+function signalOf(input: Request | string | URL, init?: RequestInit): AbortSignal | undefined {
+  const given = init?.signal;
+  if (given !== undefined) return given ?? undefined;
+  return input instanceof Request ? input.signal : undefined;
 }

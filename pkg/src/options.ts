@@ -108,6 +108,12 @@ export interface SteadfastOptions extends WordsOptions, ReadingOptions, Protecti
    * and every minute. A service that is out there is left alone here, without failing first. Default false.
    */
   readonly circuits?: boolean | PollOptions;
+  /**
+   * Whether the backend's health is looked at when it is in doubt whether it can be reached, and where: a `GET` of a path on the
+   * origin of `baseUrl`, past all caches and without your `headers`, after a second at first and seldom later. Default: `/api/health`,
+   * unless `fetch` is given.
+   */
+  readonly health?: boolean | string;
   /** What ties calls to what they cause. */
   readonly correlation?: CorrelationOptions;
   /**

@@ -4,7 +4,9 @@ use super::LARGEST_ERROR_BODY;
 use crate::error::network::{Evidence, Probe, Verdict, classify};
 use crate::error::parse::ResponseParts;
 use crate::error::{ApiError, Confidence};
-use crate::platform::{Clock, Connectivity, Headers, Http, NetworkFailure, Platform, RequestSummary, Response};
+use crate::platform::{
+    Clock, Connectivity, Headers, Http, NetworkFailure, NetworkFailureKind, Platform, RequestSummary, Response,
+};
 use crate::time::MonotonicTime;
 use futures_util::future::{Either, select};
 use std::future::Future;
@@ -29,6 +31,14 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> NetworkFailureKind {
+        match self {
+            Self::Failed(failure) => failure.verdict.kind,
+            Self::TimedOut(_) => NetworkFailureKind::TimedOut,
+        }
+    }
+
     /// As the error that the application sees.
     pub fn into_api_error(self) -> ApiError {
         match self {

@@ -8,6 +8,7 @@ mod facts;
 pub mod idempotency;
 pub mod trace_context;
 
+use crate::connectivity::Watch;
 use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, inspect, parse, text};
 use crate::error::{ApiError, RequestFacts};
 use crate::platform::{Clock, Headers, Http, Platform, RequestSummary, Response};
@@ -17,6 +18,8 @@ use crate::policy::retry::{RetryPolicy, method_is_idempotent};
 use crate::resilience::hedge::HedgePolicy;
 use crate::resilience::pipeline::{self, Attempt, Failure, Plan};
 use crate::resilience::services::Services;
+use crate::time::MonotonicTime;
+use attempt::AttemptError;
 use correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
 use credentials::Credentials;
 use serde::de::IgnoredAny;
@@ -79,6 +82,8 @@ pub struct Caller<'a, P: Platform> {
     pub credentials: &'a Credentials<P>,
     /// What the user prefers at the moment.
     pub preferences: &'a dyn Fn() -> Preferences,
+    /// What learns from answers whether the backend can be reached.
+    pub watch: &'a Watch<P>,
 }
 
 /// How the server can tell that two requests are the same one.
@@ -117,17 +122,21 @@ pub async fn call<P: Platform>(
     let call = Call::new(platform, options, platform.http().summary(request));
     let clock = platform.clock();
     let deadline = options.retry.total_timeout.map(|total| clock.monotonic().after(total));
-    let send =
-        async |headers: &Headers, limit: Duration| match attempt::send(platform, request, &call.summary, headers, limit).await {
-            Ok(response) if response.status() < 400 => Ok(response),
+    let send = async |headers: &Headers, limit: Duration| {
+        let sent = clock.monotonic();
+        match attempt::send(platform, request, &call.summary, headers, limit).await {
+            Ok(response) if response.status() < 400 => {
+                caller.watch.answered(&call.summary.origin, response.status());
+                Ok(response)
+            }
             Ok(response) => {
                 let left = deadline.map_or(limit, |deadline| deadline.since(clock.monotonic()).max(SHORTEST_READING));
-                let limit = limit.min(left);
-                let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
+                let parts = attempt::read_error(platform, response, limit.min(left), LARGEST_ERROR_BODY).await;
                 Err(call.understand(caller, &parts))
             }
-            Err(failure) => Err(Box::new(failure.into_api_error())),
-        };
+            Err(failure) => Err(call.no_response(caller, failure, sent)),
+        }
+    };
     until_it_succeeds(caller, options, &call, |_| false, send).await
 }
 
@@ -140,14 +149,14 @@ pub async fn call_json<P: Platform>(
 ) -> Result<JsonAnswer, Box<ApiError>> {
     let platform = caller.services.platform();
     let call = Call::new(platform, options, platform.http().summary(request));
-    let send =
-        async |headers: &Headers, limit| match attempt::exchange(platform, request, &call.summary, headers, limit, LARGEST_JSON)
-            .await
-        {
-            Ok(parts) if parts.status < 400 => json_answer(parts, &caller.policy.extensions),
+    let send = async |headers: &Headers, limit| {
+        let sent = platform.clock().monotonic();
+        match attempt::exchange(platform, request, &call.summary, headers, limit, LARGEST_JSON).await {
+            Ok(parts) if parts.status < 400 => call.conclude(caller, parts),
             Ok(parts) => Err(call.understand(caller, &parts)),
-            Err(failure) => Err(Box::new(failure.into_api_error())),
-        };
+            Err(failure) => Err(call.no_response(caller, failure, sent)),
+        }
+    };
     let is_degraded = |answer: &JsonAnswer| answer.degraded.is_some();
     until_it_succeeds(caller, options, &call, is_degraded, send).await
 }
@@ -172,7 +181,23 @@ impl Call {
         Self { summary, key, carries_key }
     }
 
+    fn no_response<P: Platform>(&self, caller: &Caller<'_, P>, failure: AttemptError, sent: MonotonicTime) -> Box<ApiError> {
+        caller.watch.not_answered(&self.summary.origin, failure.kind(), sent);
+        Box::new(failure.into_api_error())
+    }
+
+    fn conclude<P: Platform>(&self, caller: &Caller<'_, P>, parts: ResponseParts) -> Result<JsonAnswer, Box<ApiError>> {
+        let (status, origin) = (parts.status, &self.summary.origin);
+        let answer = json_answer(parts, &caller.policy.extensions);
+        match &answer {
+            Err(error) if error.format.name == "html" => caller.watch.answered_with_page(origin),
+            _ => caller.watch.answered(origin, status),
+        }
+        answer
+    }
+
     fn understand<P: Platform>(&self, caller: &Caller<'_, P>, parts: &ResponseParts) -> Box<ApiError> {
+        caller.watch.answered(&self.summary.origin, parts.status);
         let mut error = Box::new(parse(parts, &caller.policy.extensions));
         idempotency::judge(&mut error, &parts.headers, self.carries_key);
         exposure::warn_of_hidden_hint(caller.services.platform(), &self.summary.origin, &parts.headers, &error);

@@ -168,10 +168,13 @@ pub struct Services<P: Platform> {
     seen: RefCell<Option<String>>,
     /// Held while this tab probes: the probes of a service that are out share one lock between tabs.
     probes: Mutex<BTreeMap<String, Weak<Probe<P>>>>,
+    /// Hears of changes, and whether all circuits are closed after them.
+    listener: RefCell<Option<Listener>>,
     /// Which route needs which service.
     pub routes: Routes,
 }
 
+type Listener = Box<dyn Fn(bool)>;
 type Probe<P> = Option<<<P as Platform>::Locks as Locks>::Guard>;
 
 /// A call that was let through, until it is concluded or dropped.
@@ -224,8 +227,14 @@ impl<P: Platform> Services<P> {
             sharing,
             seen: RefCell::default(),
             probes: Mutex::default(),
+            listener: RefCell::default(),
             routes: Routes::default(),
         }
+    }
+
+    /// Has `listener` called when a circuit changes, with whether all of them are closed then.
+    pub fn on_change(&self, listener: Listener) {
+        *self.listener.borrow_mut() = Some(listener);
     }
 
     /// The world that the calls go out to.
@@ -484,6 +493,7 @@ impl<P: Platform> Services<P> {
 
     /// How long a service still wants to be left alone.
     pub fn paused_for(&self, key: &str) -> Duration {
+        self.catch_up();
         let now = self.now();
         self.by_key.borrow().get(key).map_or(Duration::ZERO, |service| service.pause.left(now))
     }
@@ -567,6 +577,10 @@ impl<P: Platform> Services<P> {
             because: transition.because,
             open_for_ms: transition.open_for.map(milliseconds),
         });
+        if let Some(listener) = self.listener.borrow().as_ref() {
+            let now = self.now();
+            listener(self.by_key.borrow().values().all(|service| service.breaker.state(now) == BreakerState::Closed));
+        }
         if transition.shareable {
             let opening = transition.open_for.map(|open_for| (self.now().after(open_for), transition.opens));
             self.visit(key, |service| service.opening = opening);

@@ -8,7 +8,6 @@ use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, Request
 use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, abortable};
 use futures_util::task::LocalSpawnExt as _;
-use std::fmt;
 use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
@@ -83,17 +82,12 @@ impl SimRequest {
 }
 
 /// A response.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct SimResponse {
     reply: Reply,
     broken: bool,
-    world: Rc<Inner>,
-}
-
-impl fmt::Debug for SimResponse {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reply.fmt(formatter)
-    }
+    /// Whether its body never ends.
+    endless: bool,
 }
 
 impl SimResponse {
@@ -101,6 +95,11 @@ impl SimResponse {
     pub fn reply(&self) -> &Reply {
         &self.reply
     }
+}
+
+/// The origin of a URL.
+fn origin(url: &str) -> String {
+    url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
 }
 
 fn lost() -> NetworkFailure {
@@ -137,37 +136,39 @@ impl Drop for OnItsWay {
     }
 }
 
-/// What becomes of a request.
-async fn exchange(world: Rc<Inner>, number: u64, sent: SimRequest) -> Result<SimResponse, NetworkFailure> {
+/// What becomes of a request; of a look at the server's health, if it has no number.
+async fn exchange(world: Rc<Inner>, number: Option<u64>, sent: SimRequest) -> Result<SimResponse, NetworkFailure> {
     let faults = world.faults.get();
-    let _on_its_way = OnItsWay::begin(&world);
+    let _on_its_way = number.map(|_| OnItsWay::begin(&world));
     world.sleep(Duration::from_millis(1 + world.below(40))).await;
     if world.happens(faults.stalls) {
         world.sleep(Duration::from_secs(60)).await;
     }
-    if world.happens(faults.blocked) || world.happens(faults.lost_requests) {
+    let is_silent = world.server.borrow().silent.contains(&origin(&sent.url));
+    if is_silent || world.happens(faults.blocked) || world.happens(faults.lost_requests) {
         return Err(lost());
     }
     if world.happens(faults.portals) {
         let page = Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
-        return Ok(SimResponse { reply: page, broken: false, world });
+        return Ok(SimResponse { reply: page, broken: false, endless: false });
     }
     let now = world.now();
-    if world.happens(faults.rate_limited) {
+    // A health is there to be asked for.
+    if let Some(number) = number.filter(|_| world.happens(faults.rate_limited)) {
         let reply = world.server.borrow_mut().leave_alone(now, number, &sent, 1 + world.below(90));
-        return Ok(SimResponse { reply, broken: false, world });
+        return Ok(SimResponse { reply, broken: false, endless: false });
     }
-    let reply = if world.happens(faults.unavailable) {
-        Reply::new(503, "")
-    } else {
-        world.server.borrow_mut().handle(now, number, &sent)
+    let reply = match number {
+        _ if world.happens(faults.unavailable) => Reply::new(503, ""),
+        Some(number) => world.server.borrow_mut().handle(now, number, &sent),
+        None => world.server.borrow_mut().tell_health(now),
     };
     world.sleep(reply.after + Duration::from_millis(1 + world.below(40))).await;
     if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
         return Err(lost());
     }
-    let broken = world.happens(faults.cut_responses);
-    Ok(SimResponse { reply, broken, world })
+    let endless = world.server.borrow().leaves_bodies_open;
+    Ok(SimResponse { reply, broken: world.happens(faults.cut_responses), endless })
 }
 
 impl Http for SimHttp {
@@ -180,11 +181,10 @@ impl Http for SimHttp {
     }
 
     fn summary(&self, request: &SimRequest) -> RequestSummary {
-        let origin = request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         RequestSummary {
             method: request.method.clone(),
             url: request.url.clone(),
-            origin,
+            origin: origin(&request.url),
             carries_headers: true,
             idempotency_key: request.header("Idempotency-Key").map(ToString::to_string),
             correlation_id: request.header("x-correlation-id").map(ToString::to_string),
@@ -199,28 +199,11 @@ impl Http for SimHttp {
         let number = self.world.server.borrow_mut().sent();
         let token = self.world.server.borrow().newest_token;
         sent.headers.push(("authorization".into(), token.to_string()));
-        // Once it has left, it is under way whether the page runs or not.
-        let (answer, arrived) = oneshot::channel();
-        let (exchange, abort) = abortable(exchange(self.world.clone(), number, sent));
-        let _aborted_with_the_request = AbortWhenDropped(abort);
-        let flight = async move {
-            if let Ok(result) = exchange.await {
-                // Nobody may wait for it any longer.
-                drop(answer.send(result));
-            }
-        };
-        let freezes = self.world.freezes(self.tab);
-        self.world.spawner.spawn_local(flight).unwrap();
-        // The other end is only dropped with the world.
-        let Ok(result) = arrived.await else { return pending().await };
-        if self.world.freezes(self.tab) != freezes {
-            self.world.sleep(Duration::from_millis(1 + self.world.below(LATE_NEWS))).await;
-        }
-        if let Ok(SimResponse { reply: Reply { pause: Some(pause), .. }, .. }) = &result {
-            // Nobody can be held to a moment before it has been heard of.
-            self.world.server.borrow_mut().heard(pause);
-        }
-        result
+        self.carry(Some(number), sent).await
+    }
+
+    async fn look(&self, url: &str) -> Result<SimResponse, NetworkFailure> {
+        self.carry(None, SimRequest { method: "GET".into(), url: url.into(), ..SimRequest::default() }).await
     }
 
     fn surroundings(&self) -> &Surroundings {
@@ -248,10 +231,38 @@ impl Http for SimHttp {
         let (world, faults) = (&self.world, self.world.faults.get());
         world.sleep(Duration::from_millis(2 + world.below(80))).await;
         world.server.borrow_mut().probes.push(url.into());
-        if !url.ends_with('/') && world.happens(faults.blocked) {
+        if world.server.borrow().silent.contains(&origin(url)) || !url.ends_with('/') && world.happens(faults.blocked) {
             return false;
         }
         !world.happens(faults.lost_requests) && !world.happens(faults.lost_responses)
+    }
+}
+
+impl SimHttp {
+    /// Carries a request to the server, or a look at its health, and the answer back.
+    async fn carry(&self, number: Option<u64>, sent: SimRequest) -> Result<SimResponse, NetworkFailure> {
+        // Once it has left, it is under way whether the page runs or not.
+        let (answer, arrived) = oneshot::channel();
+        let (exchange, abort) = abortable(exchange(self.world.clone(), number, sent));
+        let _aborted_with_the_request = AbortWhenDropped(abort);
+        let flight = async move {
+            if let Ok(result) = exchange.await {
+                // Nobody may wait for it any longer.
+                drop(answer.send(result));
+            }
+        };
+        let freezes = self.world.freezes(self.tab);
+        self.world.spawner.spawn_local(flight).unwrap();
+        // The other end is only dropped with the world.
+        let Ok(result) = arrived.await else { return pending().await };
+        if self.world.freezes(self.tab) != freezes {
+            self.world.sleep(Duration::from_millis(1 + self.world.below(LATE_NEWS))).await;
+        }
+        if let Ok(SimResponse { reply: Reply { pause: Some(pause), .. }, .. }) = &result {
+            // Nobody can be held to a moment before it has been heard of.
+            self.world.server.borrow_mut().heard(pause);
+        }
+        result
     }
 }
 
@@ -264,9 +275,13 @@ impl Response for SimResponse {
         self.reply.headers.clone()
     }
 
+    fn redirected_elsewhere(&self) -> bool {
+        false
+    }
+
     async fn body(self, limit: usize) -> ResponseBody {
-        if !self.reply.body_after.is_zero() {
-            self.world.sleep(self.reply.body_after).await;
+        if self.endless {
+            pending::<()>().await;
         }
         let mut bytes = self.reply.body.into_bytes();
         let broken = self.broken.then(broken_off);

@@ -17,8 +17,6 @@ pub struct Reply {
     pub body: String,
     /// How long the server takes for it.
     pub after: Duration,
-    /// How long the body takes after that.
-    pub body_after: Duration,
     /// Until when it wants whoever hears this to leave it alone.
     pub pause: Option<Pause>,
 }
@@ -76,6 +74,14 @@ pub struct ModelServer {
     pub requests: Vec<(u64, SimRequest)>,
     /// The URLs at which it was asked for a sign of life, in order.
     pub probes: Vec<String>,
+    /// What it answers at its health instead of that it is healthy.
+    pub health: Option<Reply>,
+    /// When it was asked for its health, in milliseconds. These requests are no others.
+    pub health_checks: Vec<u64>,
+    /// Whether the headers of its answers arrive, and their bodies never do.
+    pub leaves_bodies_open: bool,
+    /// The origins that nothing answers at.
+    pub silent: BTreeSet<String>,
     /// How often it was asked before the moment that it had named, by someone who could have known.
     pub asked_too_early: u32,
     /// The statuses that `requests` were answered with, in the same order.
@@ -156,6 +162,13 @@ impl ModelServer {
         if self.pauses.iter().any(is_too_early) {
             self.asked_too_early += 1;
         }
+    }
+
+    /// Says how it is.
+    pub fn tell_health(&mut self, now: u64) -> Reply {
+        self.health_checks.push(now);
+        let healthy = || Reply::new(200, r#"{"status":"healthy"}"#).header("Content-Type", "application/json");
+        self.health.clone().unwrap_or_else(healthy)
     }
 
     /// Handles a request.

@@ -148,6 +148,17 @@ pub struct Shared {
 }
 
 impl TabPlatform {
+    /// The platform of a tab of `https://app.example` in which no client runs.
+    pub fn bare(world: &World) -> Self {
+        let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };
+        Self::new(world.inner.clone(), Rc::default(), Surroundings::new(page, None, None))
+    }
+
+    /// The events so far, as JSON.
+    pub fn events(&self) -> Vec<String> {
+        self.process.events.borrow().clone()
+    }
+
     fn new(world: Rc<Inner>, process: Rc<Process>, surroundings: Surroundings) -> Self {
         let tab = world.subscription_id();
         process.tab.set(tab);
@@ -317,6 +328,10 @@ impl Connectivity for Shared {
 
     fn online(&self) -> bool {
         self.world.online.get()
+    }
+
+    fn visible(&self) -> bool {
+        self.world.visible.get()
     }
 
     fn subscribe(&self, listener: Box<dyn Fn(ConnectivityChange)>) -> Subscription {

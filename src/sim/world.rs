@@ -45,6 +45,7 @@ pub(super) struct Inner {
     pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
     pub(super) online: Cell<bool>,
+    pub(super) visible: Cell<bool>,
     /// Whether a lock keeps others out, as it does not where there are no Web Locks.
     pub(super) locks_exclude: Cell<bool>,
     /// Whether the application can refresh credentials.
@@ -81,6 +82,7 @@ impl World {
             ears: RefCell::default(),
             connectivity: RefCell::default(),
             online: Cell::new(true),
+            visible: Cell::new(true),
             locks_exclude: Cell::new(true),
             refreshes_credentials: Cell::new(false),
             next_subscription: Cell::new(0),
@@ -186,7 +188,19 @@ impl World {
 
     /// The user looks at the pages again.
     pub fn show(&self) {
+        self.inner.visible.set(true);
         self.tell(ConnectivityChange::Visible);
+    }
+
+    /// The user looks elsewhere.
+    pub fn hide(&self) {
+        self.inner.visible.set(false);
+        self.tell(ConnectivityChange::Hidden);
+    }
+
+    /// The pages go on after they were frozen.
+    pub fn resume(&self) {
+        self.tell(ConnectivityChange::Resumed);
     }
 
     fn tell(&self, change: ConnectivityChange) {

@@ -3,9 +3,11 @@
 
 mod calls;
 mod chaos;
+mod connectivity;
 mod network_failures;
 mod queue;
 mod resilience;
+mod settings;
 
 use steadfast::queue::draft::Draft;
 

@@ -207,12 +207,16 @@ fn a_call_does_not_wait_longer_in_all_than_it_is_ready_to() {
 use std::cell::RefCell;
 use std::rc::Rc;
 
+/// Tries again after five seconds, not earlier.
+const PATIENT: &str = r#"{"baseDelayMs":5000,"jitter":"none"}"#;
+
 #[test]
 fn a_retry_does_not_come_before_a_pause_that_another_call_was_told_of() {
     let world = World::new(13);
     let tab = Tab::open(&world, "ada", "");
     script(&world, [Reply::new(500, ""), wants(429, 15)]);
-    let first = start(&tab, request("GET", URL), "{}");
+    let first = start(&tab, request("GET", URL), PATIENT);
+    world.advance(Duration::from_secs(1));
     let second = start(&tab, request("GET", URL), ONCE);
     second.ended(&world).unwrap_err();
     assert_eq!(first.ended(&world).unwrap(), 200);
@@ -224,7 +228,8 @@ fn what_keeps_a_retry_waiting_too_long_is_said_by_its_name() {
     let world = World::new(14);
     let tab = Tab::open(&world, "ada", "");
     script(&world, [Reply::new(500, r#"{"error":"It is broken"}"#), wants(429, 50)]);
-    let first = start(&tab, request("GET", URL), "{}");
+    let first = start(&tab, request("GET", URL), PATIENT);
+    world.advance(Duration::from_secs(1));
     start(&tab, request("GET", URL), ONCE).ended(&world).unwrap_err();
     let ended = first.ended(&world);
     assert_eq!(ended.as_ref().unwrap_err().message.as_deref(), Some("It is broken"), "what went wrong tells more");
