@@ -127,9 +127,8 @@ pub async fn execute<P: Platform, T, F: Failure>(
             true
         };
         let attempted = async |hedge| {
-            let attempt_timeout = plan.retry.attempt_timeout;
-            let limit = left(deadline, clock.monotonic()).map_or(attempt_timeout, |left| left.min(attempt_timeout));
-            let result = attempt(Attempt { number, hedge, limit, patience }).await;
+            let whole = Attempt { number, hedge, limit: plan.retry.attempt_timeout, patience };
+            let result = attempt(Attempt { limit: whole.limit_from(clock.monotonic()), ..whole }).await;
             // At once, so that nobody slips in between, and whichever answer counts in the end.
             if let Err(failure) = &result {
                 take_pause(services, plan, keys, failure.facts());

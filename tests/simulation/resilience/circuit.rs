@@ -81,7 +81,9 @@ fn calls_that_were_under_way_when_it_opened_change_nothing_when_they_come_back()
             (0..10).map(|_| start(&tab, request("GET", URL), r#"{"maxAttempts":1,"attemptTimeoutMs":60000}"#)).collect();
         world.advance(SECOND);
         fail(&world, &tab, 5);
-        under_way.iter().for_each(|call| drop(call.ended(&world)));
+        for call in &under_way {
+            drop(call.ended(&world));
+        }
         assert_eq!(state(&tab, ORIGIN), BreakerState::HalfOpen, "{late}: the answers are of the time before");
         assert_eq!(tab.client.services().snapshot_of(ORIGIN).breaker.unwrap().opens, 1);
     }
@@ -123,7 +125,9 @@ fn no_more_than_three_probes_are_out_in_all_tabs_together() {
         let passed = calls.iter().filter(|call| call.ended(&world).is_ok()).count();
         assert_eq!(passed, 3);
         world.advance(SECOND);
-        tabs.iter().for_each(|tab| assert_eq!(state(tab, ORIGIN), BreakerState::Closed, "seed {seed}: all hear of it"));
+        for tab in &tabs {
+            assert_eq!(state(tab, ORIGIN), BreakerState::Closed, "seed {seed}: all hear of it");
+        }
     }
 }
 
