@@ -390,3 +390,18 @@ fn strangers_have_no_say_in_the_backends_services() {
     assert!(services.snapshot().iter().all(|service| service.service != "runninghub_api"));
     assert_eq!(state(&tab, "https://stranger.example"), BreakerState::Open, "it is its own service");
 }
+
+#[test]
+fn a_call_that_has_to_wait_again_does_not_keep_the_place_of_a_probe() {
+    let world = World::new(21);
+    let tab = Tab::open(&world, "ada", r#","bulkhead":{"maxConcurrent":1}"#);
+    fail(&world, &tab, 5);
+    wait(&world);
+    script(&world, [Reply::new(429, "").header("Retry-After", "10")]);
+    let first = start(&tab, request("GET", URL), ONCE);
+    let second = start(&tab, request("GET", URL), ONCE);
+    assert_eq!(first.ended(&world).unwrap_err().status, Some(429));
+    world.settle();
+    assert_eq!((second.has_ended(), probes_out(&[&tab])), (false, 0));
+    assert_eq!(second.ended(&world).unwrap(), 200);
+}
