@@ -178,6 +178,7 @@ impl Policy {
                 id: &settings.name[0],
                 services: &settings.name,
                 is_named_by_caller: true,
+                may_name_services: true,
                 retry: &settings.options.retry,
                 repeatable: true,
                 hedge: settings.options.hedge,
