@@ -11,10 +11,12 @@ use crate::policy::pause::Pause;
 use crate::policy::retry::spread;
 use crate::policy::send_rate::{SendRate, SendRateSnapshot};
 use crate::time::{MonotonicTime, WallTime, milliseconds};
+use futures_util::future::{Either, select};
 use futures_util::lock::Mutex;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -210,6 +212,11 @@ impl<P: Platform> Services<P> {
         }
     }
 
+    /// Services in the same world that have nothing to do with these.
+    pub fn apart(&self) -> Self {
+        Self::new(self.platform.clone(), ServicePolicy::default(), BTreeMap::new(), None)
+    }
+
     /// Has `listener` called when a circuit changes, with whether all of them are closed then.
     pub fn on_change(&self, listener: Listener) {
         *self.listener.borrow_mut() = Some(listener);
@@ -259,16 +266,17 @@ impl<P: Platform> Services<P> {
             }
             self.wait_for_pause(key, patience).await?;
             self.wait_for_rate(key, patience).await?;
-            let seat = self.wait_for_seat(key, patience.urgency).await?;
+            let seat = self.wait_for_seat(key, patience).await?;
             admission.passes.push(Pass { key, permit: None, seat, probe: None });
+        }
+        // What was said while it waited counts, and while it waits for that, more may be said.
+        while keys.iter().any(|key| !self.paused_for(key).is_zero()) {
+            for key in keys {
+                self.wait_for_pause(key, patience).await?;
+            }
         }
         admission.began = self.now();
         for pass in &mut admission.passes {
-            // What was said while it waited counts.
-            let left = self.visit(pass.key, |service| service.pause.left(admission.began));
-            if !left.is_zero() {
-                return Err(Refusal { service: pass.key.into(), reason: RefusalReason::Paused, retry_after: Some(left) });
-            }
             let (half_open, admitted) = self.visit(pass.key, |service| service.admit(admission.began));
             self.changed(pass.key, half_open);
             pass.permit = admitted.map_err(|retry_after| open(pass.key, retry_after))?;
@@ -344,11 +352,17 @@ impl<P: Platform> Services<P> {
         Ok(())
     }
 
-    async fn wait_for_seat(&self, key: &str, urgency: Urgency) -> Result<Option<Seat>, Refusal> {
+    async fn wait_for_seat(&self, key: &str, patience: Patience) -> Result<Option<Seat>, Refusal> {
         let bulkhead = self.visit(key, |service| service.policy.bulkhead.map(|policy| (service.bulkhead.clone(), policy)));
         let Some((bulkhead, policy)) = bulkhead else { return Ok(None) };
-        let full = |Full| Refusal { service: key.into(), reason: RefusalReason::BulkheadFull, retry_after: None };
-        bulkhead.enter(policy, urgency).await.map(Some).map_err(full)
+        let refusal = |reason| Refusal { service: key.into(), reason, retry_after: None };
+        let full = |Full| refusal(RefusalReason::BulkheadFull);
+        let enter = pin!(bulkhead.enter(policy, patience.urgency));
+        let Some(deadline) = patience.deadline else { return enter.await.map(Some).map_err(full) };
+        match select(enter, pin!(self.platform.clock().sleep(deadline.since(self.now())))).await {
+            Either::Left((seat, _)) => seat.map(Some).map_err(full),
+            Either::Right(_) => Err(refusal(RefusalReason::DeadlineTooClose)),
+        }
     }
 
     /// Pays for a retry; without a budget it costs nothing.
