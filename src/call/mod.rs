@@ -4,7 +4,7 @@ pub mod attempt;
 pub mod correlation;
 pub mod credentials;
 pub mod exposure;
-mod facts;
+pub(crate) mod facts;
 pub mod idempotency;
 pub mod trace_context;
 

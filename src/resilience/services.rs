@@ -232,6 +232,12 @@ impl<P: Platform> Services<P> {
         }
     }
 
+    /// Services in the same world that have nothing to do with these.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::new(self.platform.clone(), ServicePolicy::default(), BTreeMap::new(), None)
+    }
+
     /// Has `listener` called when a circuit changes, with whether all of them are closed then.
     pub fn on_change(&self, listener: Listener) {
         *self.listener.borrow_mut() = Some(listener);
