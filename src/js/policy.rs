@@ -2,19 +2,18 @@
 
 use super::{Core, Failure as Rejection, promise_with_signal, to_text};
 use crate::browser::{Browser, BrowserRandom};
+use crate::call::attempt::within;
 use crate::call::facts;
 use crate::client::{Client, PolicyOptions};
 use crate::error::{ApiError, Category};
-use crate::platform::{Clock, Platform, Random};
+use crate::platform::{Platform, Random};
 use crate::policy::budget::RetryCost;
 use crate::resilience::pipeline::{self, Attempt, Facts, Failure, Plan};
 use crate::resilience::services::{Finding, Refusal, RefusalReason, ServicePolicy, Services};
 use crate::time::{WallTime, milliseconds};
-use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Promise};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -225,8 +224,7 @@ impl Policy {
                 urgency: settings.options.urgency,
                 bound: &|attempts| attempts,
             };
-            let clock = services.platform().clock();
-            let attempt = async |attempt: Attempt| run_once(clock, &run, &describe, attempt).await;
+            let attempt = async |attempt: Attempt| run_once(services.platform(), &run, &describe, attempt).await;
             let execution = pipeline::execute(&services, &plan, |_| false, attempt);
             let ended = match client {
                 Some(client) => client.until_closed(execution).await.map_err(Rejection::from)?,
@@ -251,7 +249,7 @@ impl Policy {
     }
 }
 
-async fn run_once(clock: &impl Clock, run: &Function, describe: &Function, attempt: Attempt) -> Result<JsValue, Failed> {
+async fn run_once(platform: &impl Platform, run: &Function, describe: &Function, attempt: Attempt) -> Result<JsValue, Failed> {
     let thrown = |value: JsValue| {
         let described = describe.call1(&JsValue::UNDEFINED, &value).ok().and_then(|text| text.as_string());
         let description = described.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -264,10 +262,7 @@ async fn run_once(clock: &impl Clock, run: &Function, describe: &Function, attem
     let ended = if attempt.limit == Duration::MAX {
         result.await
     } else {
-        match select(result, pin!(clock.sleep(attempt.limit))).await {
-            Either::Left((ended, _)) => ended,
-            Either::Right(_) => return Err(Failed::timed_out(attempt.limit)),
-        }
+        within(platform, attempt.limit, result).await.map_err(|_| Failed::timed_out(attempt.limit))?
     };
     abort.0 = None;
     ended.map_err(thrown)
