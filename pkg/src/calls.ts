@@ -192,7 +192,9 @@ export class Calls {
     const { method, url } = request;
     try {
       const answer = await kind.send(request, text);
-      timeline?.call(start, timeline.now(), { method, url, ...kind.head(answer) });
+      // Not spread: what a `Response` tells are no members of its own.
+      const { status, headers } = kind.head(answer);
+      timeline?.call(start, timeline.now(), { method, url, status, headers });
       return answer;
     } catch (thrown) {
       const error = toError(thrown, vocabulary, request.signal);
