@@ -225,7 +225,7 @@ test("calls, their waits and turning points are put on the timeline, until it is
     {
       "/a": () => (number++ ? new Response("", { headers }) : new Response("", { status: 503 })),
     },
-    { timeline: true, retry: { maxAttempts: 2, baseDelayMs: 1 }, breaker: { consecutiveFailures: 3 } },
+    { timeline: true, retry: { maxAttempts: 2, baseDelayMs: 1 }, breaker: { consecutiveFailures: 2 } },
   );
   await sdk.fetch("/a?token=secret");
   await failure(sdk.json("/b"));
