@@ -276,7 +276,7 @@ async function smallBody(response: Response): Promise<Uint8Array<ArrayBuffer> | 
   const reader = response.clone().body?.getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for (let read; reader && !(read = await reader.read()).done; ) {
+  for (let read; reader && !(read = await reader.read()).done;) {
     chunks.push(read.value);
     length += read.value.length;
     if (length <= LARGEST_KEPT) continue;

@@ -53,7 +53,8 @@ function gated() {
   return { promise, resolve };
 }
 
-const status = (/** @type {number} */ code, /** @type {HeadersInit} */ headers = {}) => new Response("", { status: code, headers });
+const status = (/** @type {number} */ code, /** @type {HeadersInit} */ headers = {}) =>
+  new Response("", { status: code, headers });
 
 /** An error in the form of StellarFlow, with a place to ask instead. @param {string} href @param {HeadersInit} [headers] */
 const elsewhere = (href, headers) => {
@@ -94,7 +95,13 @@ test("wrong options of a call say what, where and what is allowed, and nothing i
 test("the total timeout ends a call with what went wrong, and waits in no line beyond it", async () => {
   const { sdk, requests } = await open(() => status(503));
   const failed = heard(sdk, "callFailed");
-  const options = { maxAttempts: 20, baseDelayMs: 60_000, maxDelayMs: 60_000, jitter: /** @type {const} */ ("none"), totalTimeoutMs: 50 };
+  const options = {
+    maxAttempts: 20,
+    baseDelayMs: 60_000,
+    maxDelayMs: 60_000,
+    jitter: /** @type {const} */ ("none"),
+    totalTimeoutMs: 50,
+  };
   const error = await failure(sdk.fetch("/", {}, options));
   assert.equal(error.status, 503);
   assert.equal(requests.length, 1);
@@ -121,9 +128,15 @@ test("jitter decides what share of a delay is waited", async () => {
   };
   assert.deepEqual(await delays({}), [4, 8, 16]);
   const equal = await delays({ jitter: "equal" });
-  assert.ok(equal.every((delay, index) => delay >= 2 << index && delay <= 4 << index), String(equal));
+  assert.ok(
+    equal.every((delay, index) => delay >= 2 << index && delay <= 4 << index),
+    String(equal),
+  );
   const full = await delays({ jitter: "full" });
-  assert.ok(full.every((delay, index) => delay <= 4 << index), String(full));
+  assert.ok(
+    full.every((delay, index) => delay <= 4 << index),
+    String(full),
+  );
   const smooth = await delays({ jitter: "decorrelated", maxDelayMs: 20 });
   assert.ok(smooth.length === 3 && smooth.every((delay) => delay <= 20), String(smooth));
 });
@@ -149,11 +162,10 @@ test("a budget that is used up ends retries, and calls go on", async () => {
 // Hedges.
 
 test("a slow GET gets company, the first answer counts, and the loser is aborted", async () => {
-  const { sdk, requests } = await open(
-    (request, number) =>
-      number > 1
-        ? new Response("second")
-        : new Promise((_, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason))),
+  const { sdk, requests } = await open((request, number) =>
+    number > 1
+      ? new Response("second")
+      : new Promise((_, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason))),
   );
   const sent = heard(sdk, "hedgeSent");
   const response = await sdk.fetch("/", {}, { hedge: { afterMs: 2 } });
@@ -256,7 +268,9 @@ test("a failure that will not pass is not covered up", async () => {
 });
 
 test("the place that the error names is asked once, if it is a trusted one", async () => {
-  const { sdk, requests } = await open(({ url }) => (url.includes("alternative") ? Response.json("other") : elsewhere("/v2/alternative")));
+  const { sdk, requests } = await open(({ url }) =>
+    url.includes("alternative") ? Response.json("other") : elsewhere("/v2/alternative"),
+  );
   const { data, degraded } = await sdk.json("/a", {}, { fallback: "alternativeEndpoint" });
   assert.equal(data, "other");
   assert.deepEqual([degraded?.fallbackUsed, degraded?.fallbackReason], [true, "too much"]);
@@ -288,9 +302,13 @@ test("of several fallbacks the first that has something counts", async () => {
   const { sdk, requests } = await open(() => elsewhere("/nowhere"));
   /** @type {unknown[]} */
   const errors = [];
-  const { data, degraded } = await sdk.json("/a", {}, {
-    fallback: ["lastGood", "alternativeEndpoint", (error) => (errors.push(error), { made: "up" })],
-  });
+  const { data, degraded } = await sdk.json(
+    "/a",
+    {},
+    {
+      fallback: ["lastGood", "alternativeEndpoint", (error) => (errors.push(error), { made: "up" })],
+    },
+  );
   assert.deepEqual(data, { made: "up" });
   assert.equal(degraded?.fallbackUsed, true);
   assert.ok(errors[0] instanceof ApiError);
@@ -339,7 +357,11 @@ test("what is to be queued is checked before anything is sent", async () => {
 });
 
 test("a call that is to be queued carries the action's id as its key, on insecure pages too", async () => {
-  const { sdk, requests } = await open(() => status(503), { userId: "ada", retry: { maxAttempts: 2, ...atOnce }, breaker: false });
+  const { sdk, requests } = await open(() => status(503), {
+    userId: "ada",
+    retry: { maxAttempts: 2, ...atOnce },
+    breaker: false,
+  });
   const { randomUUID } = crypto;
   Object.defineProperty(crypto, "randomUUID", { value: undefined, configurable: true });
   try {
@@ -414,7 +436,10 @@ test("credentials that have expired are refreshed once for all calls, which are 
 });
 
 test("a refresh does not wait for those who wait for it", async () => {
-  for (const options of [{ bulkhead: { maxConcurrent: 2 } }, { services: { [baseUrl]: { bulkhead: { maxConcurrent: 1, maxQueued: 9 } } } }]) {
+  for (const options of [
+    { bulkhead: { maxConcurrent: 2 } },
+    { services: { [baseUrl]: { bulkhead: { maxConcurrent: 1, maxQueued: 9 } } } },
+  ]) {
     const { sdk, counts } = await guarded(options);
     const answers = await Promise.all(Array.from({ length: 5 }, (_, index) => sdk.json(`/${index}`)));
     assert.ok(answers.every(({ data }) => data === "in"));

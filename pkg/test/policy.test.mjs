@@ -150,10 +150,12 @@ test("whatever is thrown comes out as it is", async () => {
     ]) {
       let calls = 0;
       // In a list: a promise would look for a `then` in it.
-      const [error] = await policy.execute(() => (calls++, run())).then(
-        () => assert.fail(),
-        (error) => [error],
-      );
+      const [error] = await policy
+        .execute(() => (calls++, run()))
+        .then(
+          () => assert.fail(),
+          (error) => [error],
+        );
       assert.ok(Object.is(error, thrown), "the very same");
       assert.equal(calls, 2, "and a failure like any other");
     }
@@ -162,7 +164,10 @@ test("whatever is thrown comes out as it is", async () => {
 
 test("what a function gives is awaited, whatever promises it", async () => {
   const policy = createPolicy({ timeoutMs: 1000 });
-  assert.equal(await policy.execute(() => /** @type {any} */ ({ then: (/** @type {Function} */ take) => take("taken") })), "taken");
+  assert.equal(
+    await policy.execute(() => /** @type {any} */ ({ then: (/** @type {Function} */ take) => take("taken") })),
+    "taken",
+  );
   const broken = Object.defineProperty({}, "then", {
     get() {
       throw "no promise";
@@ -209,7 +214,9 @@ test("wrong options say what, where, and what is allowed", async () => {
 test("what is executed with the wrong arguments says so, and is not tried", async () => {
   const policy = createPolicy({ retry: { maxAttempts: 3, ...atOnce } });
   assert.ok((await failure(policy.execute(/** @type {any} */ ("run")))) instanceof TypeError);
-  const error = await failure(policy.execute(() => assert.fail("called"), /** @type {any} */ ({ signal: new AbortController() })));
+  const error = await failure(
+    policy.execute(() => assert.fail("called"), /** @type {any} */ ({ signal: new AbortController() })),
+  );
   assert.ok(error instanceof InvalidInputError, String(error));
   assert.equal(error.path, "signal");
   assert.equal(await policy.execute(() => 1, /** @type {any} */ ({ signal: null })), 1);
@@ -347,7 +354,9 @@ test("facts of the wrong type are taken for what they mean", async () => {
   const handle = /** @type {any} */ (() => ({ retryable: 1, afterMs: "5", counts: "no" }));
   assert.equal(await createPolicy({ retry: { maxAttempts: 2, ...atOnce }, handle }).execute(failing(1).run), "done");
   const nothing = failing(9);
-  await failure(createPolicy({ retry: { maxAttempts: 2, ...atOnce }, handle: /** @type {any} */ (() => ({})) }).execute(nothing.run));
+  await failure(
+    createPolicy({ retry: { maxAttempts: 2, ...atOnce }, handle: /** @type {any} */ (() => ({})) }).execute(nothing.run),
+  );
   assert.deepEqual(nothing.attempts, [1]);
 });
 
@@ -400,7 +409,7 @@ test("a breaker opens, refuses, lets one through to see, and closes", async () =
 
 /** Resolves when its circuit is no longer open. @param {import("steadfast").Policy} policy */
 async function isOver(policy) {
-  for (let left; (left = policy.state.breaker?.openRemainingMs) != null; ) {
+  for (let left; (left = policy.state.breaker?.openRemainingMs) != null;) {
     await new Promise((resolve) => setTimeout(resolve, left));
   }
 }
@@ -748,7 +757,12 @@ test("a signal that lives long does not collect what has listened to it", async 
 // In company.
 
 test("a policy runs inside another, and inside itself", async () => {
-  const policy = createPolicy({ retry: { maxAttempts: 2, ...atOnce }, breaker: true, bulkhead: { maxConcurrent: 3 }, timeoutMs: 1000 });
+  const policy = createPolicy({
+    retry: { maxAttempts: 2, ...atOnce },
+    breaker: true,
+    bulkhead: { maxConcurrent: 3 },
+    timeoutMs: 1000,
+  });
   const inner = failing(1);
   const value = await policy.execute(() => policy.execute(() => createPolicy({ retry: { ...atOnce } }).execute(inner.run)));
   assert.equal(value, "done");

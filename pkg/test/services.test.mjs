@@ -53,7 +53,8 @@ function gated() {
   return { promise, resolve };
 }
 
-const status = (/** @type {number} */ code, /** @type {HeadersInit} */ headers = {}) => new Response("", { status: code, headers });
+const status = (/** @type {number} */ code, /** @type {HeadersInit} */ headers = {}) =>
+  new Response("", { status: code, headers });
 
 // Circuits.
 
@@ -251,4 +252,3 @@ test("interactive calls go before background calls that came earlier", async () 
     ["/first", "/interactive", "/background"],
   );
 });
-

@@ -241,7 +241,10 @@ test("calls, their waits and turning points are put on the timeline, until it is
   assert.equal(/** @type {any} */ (b).detail.attempts, 2);
   const names = entries().map(({ name }) => name);
   assert.ok(names.includes("steadfast: wait, GET /a"), String(names));
-  assert.ok(names.some((name) => name.startsWith("steadfast: circuit open")), String(names));
+  assert.ok(
+    names.some((name) => name.startsWith("steadfast: circuit open")),
+    String(names),
+  );
   sdk.close();
   assert.deepEqual(entries(), []);
   const { sdk: quiet } = await open({ "/a": () => new Response() });
