@@ -67,9 +67,10 @@ pub struct CallOptions {
     pub hedge: Option<HedgePolicy>,
     /// Whether credentials that have expired are refreshed.
     pub refresh: bool,
-    /// Whether the server itself has named this place as the one to ask instead: that it wants to be left alone elsewhere, or fails
-    /// there, does not hold here.
-    pub invited: bool,
+    /// By what it stands apart from all other calls to its origin: as the place that the server itself has named to ask instead, or
+    /// as what refreshes the credentials that others wait for. That the server wants to be left alone elsewhere, fails there, or is
+    /// in use by those who wait, does not hold here.
+    pub apart: Option<String>,
 }
 
 /// What calls are made with.
@@ -206,8 +207,8 @@ impl Call {
 
     /// The services that it goes through: its origin, and the part of the backend that the caller names or an error has named.
     fn services<P: Platform>(&self, services: &Services<P>, options: &CallOptions) -> Vec<String> {
-        if options.invited {
-            return vec![[&self.summary.origin, " (alternative)"].concat()];
+        if let Some(apart) = &options.apart {
+            return vec![[&self.summary.origin, " (", apart, ")"].concat()];
         }
         let particular = options.service.clone().or_else(|| services.routes.service_of(&self.summary.url));
         let mut keys = Vec::with_capacity(2);

@@ -233,6 +233,11 @@ impl<P: Platform> Client<P> {
         work.await.map_err(|Aborted| CallError::Closed)
     }
 
+    /// Whether there is a queue to put actions into.
+    pub fn can_enqueue(&self) -> Result<(), QueueError> {
+        self.queue().map(|_| ())
+    }
+
     /// Puts actions into the queue, all or none. Resolves when they are on disk.
     pub async fn enqueue(&self, drafts: Vec<Draft>) -> Result<Vec<Receipt>, QueueError> {
         let queue = self.queue()?;

@@ -24,7 +24,7 @@ impl CallOptions {
             urgency: named(&mut members, "urgency", &Urgency::NAMES, Urgency::from_name)?.unwrap_or_default(),
             hedge: read_hedge(&mut members)?,
             refresh: members.flag("refreshCredentials")?.unwrap_or(true),
-            invited: members.flag("invited")?.unwrap_or(false),
+            apart: members.internal("apart"),
         };
         members.finish()?;
         Ok(options)
@@ -39,7 +39,7 @@ impl CallOptions {
             urgency: Urgency::Interactive,
             hedge: None,
             refresh: true,
-            invited: false,
+            apart: None,
         }
     }
 }
