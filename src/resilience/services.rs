@@ -213,6 +213,7 @@ impl<P: Platform> Services<P> {
     }
 
     /// Services in the same world that have nothing to do with these.
+    #[must_use]
     pub fn apart(&self) -> Self {
         Self::new(self.platform.clone(), ServicePolicy::default(), BTreeMap::new(), None)
     }
