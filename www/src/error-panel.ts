@@ -2,6 +2,7 @@ import { ApiError, type CallOptions, type JsonAnswer, type Steadfast } from "ste
 import { byId, make, write } from "./element.js";
 import { errorCard, successCard } from "./error-card.js";
 import { errorNotice } from "./error-notice.js";
+import { operationButton } from "./operation-button.js";
 import { PasteForm } from "./paste-form.js";
 import type { Results, Ways } from "./results.js";
 import { SignUpForm } from "./sign-up-form.js";
@@ -105,9 +106,11 @@ export class ErrorPanel {
       this.#stop();
       const notice = errorNotice(error, this.#telling, ways);
       this.#stop = notice.stop;
+      const card = errorCard(error);
+      card.append(operationButton(this.#sdk, error));
       this.#result.replaceChildren(
         make("div", "result-half", make("h3", "result-heading", "What the user sees"), notice.element),
-        make("div", "result-half", make("h3", "result-heading", "What your code gets"), errorCard(error)),
+        make("div", "result-half", make("h3", "result-heading", "What your code gets"), card),
       );
     };
     this.#show();
