@@ -4,7 +4,7 @@ pub mod attempt;
 pub mod correlation;
 pub mod credentials;
 pub mod exposure;
-mod facts;
+pub(crate) mod facts;
 pub mod idempotency;
 pub mod trace_context;
 
@@ -29,6 +29,9 @@ use std::time::Duration;
 
 /// The most that is read of an error's body.
 pub const LARGEST_ERROR_BODY: usize = 256 << 10;
+
+/// An error whose headers arrive at the deadline of its call has so long to say more.
+const SHORTEST_READING: Duration = Duration::from_millis(50);
 
 /// A call without a deadline waits no longer than this for new credentials.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(120);
@@ -64,9 +67,10 @@ pub struct CallOptions {
     pub hedge: Option<HedgePolicy>,
     /// Whether credentials that have expired are refreshed.
     pub refresh: bool,
-    /// Whether the server itself has named this place as the one to ask instead: that it wants to be left alone elsewhere, or fails
-    /// there, does not hold here.
-    pub invited: bool,
+    /// By what it stands apart from all other calls to its origin: as the place that the server itself has named to ask instead, or
+    /// as what refreshes the credentials that others wait for. That the server wants to be left alone elsewhere, fails there, or is
+    /// in use by those who wait, does not hold here.
+    pub apart: Option<String>,
 }
 
 /// What calls are made with.
@@ -117,15 +121,18 @@ pub async fn call<P: Platform>(
 ) -> Result<<P::Http as Http>::Response, Box<ApiError>> {
     let platform = caller.services.platform();
     let call = Call::new(platform, options, platform.http().summary(request));
-    let send = async |headers: &Headers, limit| {
-        let sent = platform.clock().monotonic();
+    let clock = platform.clock();
+    let deadline = options.retry.total_timeout.map(|total| clock.monotonic().after(total));
+    let send = async |headers: &Headers, limit: Duration| {
+        let sent = clock.monotonic();
         match attempt::send(platform, request, &call.summary, headers, limit).await {
             Ok(response) if response.status() < 400 => {
                 caller.watch.answered(&call.summary.origin, response.status());
                 Ok(response)
             }
             Ok(response) => {
-                let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
+                let left = deadline.map_or(limit, |deadline| deadline.since(clock.monotonic()).max(SHORTEST_READING));
+                let parts = attempt::read_error(platform, response, limit.min(left), LARGEST_ERROR_BODY).await;
                 Err(call.understand(caller, &parts))
             }
             Err(failure) => Err(call.no_response(caller, failure, sent)),
@@ -200,13 +207,13 @@ impl Call {
 
     /// The services that it goes through: its origin, and the part of the backend that the caller names or an error has named.
     fn services<P: Platform>(&self, services: &Services<P>, options: &CallOptions) -> Vec<String> {
-        if options.invited {
-            return vec![[&self.summary.origin, " (alternative)"].concat()];
+        if let Some(apart) = &options.apart {
+            return vec![[&self.summary.origin, " (", apart, ")"].concat()];
         }
         let particular = options.service.clone().or_else(|| services.routes.service_of(&self.summary.url));
         let mut keys = Vec::with_capacity(2);
         keys.push(self.summary.origin.clone());
-        keys.extend(particular);
+        keys.extend(particular.filter(|service| *service != self.summary.origin));
         keys
     }
 
@@ -255,10 +262,12 @@ async fn until_it_succeeds<P: Platform, T>(
     let trace = call.trace(platform, caller.policy);
     let is_safe = matches!(summary.method.as_str(), "GET" | "HEAD" | "OPTIONS");
     let keys = call.services(services, options);
+    let is_trusted = caller.policy.trusted_origins.contains(&summary.origin);
     let plan = Plan {
         id: trace.correlation_id(),
         services: &keys,
         is_named_by_caller: options.service.is_some() || options.invited,
+        may_name_services: is_trusted,
         retry: &options.retry,
         repeatable: method_is_idempotent(&summary.method) || call.carries_key,
         hedge: options.hedge.filter(|_| is_safe),
@@ -268,12 +277,12 @@ async fn until_it_succeeds<P: Platform, T>(
     let complete = |mut error: Box<ApiError>| {
         error.correlation_id.get_or_insert_with(|| trace.correlation_id().into());
         error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts: 0 });
-        if let Some(service) = &error.service {
+        if let (Some(service), true) = (&error.service, is_trusted) {
             services.routes.learn(&summary.url, service);
         }
         error
     };
-    let may_refresh = Cell::new(options.refresh && caller.policy.trusted_origins.contains(&summary.origin));
+    let may_refresh = Cell::new(options.refresh && is_trusted);
     let attempt = async |attempt: Attempt| {
         let headers = || {
             let mut headers = trace.headers(platform, attempt.number);

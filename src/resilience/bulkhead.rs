@@ -69,7 +69,12 @@ impl Bulkhead {
             let mut state = self.state.borrow_mut();
             state.forget_those_who_left();
             if state.queued() >= policy.max_queued as usize {
-                return Err(Full);
+                // Nobody waits for background work: its last in line makes room for someone who is waited for.
+                let makes_room =
+                    urgency == Urgency::Interactive && policy.max_queued > 0 && state.background.pop_back().is_some();
+                if !makes_room {
+                    return Err(Full);
+                }
             }
             let (seat, turn) = oneshot::channel();
             match urgency {
@@ -170,6 +175,21 @@ mod tests {
         assert!(background.as_mut().now_or_never().is_none());
         drop(interactive.now_or_never().unwrap().unwrap());
         assert!(background.now_or_never().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_line_full_of_background_work_makes_room_for_interactive_work() {
+        let (bulkhead, policy) = (Bulkhead::default(), BulkheadPolicy { max_concurrent: 1, max_queued: 2 });
+        let seat = at_once(&bulkhead, policy).unwrap().unwrap();
+        let mut first = Box::pin(bulkhead.enter(policy, Urgency::Background));
+        let mut second = Box::pin(bulkhead.enter(policy, Urgency::Background));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        let mut interactive = Box::pin(bulkhead.enter(policy, Urgency::Interactive));
+        assert!(interactive.as_mut().now_or_never().is_none());
+        assert_eq!(second.now_or_never().unwrap().unwrap_err(), Full);
+        drop(seat);
+        drop(interactive.now_or_never().unwrap().unwrap());
+        assert!(first.now_or_never().unwrap().is_ok());
     }
 
     #[test]

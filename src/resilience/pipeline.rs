@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::platform::{Clock, Platform, Random};
 use crate::policy::budget::{RetryCost, Urgency, Withdrawal};
 use crate::policy::retry::{Decision, FailedAttempt, RetryPolicy, StopBecause, decide};
-use crate::time::{MonotonicTime, milliseconds};
+use crate::time::{MonotonicTime, WallTime, milliseconds};
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct Plan<'a> {
     /// Whether the last of them is the caller's word. If not, an earlier error has named it: what an error says without naming one
     /// is then said for the most general, and the next error may name another.
     pub is_named_by_caller: bool,
+    /// Whether failures may say which part of the backend is responsible. What strangers say of it is not believed.
+    pub may_name_services: bool,
     /// How it is retried.
     pub retry: &'a RetryPolicy,
     /// Whether it may be done twice.
@@ -74,9 +76,9 @@ pub trait Failure: Sized {
     /// As far as the policies need to know.
     fn facts(&self) -> Facts<'_>;
     /// The failure of a call that was not let through.
-    fn refused(refusal: &Refusal, now: crate::time::WallTime) -> Self;
+    fn refused(refusal: &Refusal, now: WallTime) -> Self;
     /// It makes no sense to try again before this has passed, for that reason.
-    fn postpone(&mut self, reason: RefusalReason, retry_after: Duration, now: crate::time::WallTime);
+    fn postpone(&mut self, reason: RefusalReason, retry_after: Duration, now: WallTime);
     /// So many attempts were made.
     fn after(&mut self, attempts: u32);
     /// As events tell it.
@@ -110,21 +112,10 @@ pub async fn execute<P: Platform, T, F: Failure>(
         let admission = match services.admit(keys, patience).await {
             Ok(admission) => admission,
             Err(refusal) => {
-                let (now, because) = (clock.wall(), refusal.reason.into());
                 if let (Some(key), Some(withdrawal)) = (budget, paid) {
                     services.deposit(key, Some(withdrawal));
                 }
-                // What went wrong tells more than that the door has closed since.
-                let failure = match earlier {
-                    Some(mut failure) => {
-                        if let Some(retry_after) = refusal.retry_after {
-                            failure.postpone(refusal.reason, retry_after, now);
-                        }
-                        failure
-                    }
-                    None => F::refused(&refusal, now),
-                };
-                return fail(failure, because);
+                return fail(refused(earlier, &refusal, clock.wall()), refusal.reason.into());
             }
         };
         number += 1;
@@ -136,18 +127,11 @@ pub async fn execute<P: Platform, T, F: Failure>(
             true
         };
         let attempted = async |hedge| {
-            let attempt_timeout = plan.retry.attempt_timeout;
-            let limit = left(deadline, clock.monotonic()).map_or(attempt_timeout, |left| left.min(attempt_timeout));
-            let result = attempt(Attempt { number, hedge, limit, patience }).await;
+            let whole = Attempt { number, hedge, limit: plan.retry.attempt_timeout, patience };
+            let result = attempt(Attempt { limit: whole.limit_from(clock.monotonic()), ..whole }).await;
             // At once, so that nobody slips in between, and whichever answer counts in the end.
             if let Err(failure) = &result {
-                let facts = failure.facts();
-                let meant = if plan.is_named_by_caller { keys.last() } else { keys.first() };
-                if let (Some(hint), true) = (facts.hint, facts.pauses)
-                    && let Some(key) = facts.service.or(meant.map(String::as_str))
-                {
-                    services.pause(key, hint);
-                }
+                take_pause(services, plan, keys, failure.facts());
             }
             result
         };
@@ -165,11 +149,12 @@ pub async fn execute<P: Platform, T, F: Failure>(
         };
         failure.after(number);
         let facts = failure.facts();
-        let cost = facts.cost;
-        admission.conclude(facts.finding, facts.service, cost == RetryCost::Throttling);
-        if let (Some(service), false) = (facts.service, plan.is_named_by_caller) {
+        let (cost, service) = (facts.cost, facts.service.filter(|_| plan.may_name_services));
+        admission.conclude(facts.finding, service, cost == RetryCost::Throttling);
+        if let (Some(service), false) = (service, plan.is_named_by_caller) {
             // From now on this call, too, goes through it.
-            learnt = Some(plan.services.iter().take(1).cloned().chain([service.to_string()]).collect());
+            let origin = plan.services.iter().take(1).filter(|origin| *origin != service);
+            learnt = Some(origin.cloned().chain([service.to_string()]).collect());
         }
         let failed = FailedAttempt {
             attempt: number,
@@ -207,6 +192,25 @@ pub async fn execute<P: Platform, T, F: Failure>(
         });
         earlier = Some(failure);
         clock.sleep(wait).await;
+    }
+}
+
+/// The failure of a call that was not let through. What went wrong before tells more than that the door has closed since.
+fn refused<F: Failure>(earlier: Option<F>, refusal: &Refusal, now: WallTime) -> F {
+    let Some(mut failure) = earlier else { return F::refused(refusal, now) };
+    if let Some(retry_after) = refusal.retry_after {
+        failure.postpone(refusal.reason, retry_after, now);
+    }
+    failure
+}
+
+/// Leaves the service alone that is meant, if the failure says that one wants to be.
+fn take_pause<P: Platform>(services: &Services<P>, plan: &Plan<'_>, keys: &[String], facts: Facts<'_>) {
+    let meant = if plan.is_named_by_caller { keys.last() } else { keys.first() };
+    if let (Some(hint), true) = (facts.hint, facts.pauses)
+        && let Some(key) = facts.service.filter(|_| plan.may_name_services).or(meant.map(String::as_str))
+    {
+        services.pause(key, hint);
     }
 }
 

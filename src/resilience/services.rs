@@ -54,6 +54,8 @@ struct Service {
     heard: Option<SharedService>,
     /// Since when other tabs have been found to probe it.
     probed_elsewhere: Option<MonotonicTime>,
+    /// Whether the backend itself has said last that it is out.
+    is_out_as_told: bool,
     /// The number of its last visit, to tell who was called last.
     visited: u64,
 }
@@ -230,6 +232,12 @@ impl<P: Platform> Services<P> {
             listener: RefCell::default(),
             routes: Routes::default(),
         }
+    }
+
+    /// Services in the same world that have nothing to do with these.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::new(self.platform.clone(), ServicePolicy::default(), BTreeMap::new(), None)
     }
 
     /// Has `listener` called when a circuit changes, with whether all of them are closed then.
@@ -499,12 +507,19 @@ impl<P: Platform> Services<P> {
     }
 
     /// What the backend says of the circuit of one of its services, ahead of any failure here.
+    ///
+    /// What it says is well again was out by its own word: a circuit that has opened because calls failed waits for its probes,
+    /// whatever is said.
     pub fn told(&self, key: &str, circuit: ToldCircuit) {
         let now = self.now();
-        let transition = self.visit(key, |service| match circuit {
-            ToldCircuit::Closed => service.breaker.recovered(now),
-            ToldCircuit::HalfOpen => service.breaker.half_open(now),
-            ToldCircuit::Open { for_so_long } => service.breaker.open_until(now.after(for_so_long), 1, now),
+        let transition = self.visit(key, |service| {
+            let was_told = std::mem::replace(&mut service.is_out_as_told, matches!(circuit, ToldCircuit::Open { .. }));
+            match circuit {
+                ToldCircuit::Open { for_so_long } => service.breaker.open_until(now.after(for_so_long), 1, now),
+                ToldCircuit::Closed if was_told => service.breaker.recovered(now),
+                ToldCircuit::HalfOpen if was_told => service.breaker.half_open(now),
+                ToldCircuit::Closed | ToldCircuit::HalfOpen => None,
+            }
         });
         self.changed(key, transition);
     }
@@ -772,6 +787,7 @@ impl Service {
             bulkhead: Bulkhead::default(),
             policy,
             opening: None,
+            is_out_as_told: false,
             heard: None,
             probed_elsewhere: None,
             visited,

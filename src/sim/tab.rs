@@ -60,9 +60,10 @@ impl Process {
 }
 
 impl Tab {
-    /// Opens a tab of `https://app.example` for a user. `options` are those of the SDK, as JSON members behind the base URL and the user.
+    /// Opens a tab of `https://app.example` for a user, or for nobody if the id is empty. `options` are those of the SDK, as JSON members behind the base URL and the user.
     pub fn open(world: &World, user_id: &str, options: &str) -> Self {
-        let text = format!(r#"{{"baseUrl":"https://api.example","userId":"{user_id}"{options}}}"#);
+        let user = if user_id.is_empty() { String::new() } else { format!(r#","userId":"{user_id}""#) };
+        let text = format!(r#"{{"baseUrl":"https://api.example"{user}{options}}}"#);
         let options = Options::read(&text, "https://api.example", Rc::default()).unwrap();
         let process = Rc::new(Process::default());
         let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };

@@ -26,7 +26,9 @@ fn who_waits_for_an_answer_goes_before_what_nobody_waits_for() {
     let tab = Tab::open(&world, "ada", r#","bulkhead":{"maxConcurrent":1}"#);
     let send = |path: &str, options| start(&tab, request("GET", &format!("https://api.example/{path}")), options);
     let calls = [send("first", "{}"), send("background", r#"{"urgency":"background"}"#), send("interactive", "{}")];
-    calls.iter().for_each(|call| assert_eq!(call.ended(&world).unwrap(), 200));
+    for call in &calls {
+        assert_eq!(call.ended(&world).unwrap(), 200);
+    }
     let order: Vec<String> = asked(&world).iter().map(|(_, sent)| sent.url.rsplit('/').next().unwrap().into()).collect();
     assert_eq!(order, ["first", "interactive", "background"]);
 }
@@ -42,8 +44,10 @@ fn calls_that_wait_for_one_service_hold_no_seats_of_another() {
     world.settle();
     let before = world.now();
     assert_eq!(get(&world, &tab, r#"{"maxAttempts":1}"#).unwrap(), 200);
-    assert!(world.now() - before < SECOND.as_millis() as u64, "it waited for {} ms", world.now() - before);
-    waiting.iter().for_each(|call| assert_eq!(call.ended(&world).unwrap(), 200));
+    assert!(world.now() - before < 1000, "it waited for {} ms", world.now() - before);
+    for call in &waiting {
+        assert_eq!(call.ended(&world).unwrap(), 200);
+    }
 }
 
 #[test]
@@ -64,7 +68,9 @@ fn calls_that_are_given_up_leave_the_line_and_their_seats() {
     abort.abort();
     world.settle();
     let calls = [start(&tab, request("GET", URL), "{}"), start(&tab, request("GET", URL), "{}")];
-    calls.iter().for_each(|call| assert_eq!(call.ended(&world).unwrap(), 200));
+    for call in &calls {
+        assert_eq!(call.ended(&world).unwrap(), 200);
+    }
 }
 
 #[test]
@@ -90,4 +96,56 @@ fn a_server_that_says_too_many_is_asked_more_slowly_until_it_no_longer_does() {
     world.advance(Duration::from_secs(600));
     let recovered = in_ten_seconds(&world);
     assert!(recovered > 90, "{recovered}");
+}
+
+#[test]
+fn a_call_that_names_its_origin_as_its_service_takes_one_seat_and_not_two() {
+    let world = World::new(6);
+    let tab = Tab::open(&world, "ada", r#","bulkhead":{"maxConcurrent":1}"#);
+    let call = start(&tab, request("GET", URL), r#"{"service":"https://api.example"}"#);
+    assert!(world.run_until(SECOND, || call.has_ended()), "it waits for itself");
+}
+
+#[test]
+fn calls_in_the_line_of_one_service_hold_no_seats_of_another() {
+    let world = World::new(7);
+    let seats =
+        r#","services":{"https://api.example":{"bulkhead":{"maxConcurrent":2}},"search":{"bulkhead":{"maxConcurrent":1}}}"#;
+    let tab = Tab::open(&world, "ada", seats);
+    world.server(|server| {
+        server.answers = Some(|request| request.url.ends_with("slow").then(|| Reply::new(200, "").after(10 * SECOND)));
+    });
+    let slow = || start(&tab, request("GET", "https://api.example/slow"), r#"{"service":"search"}"#);
+    let in_line = [slow(), slow(), slow()];
+    world.settle();
+    let before = world.now();
+    assert_eq!(get(&world, &tab, "{}").unwrap(), 200);
+    assert!(world.now() - before < 1000, "it waited for {} ms", world.now() - before);
+    for call in &in_line {
+        assert_eq!(call.ended(&world).unwrap(), 200);
+    }
+}
+
+#[test]
+fn calls_that_are_given_up_before_they_were_sent_slow_nobody_down() {
+    let world = World::new(8);
+    let tab = Tab::open(&world, "ada", r#","adaptiveRate":true"#);
+    script(&world, [Reply::new(429, "")]);
+    get(&world, &tab, r#"{"maxAttempts":1}"#).unwrap_err();
+    let wait = || tab.client.services().snapshot_of(super::ORIGIN).send_rate.unwrap().wait_ms;
+    let before = wait();
+    assert!(before > 0);
+    let client = tab.client.clone();
+    let (calls, abort) = futures_util::future::abortable(async move {
+        let request = request("GET", URL);
+        futures_util::future::join_all((0..5).map(|_| client.call(&request, "{}"))).await;
+    });
+    tab.spawn(async move {
+        let _: Result<(), futures_util::future::Aborted> = calls.await;
+    });
+    world.settle();
+    assert!(wait() > 2 * before);
+    abort.abort();
+    world.settle();
+    assert_eq!(wait(), before);
 }

@@ -13,13 +13,19 @@ const PROBES: u32 = 3;
 /// What may happen in a run. Some of it makes promises that no one can keep: a page that is loaded after the wall clock has jumped
 /// has nothing but that clock to go by.
 struct Kind {
-    crashes: bool,
-    jumps: bool,
-    freezes: bool,
+    clocks: Clocks,
     locks: bool,
     /// Whether calls name services of their own, for which alone they are then asked for patience.
     names_services: bool,
     options: String,
+}
+
+/// What happens to pages and clocks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clocks {
+    Jump,
+    RunAndPagesCrash,
+    RunAndPagesCrashAndFreeze,
 }
 
 /// A call on its way.
@@ -35,14 +41,12 @@ fn chosen<'a>(world: &World, from: &[&'a str]) -> &'a str {
 }
 
 fn kind(world: &World) -> Kind {
-    let jumps = world.below(3) == 0;
+    let clocks = [Clocks::Jump, Clocks::RunAndPagesCrash, Clocks::RunAndPagesCrashAndFreeze];
     let bulkhead = chosen(world, &["", "", r#","bulkhead":{"maxConcurrent":3,"maxQueued":10}"#]);
     let rate = chosen(world, &["", "", r#","adaptiveRate":true"#]);
     let breaker = chosen(world, &["", r#","breaker":{"consecutiveFailures":2,"openMs":3000,"failureRatio":0.3}"#]);
     Kind {
-        crashes: !jumps,
-        jumps,
-        freezes: !jumps && world.below(2) == 0,
+        clocks: clocks[usize::try_from(world.below(3)).unwrap()],
         locks: world.below(5) > 0,
         names_services: world.below(4) == 0,
         options: [bulkhead, rate, breaker].concat(),
@@ -73,12 +77,10 @@ fn call(world: &World, kind: &Kind, tab: &Tab, place: usize) -> Sent {
         1 + world.below(40_000),
         world.below(60_000),
     );
-    if let Some(total) = total {
-        options += &format!(r#","totalTimeoutMs":{total}"#);
-    }
-    if world.below(2) == 0 {
-        options += &format!(r#","hedge":{{"afterMs":{},"max":{}}}"#, 1 + world.below(3000), 1 + world.below(3));
-    }
+    let deadline = total.map(|total| format!(r#","totalTimeoutMs":{total}"#));
+    options.extend(deadline);
+    let hedge = format!(r#","hedge":{{"afterMs":{},"max":{}}}"#, 1 + world.below(3000), 1 + world.below(3));
+    options.extend((world.below(2) == 0).then_some(hedge));
     options += chosen(world, &["", "", r#","idempotencyKey":true"#, r#","urgency":"background""#]);
     if kind.names_services {
         options += chosen(world, &["", r#","service":"search""#, r#","service":"mail""#]);
@@ -124,21 +126,21 @@ fn run(seed: u64) {
                     sent.push(call(&world, &kind, &tabs[place].1, tabs[place].0));
                 }
             }
-            6 if kind.crashes => {
+            6 if kind.clocks != Clocks::Jump => {
                 let (gone, tab) = tabs.swap_remove(place);
                 tab.crash();
                 sent.retain(|call: &Sent| call.tab != gone);
                 tabs.push((next, open()));
                 next += 1;
             }
-            6 if kind.jumps => {
+            6 => {
                 // What has been said has been heard.
                 while world.undelivered() > 0 {
                     world.advance(Duration::from_millis(1));
                 }
                 world.jump_wall_clock(i64::try_from(world.below(20_000_000)).unwrap() - 10_000_000);
             }
-            7 if kind.freezes => {
+            7 if kind.clocks == Clocks::RunAndPagesCrashAndFreeze => {
                 froze = true;
                 if world.below(2) == 0 { tabs[place].1.freeze() } else { tabs[place].1.thaw() }
             }
@@ -165,7 +167,9 @@ fn recover(world: &World, seed: u64, tabs: &[(usize, Tab)], sent: &[Sent]) {
         server.refresh_takes = Duration::ZERO;
         server.oldest_valid_token = 0;
     });
-    tabs.iter().for_each(|(_, tab)| tab.thaw());
+    for (_, tab) in tabs {
+        tab.thaw();
+    }
     let ended = world.run_until(Duration::from_secs(3600), || sent.iter().all(|call| call.pending.has_ended()));
     let left = sent.iter().filter(|call| !call.pending.has_ended()).count();
     assert!(ended, "seed {seed}: {left} calls have not ended an hour after all faults");

@@ -81,7 +81,9 @@ fn calls_that_were_under_way_when_it_opened_change_nothing_when_they_come_back()
             (0..10).map(|_| start(&tab, request("GET", URL), r#"{"maxAttempts":1,"attemptTimeoutMs":60000}"#)).collect();
         world.advance(SECOND);
         fail(&world, &tab, 5);
-        under_way.iter().for_each(|call| drop(call.ended(&world)));
+        for call in &under_way {
+            drop(call.ended(&world));
+        }
         assert_eq!(state(&tab, ORIGIN), BreakerState::HalfOpen, "{late}: the answers are of the time before");
         assert_eq!(tab.client.services().snapshot_of(ORIGIN).breaker.unwrap().opens, 1);
     }
@@ -123,7 +125,9 @@ fn no_more_than_three_probes_are_out_in_all_tabs_together() {
         let passed = calls.iter().filter(|call| call.ended(&world).is_ok()).count();
         assert_eq!(passed, 3);
         world.advance(SECOND);
-        tabs.iter().for_each(|tab| assert_eq!(state(tab, ORIGIN), BreakerState::Closed, "seed {seed}: all hear of it"));
+        for tab in &tabs {
+            assert_eq!(state(tab, ORIGIN), BreakerState::Closed, "seed {seed}: all hear of it");
+        }
     }
 }
 
@@ -372,4 +376,32 @@ fn it_says_what_it_does() {
     }
     assert_eq!(changes.len(), 3);
     assert_eq!(asked(&world).len(), 8);
+}
+
+#[test]
+fn strangers_have_no_say_in_the_backends_services() {
+    let world = World::new(20);
+    let tab = Tab::open(&world, "ada", "");
+    script(&world, [names_service_with(504, r#","retryAfter":600"#)]);
+    start(&tab, request("GET", "https://another.example/a"), ONCE).ended(&world).unwrap_err();
+    script(&world, (0..5).map(|_| names_service(504)));
+    (0..5).for_each(|_| drop(start(&tab, request("GET", "https://stranger.example/a"), ONCE).ended(&world)));
+    let services = tab.client.services();
+    assert!(services.snapshot().iter().all(|service| service.service != "runninghub_api"));
+    assert_eq!(state(&tab, "https://stranger.example"), BreakerState::Open, "it is its own service");
+}
+
+#[test]
+fn a_call_that_has_to_wait_again_does_not_keep_the_place_of_a_probe() {
+    let world = World::new(21);
+    let tab = Tab::open(&world, "ada", r#","bulkhead":{"maxConcurrent":1}"#);
+    fail(&world, &tab, 5);
+    wait(&world);
+    script(&world, [Reply::new(429, "").header("Retry-After", "10")]);
+    let first = start(&tab, request("GET", URL), ONCE);
+    let second = start(&tab, request("GET", URL), ONCE);
+    assert_eq!(first.ended(&world).unwrap_err().status, Some(429));
+    world.settle();
+    assert_eq!((second.has_ended(), probes_out(&[&tab])), (false, 0));
+    assert_eq!(second.ended(&world).unwrap(), 200);
 }

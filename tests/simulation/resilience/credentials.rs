@@ -31,7 +31,9 @@ fn they_are_refreshed_once_for_all_calls_in_all_tabs_and_each_call_is_sent_once_
         let tabs: Vec<Tab> = (0..3).map(|_| Tab::open(&world, "ada", TRACED)).collect();
         let keyed = r#"{"maxAttempts":1,"idempotencyKey":true}"#;
         let calls: Vec<_> = (0..15).map(|index| start(&tabs[index % 3], request("POST", URL), keyed)).collect();
-        calls.iter().for_each(|call| assert_eq!(call.ended(&world).unwrap(), 200, "seed {seed}"));
+        for call in &calls {
+            assert_eq!(call.ended(&world).unwrap(), 200, "seed {seed}");
+        }
         assert_eq!((refreshes(&world), count(&world)), (1, 30), "seed {seed}");
         let mut by_call = std::collections::BTreeMap::<String, Vec<_>>::new();
         for (_, sent) in asked(&world) {
@@ -116,7 +118,9 @@ fn one_that_hangs_is_given_up_and_holds_nobody_for_long() {
     world.server(|server| server.refresh_takes = Duration::from_secs(1_000_000));
     let tabs: Vec<Tab> = (0..3).map(|_| Tab::open(&world, "ada", "")).collect();
     let calls: Vec<_> = (0..9).map(|index| start(&tabs[index % 3], request("GET", URL), "{}")).collect();
-    calls.iter().for_each(|call| assert_eq!(status(call, &world), Some(401)));
+    for call in &calls {
+        assert_eq!(status(call, &world), Some(401));
+    }
     assert!(world.now() < 45_000, "{}", world.now());
     assert_eq!(refreshes(&world), 1);
 }
@@ -158,6 +162,8 @@ fn without_shared_texts_each_tab_refreshes_for_itself() {
     world.without_key_value();
     let tabs: Vec<Tab> = (0..2).map(|_| Tab::open(&world, "ada", "")).collect();
     let calls: Vec<_> = (0..6).map(|index| start(&tabs[index % 2], request("GET", URL), "{}")).collect();
-    calls.iter().for_each(|call| assert_eq!(call.ended(&world).unwrap(), 200));
+    for call in &calls {
+        assert_eq!(call.ended(&world).unwrap(), 200);
+    }
     assert_eq!(refreshes(&world), 2);
 }

@@ -148,3 +148,14 @@ fn a_frozen_page_honours_a_pause_that_others_were_told_of_meanwhile() {
     assert_eq!(world.server(|server| server.asked_too_early), 0);
     assert!(world.now() > 55_000);
 }
+
+#[test]
+fn the_words_of_an_error_are_not_waited_for_beyond_the_limit_and_the_error_is_one_without_them() {
+    let world = World::new(10);
+    let tab = Tab::open(&world, "ada", "");
+    script(&world, [Reply::new(503, "").after(4 * SECOND)]);
+    world.server(|server| server.leaves_bodies_open = true);
+    let ended = get(&world, &tab, r#"{"maxAttempts":1,"totalTimeoutMs":5000}"#);
+    assert_eq!(ended.unwrap_err().status, Some(503));
+    assert!(world.now() <= 5100, "{}", world.now());
+}

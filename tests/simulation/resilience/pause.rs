@@ -56,7 +56,9 @@ fn those_who_waited_do_not_all_come_back_at_once() {
     let world = World::new(3);
     let tab = paused(&world, 20);
     let calls: Vec<_> = (0..30).map(|_| start(&tab, request("GET", URL), ONCE)).collect();
-    calls.iter().for_each(|call| assert_eq!(call.ended(&world).unwrap(), 200));
+    for call in &calls {
+        assert_eq!(call.ended(&world).unwrap(), 200);
+    }
     let mut seconds: Vec<u64> = asked(&world)[1..].iter().map(|(at, _)| at / 100).collect();
     seconds.dedup();
     assert!(seconds.len() > 10, "{seconds:?}");
@@ -150,7 +152,9 @@ fn a_longer_hint_prolongs_it_and_a_shorter_one_does_not_shorten_it() {
         let tab = Tab::open(&world, "ada", "");
         script(&world, [wants(429, first), wants(503, second)]);
         let calls = [start(&tab, request("GET", URL), ONCE), start(&tab, request("GET", URL), ONCE)];
-        calls.iter().for_each(|call| drop(call.ended(&world).unwrap_err()));
+        for call in &calls {
+            drop(call.ended(&world).unwrap_err());
+        }
         let left = get(&world, &tab, IMPATIENT).unwrap_err().retry_hint.unwrap().after_ms;
         assert!((longest * 1000 - 100..=longest * 1000).contains(&left), "{left}");
     }
@@ -330,4 +334,20 @@ fn a_post_that_was_refused_for_now_waits_like_any_other_call() {
     script(&world, fails(500, 1));
     start(&tab, request("POST", URL), "{}").ended(&world).unwrap_err();
     assert_eq!(count(&world), 3);
+}
+
+#[test]
+fn tabs_of_nobody_in_particular_hear_of_it_by_what_is_written_down() {
+    let world = World::new(23);
+    let (tab, other) = (Tab::open(&world, "", ""), Tab::open(&world, "", r#","bulkhead":{"maxConcurrent":1}"#));
+    world.server(|server| {
+        server.answers = Some(|request| request.url.ends_with("slow").then(|| Reply::new(200, "").after(2 * SECOND)));
+    });
+    let slow = start(&other, request("GET", "https://api.example/slow"), ONCE);
+    let in_line = start(&other, request("GET", URL), ONCE);
+    world.advance(SECOND);
+    script(&world, [wants(429, 10)]);
+    get(&world, &tab, ONCE).unwrap_err();
+    assert_eq!((slow.ended(&world).unwrap(), in_line.ended(&world).unwrap()), (200, 200));
+    assert_eq!(too_early(&world), 0);
 }

@@ -65,9 +65,11 @@ fn a_retry_that_was_paid_for_and_not_sent_is_paid_back() {
     let world = World::new(4);
     let tab = Tab::open(&world, "ada", r#","budget":{"capacity":100,"refillMs":0,"reward":0}"#);
     script(&world, [Reply::new(500, ""), Reply::new(429, "").header("Retry-After", "50")]);
-    let first = start(&tab, request("GET", URL), "{}");
+    let first = start(&tab, request("GET", URL), r#"{"baseDelayMs":5000,"jitter":"none"}"#);
+    world.advance(Duration::from_secs(1));
+    assert_eq!(budget(&tab), 95);
     start(&tab, request("GET", URL), r#"{"maxAttempts":1}"#).ended(&world).unwrap_err();
-    first.ended(&world).unwrap_err();
+    assert_eq!(first.ended(&world).unwrap_err().status, Some(500));
     assert_eq!((budget(&tab), count(&world)), (100, 2));
 }
 
