@@ -95,7 +95,8 @@ export class ErrorPanel {
     const silent = SILENT_CASES.find((silentCase) => silentCase.url === url);
     try {
       // A service of its own: an error of the catalogue says nothing of the rest of the backend, nor of the other ones.
-      this.#succeeded(await this.#sdk.json(url, {}, { ...silent?.options, maxAttempts: 1, service: url }));
+      const options = { maxAttempts: 1, maxWaitMs: 0, service: url };
+      this.#succeeded(await this.#sdk.json(url, {}, { ...silent?.options, ...options }));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.#failed(error, { again: () => void this.#ask(url) });

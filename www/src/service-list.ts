@@ -25,7 +25,9 @@ export class ServiceList {
   }
 
   render(): void {
-    const services = this.#sdk.services.list().sort((a, b) => rank(a) - rank(b));
+    const all = this.#sdk.services.list().sort((a, b) => rank(a) - rank(b));
+    // Each error of the catalogue is a service of its own, by its path.
+    const services = all.filter(({ service }) => !service.startsWith("/"));
     byId("services-empty", HTMLParagraphElement).hidden = services.length > 0;
     byId("services-all", HTMLElement).hidden = services.length < 2;
     const elements = services.map((service) => {
@@ -55,7 +57,7 @@ export class ServiceList {
       button("Close", () => services.close(service)),
       button("Reset", () => services.reset(service)),
     );
-    const element = make("li", "service", name, state, detail, buttons);
+    const element = make("li", "service", make("div", "", name, state), buttons, detail);
     element.dataset["service"] = service;
     const row = { element, state, detail };
     this.#rows.set(service, row);
@@ -68,8 +70,10 @@ export class ServiceList {
   }
 }
 
-function rank({ service }: ServiceSnapshot): number {
-  return service === location.origin ? 0 : 1;
+/** The server itself, then its parts that were called, then those that it only tells of. */
+function rank({ service, breaker, pausedForMs }: ServiceSnapshot): number {
+  if (service === location.origin) return 0;
+  return breaker?.state !== "closed" || breaker.calls > 0 || pausedForMs !== null ? 1 : 2;
 }
 
 function stateText({ breaker, pausedForMs }: ServiceSnapshot): string {
@@ -94,7 +98,7 @@ function detailText({ service, breaker, budget, bulkhead, sendRate }: ServiceSna
   }
   if (bulkhead && bulkhead.running + bulkhead.queued > 0) parts.push(`${bulkhead.running} running, ${bulkhead.queued} in line`);
   if (sendRate?.active) parts.push(`${sendRate.allowedPerSecond.toFixed(1)} calls a second`);
-  return parts.join(" · ") || "not called lately";
+  return parts.join(" · ");
 }
 
 /** Whole seconds, for counting down in. */

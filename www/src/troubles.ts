@@ -21,7 +21,7 @@ export const TROUBLES: readonly Trouble[] = [
   {
     label: "All of it fails, 500",
     about:
-      "Nobody in particular is to blame, so the circuit of the whole server opens: saving waits, too, until it closes again.",
+      "The errors name nobody. The circuit of what the route is known to need opens, else that of the whole server: the page is refused, too.",
     fault: { kind: "status", status: 500, path: PATH },
   },
   {
@@ -30,9 +30,9 @@ export const TROUBLES: readonly Trouble[] = [
     fault: { kind: "status", status: 429, retryAfter: "4", count: 2, path: PATH },
   },
   {
-    label: "Slow, 1.5 s",
-    about: "Hedge the calls, and see a second attempt go beside each that is slow.",
-    fault: { kind: "latency", latencyMs: 1500, path: PATH },
+    label: "Three answers take 3 s",
+    about: "Hedge the calls: a second attempt goes beside each that is slow, and the first answer counts.",
+    fault: { kind: "latency", latencyMs: 3000, count: 3, path: PATH },
   },
   {
     label: "Connections break",
@@ -63,7 +63,7 @@ export function troubleOf(fault: Fault | null): number {
 export const CONFIGURATIONS: readonly { readonly label: string; readonly configuration: object | null }[] = [
   { label: "as usual", configuration: null },
   {
-    label: "open circuits early, and for 3 s",
+    label: "open circuits after 2 failures",
     configuration: {
       retryDefaults: { maxAttempts: 3, baseDelay: 500, backoffMultiplier: 2 },
       circuitBreaker: { failureThreshold: 2, recoveryTimeout: 3000, halfOpenMaxCalls: 1 },
