@@ -266,7 +266,7 @@ async fn until_it_succeeds<P: Platform, T>(
     let plan = Plan {
         id: trace.correlation_id(),
         services: &keys,
-        is_named_by_caller: options.service.is_some() || options.invited,
+        is_named_by_caller: options.service.is_some() || options.apart.is_some(),
         may_name_services: is_trusted,
         retry: &options.retry,
         repeatable: method_is_idempotent(&summary.method) || call.carries_key,
