@@ -73,7 +73,7 @@ pub enum Event {
         /// For so many milliseconds.
         wait_ms: u64,
     },
-    /// A service has said when it wants to be asked again.
+    /// A service has said when it wants to be asked again, in this tab or in another.
     ServicePaused {
         /// Which.
         service: String,

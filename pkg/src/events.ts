@@ -55,7 +55,7 @@ export type SteadfastEvent =
       readonly because: "paused" | "sendRate";
       readonly waitMs: number;
     }
-  /** A service has said when it wants to be asked again. */
+  /** A service has said when it wants to be asked again, in this tab or in another. */
   | { readonly type: "servicePaused"; readonly service: string; readonly forMs: number }
   /** The circuit breaker of a service changed; `openForMs` says for how long nothing passes, if that is known. */
   | {

@@ -157,12 +157,12 @@ export class Services {
     this.#core = core;
   }
 
-  /** All that have been called, by their keys. */
+  /** All that have been called or told of (see the option `circuits`), by their keys. */
   list(): ServiceSnapshot[] {
     return JSON.parse(this.#core().services() as string) as ServiceSnapshot[];
   }
 
-  /** One of them; `undefined` if it has not been called. */
+  /** One of them; `undefined` if it is not known. */
   get(service: string): ServiceSnapshot | undefined {
     return this.list().find((snapshot) => snapshot.service === service);
   }
@@ -182,17 +182,17 @@ export class Services {
     this.#core().setCircuit(service, "reset");
   }
 
-  /** The same for all that have been called. */
+  /** The same for all that are known. */
   openAll(): void {
     this.#core().setCircuit(undefined, "open");
   }
 
-  /** The same for all that have been called. */
+  /** The same for all that are known. */
   closeAll(): void {
     this.#core().setCircuit(undefined, "close");
   }
 
-  /** The same for all that have been called. */
+  /** The same for all that are known. */
   resetAll(): void {
     this.#core().setCircuit(undefined, "reset");
   }

@@ -549,6 +549,7 @@ impl<P: Platform> Services<P> {
 
     /// All that is known, by key.
     pub fn snapshot(&self) -> Vec<ServiceSnapshot> {
+        self.catch_up();
         let now = self.now();
         self.by_key.borrow().iter().map(|(key, service)| service.snapshot(key, now)).collect()
     }
@@ -653,9 +654,12 @@ impl<P: Platform> Services<P> {
             None if state.pause_left(wall).is_zero() && state.open_left(wall).is_zero() => return false,
             _ => {}
         }
+        let pause = state.pause_left(wall);
+        if self.visit(key, |service| service.pause.prolong(pause, now)) {
+            self.platform.emit(&Event::ServicePaused { service: key.into(), for_ms: milliseconds(pause) });
+        }
         let transition = self.visit(key, |service| {
             service.heard = Some(state);
-            service.pause.prolong(state.pause_left(wall), now);
             service.policy.breaker?;
             let left = state.open_left(wall);
             if left.is_zero() {

@@ -84,6 +84,7 @@ const RETRY_REASONS: Record<RetryReason, string> = {
   hint: "because it says when to come back",
   status: "going by the HTTP status",
   network: "because no answer arrived",
+  idempotency: "because of its idempotency key",
 };
 
 const HINT_SOURCES: Record<RetryHint["source"], string> = {
@@ -93,6 +94,8 @@ const HINT_SOURCES: Record<RetryHint["source"], string> = {
   rateLimitResetHeader: "the reset of the limit, in a header",
   body: "the body",
   bodyReset: "a moment in the body",
+  circuitBreaker: "a circuit that is open",
+  earlierAnswer: "an earlier answer",
 };
 
 function hintText({ afterMs, at, source, confidence }: RetryHint): string {

@@ -2,6 +2,7 @@ import { ApiError, type CallOptions, type JsonAnswer, type Steadfast } from "ste
 import { byId, make, write } from "./element.js";
 import { errorCard, successCard } from "./error-card.js";
 import { errorNotice } from "./error-notice.js";
+import { operationButton } from "./operation-button.js";
 import { PasteForm } from "./paste-form.js";
 import type { Results, Ways } from "./results.js";
 import { SignUpForm } from "./sign-up-form.js";
@@ -94,7 +95,8 @@ export class ErrorPanel {
     const silent = SILENT_CASES.find((silentCase) => silentCase.url === url);
     try {
       // A service of its own: an error of the catalogue says nothing of the rest of the backend, nor of the other ones.
-      this.#succeeded(await this.#sdk.json(url, {}, { ...silent?.options, maxAttempts: 1, service: url }));
+      const options = { maxAttempts: 1, maxWaitMs: 0, service: url };
+      this.#succeeded(await this.#sdk.json(url, {}, { ...silent?.options, ...options }));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.#failed(error, { again: () => void this.#ask(url) });
@@ -106,9 +108,11 @@ export class ErrorPanel {
       this.#stop();
       const notice = errorNotice(error, this.#telling, ways);
       this.#stop = notice.stop;
+      const card = errorCard(error);
+      card.append(operationButton(this.#sdk, error));
       this.#result.replaceChildren(
         make("div", "result-half", make("h3", "result-heading", "What the user sees"), notice.element),
-        make("div", "result-half", make("h3", "result-heading", "What your code gets"), errorCard(error)),
+        make("div", "result-half", make("h3", "result-heading", "What your code gets"), card),
       );
     };
     this.#show();

@@ -1,16 +1,6 @@
-import { ApiError, type Steadfast } from "steadfast";
+import { ApiError } from "steadfast";
 import { byId, write } from "./element.js";
-
-const FAULTS = "/api/faults";
-
-/** As the reference backend's fault switch takes it. */
-interface Fault {
-  readonly kind: string;
-  readonly latencyMs?: number;
-  readonly status?: number;
-  readonly retryAfter?: string;
-  readonly count?: number;
-}
+import type { Fault, FaultSwitch } from "./fault-switch.js";
 
 interface Choice {
   readonly label: string;
@@ -51,7 +41,7 @@ const CHOICES: readonly Choice[] = [
   },
 ];
 
-/** The server's fault switch, if it has one. */
+/** The server's fault switch, if it has one, as far as it concerns saving. */
 export class FaultPanel {
   readonly #panel = byId("faults", HTMLElement);
   readonly #kind = byId("fault-kind", HTMLSelectElement);
@@ -59,10 +49,11 @@ export class FaultPanel {
   readonly #about = byId("fault-about", HTMLParagraphElement);
   readonly #now = byId("fault-now", HTMLParagraphElement);
   readonly #elsewhere = byId("edit-elsewhere", HTMLButtonElement);
-  readonly #sdk: Steadfast;
+  readonly #switch: FaultSwitch;
 
-  constructor(sdk: Steadfast, editElsewhere: () => Promise<string>) {
-    this.#sdk = sdk;
+  constructor(faultSwitch: FaultSwitch, editElsewhere: () => Promise<string>) {
+    this.#switch = faultSwitch;
+    faultSwitch.onChange((fault) => this.#show(fault));
     this.#kind.append(...CHOICES.map(({ label }, index) => new Option(label, String(index))));
     this.#kind.addEventListener("change", () => this.#explain());
     this.#explain();
@@ -70,10 +61,9 @@ export class FaultPanel {
       event.preventDefault();
       const { fault } = this.#choice();
       const count = this.#count.valueAsNumber;
-      const body = JSON.stringify(Number.isInteger(count) && count > 0 ? { ...fault, count } : fault);
-      void this.#ask({ method: "PUT", headers: { "Content-Type": "application/json" }, body });
+      void this.#set(Number.isInteger(count) && count > 0 ? { ...fault, count } : fault);
     });
-    byId("fault-clear", HTMLButtonElement).addEventListener("click", () => void this.#ask({ method: "DELETE" }));
+    byId("fault-clear", HTMLButtonElement).addEventListener("click", () => void this.#set(null));
     this.#elsewhere.addEventListener("click", () => {
       editElsewhere().then(
         (done) => write(this.#now, done),
@@ -82,29 +72,19 @@ export class FaultPanel {
     });
   }
 
-  /** Looks for the switch, and at how it is set. */
-  async refresh(): Promise<void> {
-    try {
-      await this.#show(await this.#sdk.fetch(FAULTS, {}, { maxAttempts: 1 }));
-    } catch {
-      // Without an answer, what is shown stays: a server without the switch never had it shown.
-    }
-  }
-
   canEditElsewhere(can: boolean): void {
     this.#elsewhere.disabled = !can;
   }
 
-  async #ask(init: RequestInit): Promise<void> {
+  async #set(fault: Fault | null): Promise<void> {
     try {
-      await this.#show(await this.#sdk.fetch(FAULTS, init, { maxAttempts: 1 }));
+      await this.#switch.set(fault);
     } catch (error) {
       write(this.#now, explanation(error));
     }
   }
 
-  async #show(response: Response): Promise<void> {
-    const { fault } = (await response.json()) as { fault: Fault | null };
+  #show(fault: Fault | null): void {
     this.#panel.hidden = false;
     this.#panel.dataset["fault"] = fault?.kind ?? "none";
     write(this.#now, fault ? nowText(fault) : "The server behaves.");
@@ -119,7 +99,8 @@ export class FaultPanel {
   }
 }
 
-function nowText({ kind, status, count }: Fault): string {
+function nowText({ kind, status, count, path }: Fault): string {
+  if (path && !path.startsWith("/api/sync/")) return "Now: what is chosen under Resilience.";
   const choice = CHOICES.find(({ fault }) => fault.kind === kind && fault.status === status);
   const times = count === undefined ? "until you stop it" : count === 1 ? "once more" : `${count} more times`;
   return `Now: ${choice?.label ?? kind}, ${times}.`;

@@ -8,11 +8,13 @@ import { EffectShelf } from "./effect-shelf.js";
 import { byId, write } from "./element.js";
 import { ErrorPanel } from "./error-panel.js";
 import { FaultPanel } from "./fault-panel.js";
+import { FaultSwitch } from "./fault-switch.js";
 import { recall, remember } from "./memory.js";
 import { NetworkCable } from "./network-cable.js";
 import { keepShell } from "./offline-shell.js";
 import { overlay } from "./overlay.js";
 import { QueueWatch } from "./queue-watch.js";
+import { ResiliencePanel } from "./resilience-panel.js";
 import { ServerDocuments } from "./server-documents.js";
 import { LANGUAGE_MEMORY } from "./telling.js";
 import { giveUp, hideTrouble, showStoreTrouble, showTrouble } from "./trouble.js";
@@ -30,15 +32,23 @@ const newDraftId = () => `draft_${Date.now().toString(36)}_${crypto.randomUUID()
 const cable = new NetworkCable();
 const writer = writerId();
 byId("writer", HTMLElement).textContent = writer;
+const credentials = { Authorization: `Bearer demo.${writer}` };
 
 try {
   await start(
     await Steadfast.open({
       userId: writer,
-      headers: () => ({ Authorization: `Bearer demo.${writer}` }),
+      headers: () => credentials,
+      // The demo's server takes the same token for ever; elsewhere, this gets a new one.
+      refreshCredentials: () => Promise.resolve(),
       sourceService: "marginalia",
       language: recall(LANGUAGE_MEMORY) ?? undefined,
       fetch: cable.send,
+      health: true,
+      // Often, so that one can watch it.
+      configuration: { refreshMs: 5000 },
+      circuits: { refreshMs: 5000 },
+      services: { portraits: { breaker: { openMs: 6000 }, bulkhead: { maxConcurrent: 4 } } },
     }),
   );
 } catch (error) {
@@ -141,7 +151,9 @@ async function start(sdk: Steadfast): Promise<void> {
     },
     syncNow: () => syncNow(),
   });
-  const faultPanel = new FaultPanel(sdk, () => editElsewhere());
+  const faultSwitch = new FaultSwitch(cable.send, credentials);
+  const faultPanel = new FaultPanel(faultSwitch, () => editElsewhere());
+  const resiliencePanel = new ResiliencePanel(sdk, faultSwitch);
   const errorPanel = new ErrorPanel(sdk);
 
   const hint = byId("hint", HTMLDivElement);
@@ -158,7 +170,7 @@ async function start(sdk: Steadfast): Promise<void> {
   /** Everything the page wants of the server, beside saving. */
   async function askServer(): Promise<void> {
     if (cable.isUnplugged) return;
-    await Promise.all([documents.refresh(), faultPanel.refresh(), errorPanel.isFilled || errorPanel.fill()]);
+    await Promise.all([documents.refresh(), faultSwitch.refresh(), errorPanel.isFilled || errorPanel.fill()]);
   }
 
   function syncNow(): void {
@@ -215,6 +227,7 @@ async function start(sdk: Steadfast): Promise<void> {
   const tick = () => {
     if (document.hidden) return;
     changed();
+    resiliencePanel.tick();
     watch.glance().catch(showTrouble);
   };
 
@@ -242,4 +255,5 @@ async function start(sdk: Steadfast): Promise<void> {
     if (!document.hidden) void askServer();
   });
   void askServer();
+  void resiliencePanel.refresh();
 }

@@ -133,6 +133,22 @@ fn news_of_another_service_do_not_begin_an_old_pause_anew_when_the_clock_was_set
 }
 
 #[test]
+fn another_tab_tells_of_it_and_shows_it_before_it_asks_for_anything() {
+    let world = World::new(17);
+    let other = Tab::open(&world, "ada", "");
+    let tab = paused(&world, 60);
+    world.advance(SECOND);
+    let told = other.events();
+    let told = events(&told, "servicePaused");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(ORIGIN), "{}", told[0]);
+    let shown = |tab: &Tab| tab.client.services().snapshot().iter().find_map(|service| service.paused_for_ms);
+    for tab in [&tab, &other] {
+        assert!(shown(tab).is_some_and(|left| (58_000..=59_000).contains(&left)), "{:?}", shown(tab));
+    }
+}
+
+#[test]
 fn a_reloaded_tab_waits_no_longer_than_the_whole_once_more_though_the_clock_was_set_back() {
     let world = World::new(8);
     paused(&world, 60).crash();
