@@ -4,6 +4,7 @@ use super::{Core, Failure as Rejection, promise_with_signal, to_text};
 use crate::browser::{Browser, BrowserRandom};
 use crate::client::PolicyOptions;
 use crate::error::ApiError;
+use crate::flat_map::FlatMap;
 use crate::platform::{Clock, Platform, Random};
 use crate::policy::budget::RetryCost;
 use crate::resilience::pipeline::{self, Attempt, Facts, Failure, Plan};
@@ -12,7 +13,6 @@ use crate::time::{WallTime, milliseconds};
 use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Promise};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -145,7 +145,7 @@ impl Policy {
     /// An invalid option, as JSON text.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &str, emit: Function) -> Result<Policy, JsValue> {
-        let services = Services::new(Rc::new(Browser::alone(emit)), ServicePolicy::default(), BTreeMap::new(), None);
+        let services = Services::new(Rc::new(Browser::alone(emit)), ServicePolicy::default(), FlatMap::default(), None);
         Self::with(options, Rc::new(services))
     }
 

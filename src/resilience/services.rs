@@ -4,6 +4,7 @@ use super::bulkhead::{Bulkhead, BulkheadPolicy, BulkheadSnapshot, Full, Seat};
 use super::routes::Routes;
 use super::shared::{self, SharedService};
 use crate::event::{Event, WaitReason};
+use crate::flat_map::FlatMap;
 use crate::platform::{Clock, Locks, Platform, Random};
 use crate::policy::breaker::{Breaker, BreakerPolicy, BreakerSnapshot, BreakerState, Outcome, Permit, Transition};
 use crate::policy::budget::{BudgetPolicy, BudgetSnapshot, RetryBudget, RetryCost, Urgency, Withdrawal};
@@ -14,7 +15,6 @@ use crate::time::{MonotonicTime, WallTime, milliseconds};
 use futures_util::lock::Mutex;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -151,16 +151,16 @@ pub struct Sharing {
 /// The services of a client.
 pub struct Services<P: Platform> {
     platform: Rc<P>,
-    by_key: RefCell<BTreeMap<String, Service>>,
+    by_key: RefCell<FlatMap<String, Service>>,
     policy: Cell<ServicePolicy>,
-    overrides: RefCell<BTreeMap<String, ServicePolicy>>,
+    overrides: RefCell<FlatMap<String, ServicePolicy>>,
     visits: Cell<u64>,
     /// `None` where nothing is shared.
     sharing: Option<Sharing>,
     /// What was written down last, as far as this tab has read it.
     seen: RefCell<Option<String>>,
     /// Held while this tab probes: the probes of a service that are out share one lock between tabs.
-    probes: Mutex<BTreeMap<String, Weak<Probe<P>>>>,
+    probes: Mutex<FlatMap<String, Weak<Probe<P>>>>,
     /// Hears of changes, and whether all circuits are closed after them.
     listener: RefCell<Option<Listener>>,
     /// Which route needs which service.
@@ -193,7 +193,7 @@ impl<P: Platform> Services<P> {
     pub fn new(
         platform: Rc<P>,
         policy: ServicePolicy,
-        overrides: BTreeMap<String, ServicePolicy>,
+        overrides: FlatMap<String, ServicePolicy>,
         sharing: Option<Sharing>,
     ) -> Self {
         Self {
@@ -227,7 +227,7 @@ impl<P: Platform> Services<P> {
     }
 
     /// Changes the policy, and that of the services that have one of their own; what is known of them stays.
-    pub fn set_policies(&self, policy: ServicePolicy, overrides: BTreeMap<String, ServicePolicy>) {
+    pub fn set_policies(&self, policy: ServicePolicy, overrides: FlatMap<String, ServicePolicy>) {
         self.policy.set(policy);
         self.overrides.borrow_mut().extend(overrides);
         let now = self.now();
@@ -445,7 +445,10 @@ impl<P: Platform> Services<P> {
         }
         let policy = self.policy_of(key);
         let now = self.platform.clock().monotonic();
-        look(services.entry(key.into()).or_insert_with(|| Service::new(policy, visit, now)))
+        let mut service = Service::new(policy, visit, now);
+        let seen = look(&mut service);
+        services.insert(key.into(), service);
+        seen
     }
 
     fn changed(&self, key: &str, transition: Option<Transition>) {
@@ -475,7 +478,7 @@ impl<P: Platform> Services<P> {
         let (now, wall) = (self.now(), self.platform.clock().wall());
         let mut state = self.visit(key, |service| service.shared(now, wall));
         state.has_recovered = has_recovered;
-        *self.seen.borrow_mut() = shared::write(self.platform.as_ref(), key, state);
+        *self.seen.borrow_mut() = Some(shared::write(self.platform.as_ref(), key, state));
         if sharing.posts {
             shared::post(self.platform.as_ref(), &sharing.scope, key, state);
         }
