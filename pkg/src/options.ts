@@ -158,8 +158,9 @@ export interface CallOptions<T = unknown> extends RetryOptions {
   readonly fallback?: Fallback<T> | readonly Fallback<T>[];
   /**
    * The action that does the same later: put into the queue when the call has failed for good and the failure may pass. The call
-   * still rejects, and the error's `queued` is the receipt. Its id is the call's idempotency key, so that the server can tell that
-   * both are the same.
+   * still rejects, and the error's `queued` is the receipt; if the disk failed as well, that is `null`, and the error's `cause` says
+   * why. Its id is the call's idempotency key, so that the server can tell that both are the same. Nothing is queued if a fallback
+   * stands in.
    */
   readonly queueAs?: Action;
   /**

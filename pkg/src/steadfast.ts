@@ -78,6 +78,7 @@ export class Steadfast {
     for (const [name, hook] of Object.entries({ fetch: send, headers, refreshCredentials })) {
       if (hook !== undefined && typeof hook !== "function") throw invalidOption(name, hook, "a function");
     }
+    if (isTimed !== undefined && typeof isTimed !== "boolean") throw invalidOption("timeline", isTimed, "true or false");
     let base: URL;
     try {
       base = new URL(String(baseUrl));
@@ -129,8 +130,10 @@ export class Steadfast {
       refreshCredentials &&
       (async (text: string) => {
         const error = new ApiError(JSON.parse(text) as WrittenError, vocabulary);
-        // Or it would wait for itself.
-        const plainly: typeof globalThis.fetch = (input, init) => calls.fetch(input, init, { refreshCredentials: false });
+        // Or it would wait for itself, or for those who wait for it.
+        const plainly: typeof globalThis.fetch = (input, init) => {
+          return calls.fetch(input, init, { refreshCredentials: false }, "credentials");
+        };
         await refreshCredentials({ error, fetch: plainly });
       });
     let core: Core;

@@ -16,6 +16,11 @@ use std::time::Duration;
 /// How long a server has to give a sign of life.
 const LONGEST_PROBE: Duration = Duration::from_secs(3);
 
+/// A timer that ends so late belongs to a page that stood still: frozen in the background, or with its device.
+const STANDSTILL: Duration = Duration::from_secs(1);
+/// How long such a page has to hear of what arrived meanwhile.
+const CATCHING_UP: Duration = Duration::from_millis(500);
+
 /// Why an attempt got no response.
 #[derive(Debug)]
 pub enum AttemptError {
@@ -198,10 +203,20 @@ async fn read_body(parts: &mut ResponseParts, response: impl Response, largest_b
     body.broken
 }
 
-async fn within<P: Platform, F: Future>(platform: &P, limit: Duration, work: F) -> Result<F::Output, AttemptError> {
-    let (work, deadline) = (pin!(work), pin!(platform.clock().sleep(limit)));
-    match select(work, deadline).await {
+/// Does something within a limit. Where the limit has ended late, because the page stood still, what had happened by then has only
+/// to be heard of: for that there is a moment more.
+pub async fn within<P: Platform, F: Future>(platform: &P, limit: Duration, work: F) -> Result<F::Output, AttemptError> {
+    let clock = platform.clock();
+    let (began, work, deadline) = (clock.monotonic(), pin!(work), pin!(clock.sleep(limit)));
+    let work = match select(work, deadline).await {
+        Either::Left((done, _)) => return Ok(done),
+        Either::Right(((), work)) => work,
+    };
+    if clock.monotonic().since(began).saturating_sub(limit) < STANDSTILL {
+        return Err(AttemptError::TimedOut(limit));
+    }
+    match select(work, pin!(clock.sleep(CATCHING_UP))).await {
         Either::Left((done, _)) => Ok(done),
-        Either::Right(((), _)) => Err(AttemptError::TimedOut(limit)),
+        Either::Right(_) => Err(AttemptError::TimedOut(limit)),
     }
 }

@@ -193,14 +193,14 @@ impl<P: Platform> Client<P> {
     ) -> Result<<P::Http as Http>::Response, CallError> {
         let policy = self.inner.settings.policy();
         let (options, preferences) = (CallOptions::read(options, &policy)?, || self.inner.settings.preferences());
-        self.until_closed(call::call(&self.caller(&policy, &preferences), &options, request)).await
+        Ok(self.until_closed(call::call(&self.caller(&policy, &preferences), &options, request)).await??)
     }
 
     /// Sends a request through the call path for an answer in JSON: see [`call::call_json`].
     pub async fn call_json(&self, request: &<P::Http as Http>::Request, options: &str) -> Result<JsonAnswer, CallError> {
         let policy = self.inner.settings.policy();
         let (options, preferences) = (CallOptions::read(options, &policy)?, || self.inner.settings.preferences());
-        self.until_closed(call::call_json(&self.caller(&policy, &preferences), &options, request)).await
+        Ok(self.until_closed(call::call_json(&self.caller(&policy, &preferences), &options, request)).await??)
     }
 
     fn caller<'a>(&'a self, policy: &'a CallPolicy, preferences: &'a dyn Fn() -> Preferences) -> Caller<'a, P> {
@@ -223,13 +223,19 @@ impl<P: Platform> Client<P> {
         &self.inner.services
     }
 
-    async fn until_closed<T>(&self, call: impl Future<Output = Result<T, Box<ApiError>>>) -> Result<T, CallError> {
+    /// What the work gives, unless the client is closed before.
+    pub async fn until_closed<T>(&self, work: impl Future<Output = T>) -> Result<T, CallError> {
         if self.inner.closed.get() {
             return Err(CallError::Closed);
         }
-        let (call, abort) = abortable(call);
+        let (work, abort) = abortable(work);
         let _registration = self.inner.calls.register(abort);
-        Ok(call.await.map_err(|Aborted| CallError::Closed)??)
+        work.await.map_err(|Aborted| CallError::Closed)
+    }
+
+    /// Whether there is a queue to put actions into.
+    pub fn can_enqueue(&self) -> Result<(), QueueError> {
+        self.queue().map(|_| ())
     }
 
     /// Puts actions into the queue, all or none. Resolves when they are on disk.

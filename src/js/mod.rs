@@ -176,6 +176,16 @@ impl Core {
         })
     }
 
+    /// Checks an action that may be put into the queue later.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that nothing can be queued, as JSON text.
+    #[wasm_bindgen(js_name = checkAction)]
+    pub fn check_action(&self, fields: &str, data: String) -> Result<(), JsValue> {
+        Draft::read(fields, data).map_err(Failure::from)?;
+        Ok(self.client.can_enqueue().map_err(Failure::from)?)
+    }
+
     /// Waits for an action to be settled; a promise of its outcome.
     pub fn settled(&self, id: &str) -> Promise {
         // Registered at once, so that nothing that happens from here on is missed.

@@ -11,9 +11,11 @@ use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::lock::Mutex;
 use futures_util::task::LocalSpawnExt as _;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Mon, 01 Jun 2026 12:00:00 GMT.
@@ -49,6 +51,14 @@ pub(super) struct Inner {
     /// Whether the application can refresh credentials.
     pub(super) refreshes_credentials: Cell<bool>,
     pub(super) next_subscription: Cell<u64>,
+    /// The tabs in which nothing runs at the moment.
+    pub(super) frozen: RefCell<BTreeSet<u64>>,
+    /// How often each has been frozen.
+    pub(super) freezes: RefCell<BTreeMap<u64, u32>>,
+    /// How many messages between tabs are on their way.
+    pub(super) undelivered: Cell<u32>,
+    /// Who goes on when one of them thaws.
+    pub(super) until_thaw: RefCell<Vec<Waker>>,
     /// The server of this world.
     pub(super) server: RefCell<ModelServer>,
     /// What the network does to requests.
@@ -76,6 +86,10 @@ impl World {
             locks_exclude: Cell::new(true),
             refreshes_credentials: Cell::new(false),
             next_subscription: Cell::new(0),
+            frozen: RefCell::default(),
+            freezes: RefCell::default(),
+            undelivered: Cell::new(0),
+            until_thaw: RefCell::default(),
             server: RefCell::default(),
             faults: Cell::new(Faults::default()),
         };
@@ -134,6 +148,11 @@ impl World {
     /// Now, by the monotonic clock, in milliseconds.
     pub fn now(&self) -> u64 {
         self.inner.now.get()
+    }
+
+    /// How many messages between tabs are on their way.
+    pub fn undelivered(&self) -> u32 {
+        self.inner.undelivered.get()
     }
 
     /// Moves the wall clock, and no other.
@@ -230,6 +249,25 @@ impl Inner {
         self.timers.borrow_mut().insert((moment, id), sender);
         // It ends only by the timer, or with the world.
         let _: Result<(), oneshot::Canceled> = receiver.await;
+    }
+
+    /// Ready while that tab is not frozen; else whoever asks is woken when it thaws.
+    pub(super) fn poll_thawed(&self, tab: u64, context: &Context<'_>) -> Poll<()> {
+        if self.frozen.borrow().contains(&tab) {
+            self.until_thaw.borrow_mut().push(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// How often that tab has been frozen.
+    pub(super) fn freezes(&self, tab: u64) -> u32 {
+        self.freezes.borrow().get(&tab).copied().unwrap_or(0)
+    }
+
+    /// Waits until that tab is not frozen.
+    pub(super) async fn thawed(&self, tab: u64) {
+        poll_fn(|context| self.poll_thawed(tab, context)).await;
     }
 
     /// A short wait, so that others may come in between.

@@ -6,6 +6,7 @@ mod chaos;
 mod connectivity;
 mod network_failures;
 mod queue;
+mod resilience;
 mod settings;
 
 use steadfast::queue::draft::Draft;

@@ -145,3 +145,17 @@ fn a_service_that_the_backend_calls_out_is_left_alone_before_it_fails_here() {
     let images = tab.client.services().snapshot_of("images");
     assert_eq!(images.breaker.unwrap().state, BreakerState::Closed);
 }
+
+#[test]
+fn a_circuit_that_opened_because_calls_failed_waits_for_its_probes_whatever_the_backend_says() {
+    let world = World::new(8);
+    let closed = r#"{"services":{"images":{"circuitBreakerState":"closed"}}}"#;
+    world.server(|server| server.health = Some(Reply::new(200, closed)));
+    let tab = Tab::open(&world, "ada", r#","circuits":{"refreshMs":1000}"#);
+    world.server(|server| server.scripted.extend((0..5).map(|_| Reply::new(500, r#"{"error":"broken","retryable":true}"#))));
+    for _ in 0..5 {
+        call(&world, &tab, r#"{"service":"images","maxAttempts":1}"#).unwrap_err();
+    }
+    world.advance(Duration::from_secs(10));
+    assert_eq!(call(&world, &tab, r#"{"service":"images"}"#).unwrap_err().code.as_deref(), Some("CIRCUIT_OPEN"));
+}

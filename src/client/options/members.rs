@@ -12,6 +12,8 @@ pub(super) struct Members<'a> {
     /// `None` for an object that has none.
     object: Option<Value<'a>>,
     known: Vec<&'a str>,
+    /// What is taken, but not to be told of.
+    internal: Vec<&'a str>,
 }
 
 /// What `false` switches off, `true` leaves at its defaults, and an object changes.
@@ -26,7 +28,7 @@ impl<'a> Members<'a> {
     pub(super) fn new(path: &str, value: Option<Value<'a>>, allowed: &str) -> Result<Self, InvalidInput> {
         let object = value.filter(|value| !value.is_null());
         match object.filter(|value| !value.is_object()) {
-            None => Ok(Self { path: path.into(), object, known: Vec::new() }),
+            None => Ok(Self { path: path.into(), object, known: Vec::new(), internal: Vec::new() }),
             Some(other) => Err(InvalidInput::new(Subject::Options, path, &shown(other), allowed)),
         }
     }
@@ -43,6 +45,12 @@ impl<'a> Members<'a> {
     pub(super) fn refuse(&self, name: &str, received: &str, allowed: &str) -> InvalidInput {
         let error = InvalidInput::new(Subject::Options, name, received, allowed);
         if self.path.is_empty() { error } else { error.within(&self.path) }
+    }
+
+    /// A text that only the facade hands in, and that no error speaks of.
+    pub(super) fn internal(&mut self, name: &'a str) -> Option<String> {
+        self.internal.push(name);
+        Some(self.object?.get(name)?.as_str()?.into_owned())
     }
 
     pub(super) fn text(&mut self, name: &'a str) -> Result<Option<String>, InvalidInput> {
@@ -101,14 +109,15 @@ impl<'a> Members<'a> {
         Ok(Switch::On(self.inner(name, value, &["true, false, or an object such as ", example].concat())?))
     }
 
-    fn inner(&self, name: &str, value: Option<Value<'a>>, allowed: &str) -> Result<Self, InvalidInput> {
+    /// The same for a value that has been taken.
+    pub(super) fn inner(&self, name: &str, value: Option<Value<'a>>, allowed: &str) -> Result<Self, InvalidInput> {
         let path = if self.path.is_empty() { name.to_string() } else { [&self.path, ".", name].concat() };
         Self::new(&path, value, allowed)
     }
 
     pub(super) fn finish(self) -> Result<(), InvalidInput> {
         let mut members = self.object.into_iter().flat_map(Value::members);
-        let Some((name, value)) = members.find(|(name, _)| !self.known.iter().any(|known| name.is(known))) else {
+        let Some((name, value)) = members.find(|(name, _)| !self.known.iter().chain(&self.internal).any(|known| name.is(known))) else {
             return Ok(());
         };
         let allowed = format!("no such option; there are {}", self.known.join(", "));
