@@ -117,7 +117,8 @@ impl<'a> Members<'a> {
 
     pub(super) fn finish(self) -> Result<(), InvalidInput> {
         let mut members = self.object.into_iter().flat_map(Value::members);
-        let Some((name, value)) = members.find(|(name, _)| !self.known.iter().chain(&self.internal).any(|known| name.is(known))) else {
+        let Some((name, value)) = members.find(|(name, _)| !self.known.iter().chain(&self.internal).any(|known| name.is(known)))
+        else {
             return Ok(());
         };
         let allowed = format!("no such option; there are {}", self.known.join(", "));
