@@ -32,6 +32,7 @@ pub mod client;
 pub mod connectivity;
 pub mod error;
 pub mod event;
+pub mod flat_map;
 pub mod input;
 pub mod json;
 pub mod outbox;

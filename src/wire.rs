@@ -4,6 +4,7 @@
 //! The answer to a batch is not specified there; [`QueueActionsResponse`] is Steadfast's, and the reference backend's.
 //! A Rust backend can use these types as they are.
 
+use crate::json::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use std::collections::BTreeMap;
@@ -169,7 +170,7 @@ pub struct Conflict {
     pub resolution: Option<String>,
     /// The server's copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server: Option<Value>,
+    pub server: Option<Json>,
 }
 
 /// The answer of `GET /api/sync/status/:userId`.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast::error::ApiError;
 use steadfast::error::parse::{Extensions, ResponseParts};
+use steadfast::flat_map::FlatMap;
 use steadfast::policy::backoff::Backoff;
 use steadfast::policy::gate::{GateReason, LONGEST_HONOURED_HINT, Trigger};
 use steadfast::queue::action::{Action, ActionState};
@@ -141,7 +142,7 @@ fn item_error_holds(error: &ApiError) {
 
 /// What the server has taken goes, all else stays, and everything is told once.
 fn settlement_holds(mut record: UserRecord, batch: &[Action], verdicts: &[Verdict]) {
-    let by_seq: BTreeMap<u64, Verdict> =
+    let by_seq: FlatMap<u64, Verdict> =
         batch.iter().zip(verdicts).map(|(action, verdict)| (action.seq, verdict.clone())).collect();
     let settlement = record.settle(batch.to_vec(), &by_seq, true, &BACKOFF, NOW, 0.5);
     assert_eq!(settlement.changes.len(), batch.len(), "each row is written or deleted");

@@ -75,7 +75,7 @@ export {
   createPolicy,
   type Executor,
   type FailureFacts,
-  Policy,
+  type Policy,
   type PolicyContext,
   type PolicyOptions,
   wrap,

@@ -71,8 +71,9 @@ class Running implements PolicyContext {
   readonly #outer: AbortSignal | undefined;
   #controller: AbortController | undefined;
   #isAborted = false;
-  /** What the function has returned. */
+  /** What the function has returned, as long as someone waits for it. */
   result: unknown;
+  #letGo: (() => void) | undefined;
 
   constructor(attempt: number, hedge: number, outer: AbortSignal | undefined) {
     this.attempt = attempt;
@@ -88,9 +89,22 @@ class Running implements PolicyContext {
     return this.#controller.signal;
   }
 
+  /** The core waits for `result`. A promise that is never settled would never be let go of. */
+  hold(result: unknown): void {
+    if ((typeof result !== "object" || result === null) && typeof result !== "function") {
+      this.result = result;
+      return;
+    }
+    this.result = new Promise((resolve, reject) => {
+      this.#letGo = () => resolve(undefined);
+      Promise.resolve(result).then(resolve, reject);
+    });
+  }
+
   /** Nobody waits for it any longer. */
   abort(): void {
     this.#isAborted = true;
+    this.#letGo?.();
     this.#controller?.abort(this.#reason());
   }
 
@@ -139,7 +153,7 @@ export class Policy implements Executor {
       return (await this.#core.execute(
         (attempt: number, hedge: number) => {
           const running = new Running(attempt, hedge, signal);
-          running.result = run(running);
+          running.hold(run(running));
           return running;
         },
         this.#describe,

@@ -799,7 +799,7 @@ test("the order decides: a timeout around retries, and one within each", async (
   const retry = createPolicy({ retry: { maxAttempts: 3, ...atOnce } });
   const timeout = createPolicy({ timeoutMs: 10 });
   let calls = 0;
-  const hang = ({ signal }) => (calls++, aborted(signal));
+  const hang = (/** @type {PolicyContext} */ { signal }) => (calls++, aborted(signal));
   await failure(wrap(timeout, retry).execute(hang));
   assert.equal(calls, 1);
   calls = 0;

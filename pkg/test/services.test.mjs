@@ -243,7 +243,7 @@ test("interactive calls go before background calls that came earlier", async () 
   const interactive = sdk.fetch("/interactive");
   await turn();
   assert.deepEqual(sdk.services.get(baseUrl)?.bulkhead, { running: 1, queued: 2 });
-  const full = await failure(sdk.fetch("/full"));
+  const full = await failure(sdk.fetch("/full", {}, { urgency: "background" }));
   assert.deepEqual([full.code, full.retryHint], ["BULKHEAD_FULL", null]);
   gate.resolve(status(200));
   await Promise.all([first, background, interactive]);

@@ -45,6 +45,69 @@ function exhaustive(event: SteadfastEvent): number {
 }
 `;
 
+const resilient = `
+import {
+  type CallOptions, type Configuration, createPolicy, degradation, type EventOf, type Executor, type FailureFacts, type Fallback,
+  type JsonAnswer, type Policy, type PolicyContext, type PolicyOptions, type ServiceSnapshot, type SteadfastOptions, wrap,
+} from "steadfast";
+
+export const guards: SteadfastOptions = {
+  breaker: { consecutiveFailures: 3, openMs: 10_000 },
+  budget: false,
+  bulkhead: true,
+  adaptiveRate: true,
+  services: { search: { bulkhead: { maxConcurrent: 4 } } },
+  configuration: { path: "/settings", refreshMs: 60_000 },
+  circuits: true,
+  correlation: { ids: "uuid", tracedOrigins: ["https://files.example"] },
+  refreshCredentials: async ({ error, fetch }) => {
+    const response: Response = await fetch("/token", { method: "POST" });
+    return [error.code, response.status];
+  },
+  timeline: true,
+};
+export async function resilient(sdk: Steadfast, signal: AbortSignal): Promise<number> {
+  const options: PolicyOptions = { retry: { maxAttempts: 4, jitter: "equal" }, breaker: true, timeoutMs: 100, hedge: { afterMs: 50 } };
+  const policy: Policy = createPolicy(options);
+  const text: string = await policy.execute(({ attempt, signal }: PolicyContext) => String(attempt) + signal.aborted, { signal });
+  const n: number = await wrap(policy, sdk.policy({ service: "search" })).execute(async () => text.length);
+  const mine: Executor = { execute: async (run) => run({ attempt: 1, hedge: 0, signal }) };
+  const nested: { a: 1 } = await wrap(mine, wrap(policy)).execute(() => ({ a: 1 }) as const);
+  createPolicy({ handle: (thrown): FailureFacts => ({ retryable: thrown instanceof ApiError, afterMs: undefined }) });
+  createPolicy({ handle: (thrown) => thrown !== null, fallback: () => 1 });
+  policy.on("circuitChanged", ({ from, to, because, openForMs }: EventOf<"circuitChanged">) => [from, to, because, openForMs ?? 0]);
+  const { breaker, budget }: ServiceSnapshot = policy.state;
+  if (breaker?.state === "forcedOpen") return breaker.failures + (budget?.available ?? 0);
+  const answer: JsonAnswer<{ title: string }[]> = await sdk.json<{ title: string }[]>("/a", {}, {
+    service: "search", urgency: "background", fallback: ["lastGood", "alternativeEndpoint", () => []],
+  });
+  const response = await sdk.fetch("/a", {}, { fallback: () => new Response(), queueAs: { type: "t", data: 1 }, totalTimeoutMs: 100 });
+  const reason: string | null | undefined = degradation(response)?.fallbackReason;
+  const configured: Configuration = sdk.configuration;
+  const { retryCount } = await sdk.operations.retry(new Error("no ApiError") as ApiError, { retryCount: 2 });
+  const { synced } = await sdk.preferences.update({ recovery: { maxAutoRetries: null } });
+  const fallbacks: readonly Fallback<number>[] = ["lastGood", async (error) => error.status ?? 0];
+  const call: CallOptions<number> = { fallback: fallbacks, idempotencyKey: "k" };
+  sdk.services.open("search");
+  for (const { service, pausedForMs } of sdk.services.list()) console.log(service, pausedForMs);
+  // @ts-expect-error a jitter that there is not
+  createPolicy({ retry: { jitter: "some" } });
+  // @ts-expect-error a handle that promises
+  createPolicy({ handle: async () => true });
+  // @ts-expect-error a fallback that there is not
+  await sdk.json("/a", {}, { fallback: "lastgood" });
+  // @ts-expect-error a fallback of another type
+  await sdk.json<string>("/a", {}, { fallback: () => 1 });
+  // @ts-expect-error the fallback of a fetch is a response
+  await sdk.fetch("/a", {}, { fallback: () => "text" });
+  // @ts-expect-error hedges need a time
+  createPolicy({ hedge: { max: 2 } });
+  // @ts-expect-error what a function gives is what is given
+  const wrong: string = await policy.execute(() => 1);
+  return n + nested.a + answer.data.length + retryCount + Number(synced) + Number(reason) + Number(call) + Number(configured) + wrong.length;
+}
+`;
+
 const inBrowser = `
 import { applyFieldErrors } from "steadfast";
 import { init, Steadfast as Slim } from "steadfast/slim";
@@ -63,8 +126,8 @@ applyFieldErrors("form", { fieldErrors: [] });
 `;
 
 for (const [where, source, lib, types] of /** @type {const} */ ([
-  ["with nothing but the DOM", consumer + inBrowser, ["ES2022", "DOM"], []],
-  ["in Node, without the DOM", consumer, ["ES2022"], ["node"]],
+  ["with nothing but the DOM", consumer + resilient + inBrowser, ["ES2022", "DOM"], []],
+  ["in Node, without the DOM", consumer + resilient, ["ES2022"], ["node"]],
 ]))
   test(`the published types stand alone, ${where}`, () => {
     const directory = mkdtempSync(join(tmpdir(), "steadfast-types-"));

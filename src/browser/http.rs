@@ -127,8 +127,8 @@ impl From<Request> for FetchRequest {
 #[derive(Debug)]
 pub struct FetchResponse {
     response: web_sys::Response,
-    /// That of the request.
-    origin: String,
+    /// What it answers.
+    request: Request,
     transfer: Transfer,
 }
 
@@ -222,7 +222,7 @@ impl Http for Fetch {
         for (name, value) in headers {
             set(&sent_headers, name, value).map_err(invalid)?;
         }
-        self.dispatch(&attempt, Transfer(Some(controller))).await
+        self.dispatch(attempt, Transfer(Some(controller))).await
     }
 
     fn surroundings(&self) -> &Surroundings {
@@ -255,7 +255,7 @@ impl Http for Fetch {
         init.set_signal(Some(&controller.signal()));
         Reflect::set(&init, &JsValue::from_str("cache"), &JsValue::from_str("no-store")).map_err(invalid)?;
         let request = Request::new_with_str_and_init(url, &init).map_err(invalid)?;
-        self.dispatch(&request, Transfer(Some(controller))).await
+        self.dispatch(request, Transfer(Some(controller))).await
     }
 
     async fn probe(&self, url: &str) -> bool {
@@ -283,17 +283,16 @@ impl Http for Fetch {
 
 impl Fetch {
     /// Hands a request over to `fetch`.
-    async fn dispatch(&self, request: &Request, transfer: Transfer) -> Result<FetchResponse, NetworkFailure> {
+    async fn dispatch(&self, request: Request, transfer: Transfer) -> Result<FetchResponse, NetworkFailure> {
         let violations = PolicyViolations::listen();
-        let url = request.url();
-        let answer = match self.fetch.call1(&JsValue::UNDEFINED, request) {
+        let answer = match self.fetch.call1(&JsValue::UNDEFINED, &request) {
             Ok(sent) => JsFuture::from(Promise::resolve(&sent)).await,
             Err(thrown) => Err(thrown),
         };
         let answer = match answer {
             Ok(answer) => answer,
             Err(thrown) => {
-                let violates_policy = violations.include(&url).await;
+                let violates_policy = violations.include(&request.url()).await;
                 return Err(NetworkFailure { violates_policy, ..NetworkFailure::unexplained(rejection(&thrown)) });
             }
         };
@@ -301,7 +300,7 @@ impl Fetch {
             let reason = "the fetch option must return a promise of a Response";
             return Err(NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&answer)));
         }
-        Ok(FetchResponse { response: answer.unchecked_into(), origin: origin(&url), transfer })
+        Ok(FetchResponse { response: answer.unchecked_into(), request, transfer })
     }
 
     /// What the application's `headers` function gives for that request.
@@ -372,7 +371,7 @@ impl Response for FetchResponse {
     fn redirected_elsewhere(&self) -> bool {
         // A stand-in for a response, as tests make them, may have neither.
         global::property::<JsValue>(&self.response, "redirected").is_some_and(|redirected| redirected.is_truthy())
-            && origin(&self.response.url()) != self.origin
+            && origin(&self.response.url()) != origin(&self.request.url())
     }
 
     async fn body(mut self, limit: usize) -> ResponseBody {

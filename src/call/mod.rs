@@ -305,7 +305,7 @@ async fn until_it_succeeds<P: Platform, T>(
         if let Err(refusal) = services.wait_again(&keys, attempt.patience).await {
             return Err(complete(Failure::refused(&refusal, clock.wall())));
         }
-        match attempt.limit_from(clock.monotonic()) {
+        match attempt.limit_from(clock) {
             Duration::ZERO => Err(complete(error)),
             limit => send(&headers(), limit).await.map_err(complete),
         }

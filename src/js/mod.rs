@@ -26,7 +26,7 @@ use futures_util::future::{Either, select};
 use gloo_events::EventListener;
 use js_sys::{Function, Promise};
 use serde::Serialize;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
@@ -83,8 +83,16 @@ fn to_text<T: Serialize>(value: &T) -> JsValue {
 
 /// A promise of the JSON of what the work gives.
 fn promise_of<T: Serialize>(work: impl Future<Output = Result<T, Failure>> + 'static) -> Promise {
-    future_to_promise(async move { work.await.map(|value| to_text(&value)).map_err(JsValue::from) })
+    promise(async move { work.await.map(|value| to_text(&value)).map_err(JsValue::from) })
 }
+
+/// A promise of what the work gives. One kind of future for all: each has a machinery of its own around it.
+fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    let work: Work = Box::pin(work);
+    future_to_promise(work)
+}
+
+type Work = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
 
 /// An action as the application sees it.
 #[derive(Serialize)]
@@ -190,7 +198,7 @@ impl Core {
     pub fn settled(&self, id: &str) -> Promise {
         // Registered at once, so that nothing that happens from here on is missed.
         let outcome = self.client.settled(id);
-        future_to_promise(async move {
+        promise(async move {
             let outcome = outcome.map_err(Failure::from)?.await;
             Ok(JsValue::from_str(outcome.as_ref().map_or(r#"{"status":"detached"}"#, |outcome| outcome.get())))
         })
@@ -280,9 +288,10 @@ impl Core {
 
 /// A promise of what the work gives, unless the signal is aborted first.
 fn promise_with_signal(signal: Option<AbortSignal>, work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
-    future_to_promise(async move {
-        let Some(signal) = signal else { return work.await };
-        match select(pin!(aborted(&signal)), pin!(work)).await {
+    let Some(signal) = signal else { return promise(work) };
+    let work: Work = Box::pin(work);
+    promise(async move {
+        match select(pin!(aborted(&signal)), work).await {
             Either::Left(((), _)) => Err(Failure::Aborted.into()),
             Either::Right((result, _)) => result,
         }

@@ -6,6 +6,7 @@ use crate::call::attempt::within;
 use crate::call::facts;
 use crate::client::{Client, PolicyOptions};
 use crate::error::{ApiError, Category};
+use crate::flat_map::FlatMap;
 use crate::platform::{Platform, Random};
 use crate::policy::budget::RetryCost;
 use crate::resilience::pipeline::{self, Attempt, Facts, Failure, Plan};
@@ -13,7 +14,6 @@ use crate::resilience::services::{Finding, Refusal, RefusalReason, ServicePolicy
 use crate::time::{WallTime, milliseconds};
 use js_sys::{Array, Function, Promise};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -182,7 +182,7 @@ impl Policy {
     /// An invalid option, as JSON text.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &str, emit: Function) -> Result<Policy, JsValue> {
-        let services = Services::new(Rc::new(Browser::alone(emit)), ServicePolicy::default(), BTreeMap::new(), None);
+        let services = Services::new(Rc::new(Browser::alone(emit)), ServicePolicy::default(), FlatMap::default(), None);
         Self::with(options, Rc::new(services), None)
     }
 

@@ -11,7 +11,7 @@ mod write;
 pub(crate) use write::{ToJson, to_json};
 
 use serde::ser::Error;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -227,6 +227,11 @@ impl<'d> Value<'d> {
         (self.node.kind == Kind::Number).then(|| self.slice())
     }
 
+    /// A number.
+    pub fn as_number(self) -> Option<f64> {
+        self.as_digits()?.parse().ok()
+    }
+
     /// A number, or a string that is one.
     pub fn as_f64(self) -> Option<f64> {
         match self.node.kind {
@@ -425,7 +430,7 @@ impl Json {
     }
 
     /// The JSON of what knows how it is written.
-    pub(crate) fn of(value: &impl ToJson) -> Self {
+    pub(crate) fn of(value: &(impl ToJson + ?Sized)) -> Self {
         let mut text = String::with_capacity(512);
         value.write(&mut text);
         Self(text.into())
@@ -446,6 +451,12 @@ impl fmt::Debug for Json {
 impl From<&serde_json::Value> for Json {
     fn from(value: &serde_json::Value) -> Self {
         Self(value.to_string().into())
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(|known| Self(known.into()))
     }
 }
 

@@ -2,6 +2,7 @@
 //! serialisation writes each bracket, name and comma by itself, which is slow in code that is compiled for size.
 
 use super::Json;
+use crate::flat_map::FlatMap;
 use crate::time::WallTime;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -43,6 +44,12 @@ macro_rules! to_json {
 pub(crate) use to_json;
 
 impl ToJson for str {
+    fn write(&self, out: &mut String) {
+        escape(self, out);
+    }
+}
+
+impl ToJson for &str {
     fn write(&self, out: &mut String) {
         escape(self, out);
     }
@@ -116,6 +123,21 @@ impl<T: ToJson> ToJson for Vec<T> {
             item.write(out);
         }
         out.push_str(if self.is_empty() { "[]" } else { "]" });
+    }
+}
+
+impl<V: ToJson> ToJson for FlatMap<String, V> {
+    fn write(&self, out: &mut String) {
+        out.push('{');
+        for (index, (key, value)) in self.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            key.write(out);
+            out.push(':');
+            value.write(out);
+        }
+        out.push('}');
     }
 }
 

@@ -1,6 +1,7 @@
 //! The durable queue: each function is one store transaction, in which the pure decisions of [`crate::queue`] are made on
 //! what is on disk and carried out. Written once, for every store.
 
+use crate::flat_map::FlatMap;
 use crate::input::{InvalidInput, Subject};
 use crate::platform::{Access, Store, StoreError, Transaction};
 use crate::policy::backoff::Backoff;
@@ -10,7 +11,6 @@ use crate::queue::answer::Verdict;
 use crate::queue::plan::{BatchLimits, Planner};
 use crate::queue::record::{BatchRecord, Counts, RowChange, Settlement, UserRecord};
 use crate::time::WallTime;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How many rows are read at a time when looking for work.
@@ -209,7 +209,7 @@ pub async fn settle<S: Store>(
     store: &S,
     user_id: &str,
     epoch: u64,
-    verdicts: &BTreeMap<u64, Verdict>,
+    verdicts: &FlatMap<u64, Verdict>,
     moment: Moment<'_>,
 ) -> Result<Settled, StoreError> {
     let transaction = store.transaction(Access::Write).await?;

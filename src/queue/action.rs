@@ -4,7 +4,6 @@ use crate::time::WallTime;
 use crate::wire::{Conflict, Priority, WireAction};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 /// The layout of a stored action that this version writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -58,6 +57,16 @@ pub enum ActionState {
     Unreadable,
 }
 
+/// What is read of a row that cannot be read as a whole.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Names<'a> {
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+}
+
 impl Action {
     /// Reads a row. One that a newer version has written, or that is damaged, stands in for itself: what can be read of it is
     /// there, and it is neither sent nor written again, so that a version which can read it finds it as it was.
@@ -65,16 +74,16 @@ impl Action {
         let readable = serde_json::from_str::<Self>(row).ok().filter(|action| action.schema_version <= SCHEMA_VERSION);
         readable.unwrap_or_else(|| {
             // Member by member: what is in the data must not hide the key.
-            let members: BTreeMap<String, &RawValue> = serde_json::from_str(row).unwrap_or_default();
-            let text = |name| serde_json::from_str::<String>(members.get(name)?.get()).ok();
+            let names: Names<'_> = serde_json::from_str(row).unwrap_or_default();
+            let text = |name: Option<&RawValue>| serde_json::from_str::<String>(name?.get()).ok();
             Self {
                 schema_version: 0,
                 id: id.into(),
                 user_id: user_id.into(),
                 seq,
                 // Known or not, what stands behind it in its key must not overtake it.
-                key: text("key"),
-                kind: text("type").unwrap_or_default(),
+                key: text(names.key),
+                kind: text(names.kind).unwrap_or_default(),
                 priority: Priority::default(),
                 timestamp: WallTime(0),
                 data: RawValue::NULL.to_owned(),

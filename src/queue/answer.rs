@@ -2,10 +2,11 @@
 
 use super::action::Action;
 use crate::error::ApiError;
-use crate::error::parse::{Extensions, ResponseParts, decode, parse, read_value};
+use crate::error::parse::{Extensions, ResponseParts, decode, parse};
+use crate::flat_map::FlatMap;
+use crate::json::{Document, Json, Value};
 use crate::time::WallTime;
 use crate::wire::{ActionStatus, Conflict};
-use serde_json::{Value, json};
 
 /// What the server says of one action.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,51 +38,50 @@ pub enum NoAnswer {
 /// ignored, and so is all but the first entry for an id. An entry that cannot be understood is [`Verdict::Unlisted`] and does
 /// not spoil the others.
 pub fn read(body: &[u8], batch: &[Action], now: WallTime, extensions: &Extensions) -> Result<Vec<Verdict>, NoAnswer> {
-    let answer = read_value(&decode(body)).ok_or(NoAnswer::NotJson)?;
-    let results = answer.get("results").and_then(Value::as_array).ok_or(NoAnswer::NoResults)?;
-    let mut by_id: Vec<(&str, &Value)> = results.iter().filter_map(|entry| Some((entry.get("id")?.as_str()?, entry))).collect();
-    by_id.sort_by_key(|(id, _)| *id);
-    let entry_of = |id: &str| {
-        // The first of that id.
-        let (found, entry) = by_id.get(by_id.partition_point(|(known, _)| *known < id))?;
-        (*found == id).then_some(*entry)
-    };
-    Ok(batch
-        .iter()
-        .map(|action| entry_of(&action.id).and_then(|entry| verdict(entry, now, extensions)).unwrap_or(Verdict::Unlisted))
-        .collect())
+    let text = decode(body);
+    let answer = Document::read(&text).ok_or(NoAnswer::NotJson)?;
+    let results = answer.root().get("results").filter(|results| results.is_array()).ok_or(NoAnswer::NoResults)?;
+    let mut by_id = FlatMap::default();
+    for entry in results.items() {
+        if let Some(id) = entry.get("id").and_then(Value::as_str).filter(|id| !by_id.contains_key(id)) {
+            by_id.insert(id, entry);
+        }
+    }
+    let verdict_on = |action: &Action| verdict(*by_id.get(action.id.as_str())?, now, extensions);
+    Ok(batch.iter().map(|action| verdict_on(action).unwrap_or(Verdict::Unlisted)).collect())
 }
 
-fn verdict(entry: &Value, now: WallTime, extensions: &Extensions) -> Option<Verdict> {
-    let status = ActionStatus::from_name(entry.get("status")?.as_str()?)?;
+fn verdict(entry: Value<'_>, now: WallTime, extensions: &Extensions) -> Option<Verdict> {
+    let status = ActionStatus::from_name(&entry.get("status")?.as_str()?)?;
     let error = entry.get("error").filter(|error| error.is_object());
     Some(match status {
         ActionStatus::Applied => Verdict::Applied,
         ActionStatus::Duplicate => Verdict::Duplicate,
         ActionStatus::Rejected => Verdict::Rejected(Box::new(item_error(error, now, extensions))),
-        ActionStatus::Conflict => Verdict::Conflict(conflict(entry.get("conflict").unwrap_or(&Value::Null))),
+        ActionStatus::Conflict => Verdict::Conflict(conflict(entry.get("conflict"))),
         ActionStatus::Retry => Verdict::Retry(error.map(|error| Box::new(item_error(Some(error), now, extensions)))),
     })
 }
 
 /// A conflict without particulars is still one.
-fn conflict(entry: &Value) -> Conflict {
-    let text = |name| entry.get(name).and_then(Value::as_str).map(ToString::to_string);
+fn conflict(entry: Option<Value<'_>>) -> Conflict {
+    let text = |name| Some(entry?.get(name)?.as_str()?.into_owned());
     Conflict {
         conflict_type: text("conflictType").unwrap_or_else(|| "unspecified".into()),
         resolution: text("resolution"),
-        server: entry.get("server").filter(|server| !server.is_null()).cloned(),
+        server: entry.and_then(|entry| entry.get("server")).map(Value::to_json),
     }
 }
 
 /// The `error` of one entry, read as if it had come alone: whatever format it is in.
-fn item_error(error: Option<&Value>, now: WallTime, extensions: &Extensions) -> ApiError {
-    let body = json!({ "success": false, "error": error.cloned().unwrap_or_else(|| json!({ "message": "The server rejected the action and gave no reason." })) });
+fn item_error(error: Option<Value<'_>>, now: WallTime, extensions: &Extensions) -> ApiError {
+    let error = error.map(Value::to_json);
+    let error = error.as_ref().map_or(r#"{"message":"The server rejected the action and gave no reason."}"#, Json::text);
     // 422 is what such an action would have been answered with on its own (RFC 9110 §15.5.21).
     let response = ResponseParts {
         status: 422,
         headers: Vec::new(),
-        body: body.to_string().into_bytes(),
+        body: [r#"{"success":false,"error":"#, error, "}"].concat().into_bytes(),
         truncated: false,
         received_at: now,
     };

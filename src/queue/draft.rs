@@ -1,8 +1,12 @@
 //! What an application hands to `enqueue`, checked.
 
 use crate::input::{InvalidInput, Subject};
+use crate::json::{Document, Json, Value};
 use crate::wire::{LARGEST_DATA, LONGEST_NAME, Priority};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
+
+/// What an action may be given, beside its data.
+const MEMBERS: [&str; 4] = ["id", "type", "key", "priority"];
 
 /// An action that is not yet in the queue.
 #[derive(Debug, Clone)]
@@ -23,24 +27,33 @@ impl Draft {
     /// Checks what `enqueue` was given: `fields` is its JSON object without `data`, `data` the JSON text of that.
     pub fn read(fields: &str, data: String) -> Result<Self, InvalidInput> {
         let subject = Subject::Action;
-        let Ok(Value::Object(fields)) = serde_json::from_str(fields) else {
+        let document = Document::read(fields);
+        let Some(fields) = document.as_ref().map(Document::root).filter(|fields| fields.is_object()) else {
             return Err(InvalidInput::new(subject, "", "something else", "an object { type, data, key?, priority?, id? }"));
         };
-        if let Some(unknown) = fields.keys().find(|name| !matches!(name.as_str(), "id" | "type" | "key" | "priority")) {
-            return Err(InvalidInput::new(subject, unknown, "a member of no meaning", "type, data, key, priority and id"));
+        if let Some((unknown, _)) = fields.members().find(|(name, _)| !MEMBERS.iter().any(|known| name.is(known))) {
+            return Err(InvalidInput::new(
+                subject,
+                &unknown.as_str(),
+                "a member of no meaning",
+                "type, data, key, priority and id",
+            ));
         }
-        let name = |member: &str| match fields.get(member) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if (1..=LONGEST_NAME).contains(&text.chars().count()) => Ok(Some(text.clone())),
-            Some(other) => {
-                Err(InvalidInput::new(subject, member, &shown(other), &format!("a string of 1 to {LONGEST_NAME} characters")))
+        let name = |member: &str| {
+            let Some(value) = fields.get(member) else { return Ok(None) };
+            match value.as_str().filter(|text| (1..=LONGEST_NAME).contains(&text.chars().count())) {
+                Some(text) => Ok(Some(text.into_owned())),
+                None => {
+                    let allowed = format!("a string of 1 to {LONGEST_NAME} characters");
+                    Err(InvalidInput::new(subject, member, &shown(value), &allowed))
+                }
             }
         };
         let priority = match fields.get("priority") {
-            None | Some(Value::Null) => Priority::default(),
+            None => Priority::default(),
             Some(other) => other
                 .as_str()
-                .and_then(Priority::from_name)
+                .and_then(|name| Priority::from_name(&name))
                 .ok_or_else(|| InvalidInput::new(subject, "priority", &shown(other), &Priority::NAMES.join(", ")))?,
         };
         let kind = name("type")?.ok_or_else(|| {
@@ -57,11 +70,19 @@ impl Draft {
 }
 
 /// A value as it is shown in an error: its JSON, cut short.
-pub(crate) fn shown(value: &Value) -> String {
-    let text = serde_json::to_string(value).unwrap_or_default();
+pub(crate) fn shown(value: Value<'_>) -> String {
+    cut_short(value.to_json().text())
+}
+
+/// The same for a string.
+pub(crate) fn quoted(text: &str) -> String {
+    cut_short(Json::of(text).text())
+}
+
+fn cut_short(text: &str) -> String {
     match text.char_indices().nth(60) {
-        Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or_default()),
-        None => text,
+        Some((cut, _)) => [text.get(..cut).unwrap_or_default(), "…"].concat(),
+        None => text.into(),
     }
 }
 

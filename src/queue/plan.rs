@@ -1,9 +1,9 @@
 //! Which actions make the next batch.
 
 use super::action::{Action, ActionState};
+use crate::flat_map::FlatMap;
 use crate::policy::gate::LONGEST_HONOURED_HINT;
 use crate::time::WallTime;
-use std::collections::BTreeSet;
 
 /// How large a batch may be. One action always fits, however large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Planner {
     now: WallTime,
     batch: Vec<Action>,
     bytes: u64,
-    held_keys: BTreeSet<String>,
+    held_keys: FlatMap<String, ()>,
     next_due: Option<WallTime>,
     full: bool,
 }
@@ -41,7 +41,7 @@ pub struct Plan {
 impl Planner {
     /// A plan for now.
     pub fn new(limits: BatchLimits, now: WallTime) -> Self {
-        Self { limits, now, batch: Vec::new(), bytes: 0, held_keys: BTreeSet::new(), next_due: None, full: false }
+        Self { limits, now, batch: Vec::new(), bytes: 0, held_keys: FlatMap::default(), next_due: None, full: false }
     }
 
     /// Whether it can take more. Once it says no, nothing that is offered goes into the batch.
@@ -62,9 +62,9 @@ impl Planner {
                 }
             },
         };
-        let behind = action.key.as_ref().is_some_and(|key| self.held_keys.contains(key));
+        let behind = action.key.as_ref().is_some_and(|key| self.held_keys.contains_key(key));
         if !due || behind {
-            self.held_keys.extend(action.key);
+            self.held_keys.extend(action.key.map(|key| (key, ())));
             return;
         }
         let bytes = self.bytes.saturating_add(action.bytes());

@@ -2,13 +2,13 @@
 
 use super::action::{Action, ActionState};
 use super::answer::Verdict;
+use crate::flat_map::FlatMap;
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{Gate, LONGEST_HONOURED_HINT};
 use crate::policy::retry::spread;
 use crate::time::WallTime;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One user's queue as a whole: a single row, read and written in every transaction on that queue.
@@ -149,7 +149,7 @@ impl UserRecord {
     pub fn settle(
         &mut self,
         rows: Vec<Action>,
-        verdicts: &BTreeMap<u64, Verdict>,
+        verdicts: &FlatMap<u64, Verdict>,
         current: bool,
         backoff: &Backoff,
         now: WallTime,
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!((record.counts.pending, record.counts.bytes), (u64::MAX, u64::MAX));
         let tired = Action { attempts: u32::MAX, ..action(7, None) };
         let backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
-        let verdicts = BTreeMap::from([(7, Verdict::Retry(None))]);
+        let verdicts = FlatMap::from_iter([(7, Verdict::Retry(None))]);
         let settlement = record.settle(vec![tired], &verdicts, true, &backoff, WallTime(0), 0.5);
         let [RowChange::Write(again)] = settlement.changes.as_slice() else { panic!("{settlement:?}") };
         assert_eq!(again.attempts, u32::MAX);

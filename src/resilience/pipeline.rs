@@ -49,8 +49,8 @@ pub struct Attempt {
 
 impl Attempt {
     /// How long what is done for it from now on may take.
-    pub fn limit_from(&self, now: MonotonicTime) -> Duration {
-        left(self.patience.deadline, now).map_or(self.limit, |left| left.min(self.limit))
+    pub fn limit_from(&self, clock: &impl Clock) -> Duration {
+        left(self.patience.deadline, clock).map_or(self.limit, |left| left.min(self.limit))
     }
 }
 
@@ -95,8 +95,7 @@ pub async fn execute<P: Platform, T, F: Failure>(
 ) -> Result<T, F> {
     let platform = services.platform();
     let (clock, random) = (platform.clock(), platform.random());
-    let began = clock.monotonic();
-    let deadline = plan.retry.total_timeout.map(|total| began.after(total));
+    let deadline = plan.retry.total_timeout.map(|total| clock.monotonic().after(total));
     let patience = Patience { max_wait: plan.retry.max_wait, deadline, urgency: plan.urgency };
     let budget = plan.services.first().map(String::as_str);
     let (mut delays, mut paid) = (plan.retry.backoff.delays(), None::<Withdrawal>);
@@ -128,7 +127,7 @@ pub async fn execute<P: Platform, T, F: Failure>(
         };
         let attempted = async |hedge| {
             let whole = Attempt { number, hedge, limit: plan.retry.attempt_timeout, patience };
-            let result = attempt(Attempt { limit: whole.limit_from(clock.monotonic()), ..whole }).await;
+            let result = attempt(Attempt { limit: whole.limit_from(clock), ..whole }).await;
             // At once, so that nobody slips in between, and whichever answer counts in the end.
             if let Err(failure) = &result {
                 take_pause(services, plan, keys, failure.facts());
@@ -161,7 +160,7 @@ pub async fn execute<P: Platform, T, F: Failure>(
             retryable: facts.retryable,
             repeatable: plan.repeatable,
             hint: facts.hint,
-            left: left(deadline, clock.monotonic()),
+            left: left(deadline, clock),
         };
         let (wait, because) = match decide(plan.retry, &mut delays, failed, random.unit()) {
             Decision::Retry { .. } if number >= (plan.bound)(plan.retry.max_attempts) => {
@@ -214,8 +213,8 @@ fn take_pause<P: Platform>(services: &Services<P>, plan: &Plan<'_>, keys: &[Stri
     }
 }
 
-fn left(deadline: Option<MonotonicTime>, now: MonotonicTime) -> Option<Duration> {
-    deadline.map(|deadline| deadline.since(now))
+fn left(deadline: Option<MonotonicTime>, clock: &impl Clock) -> Option<Duration> {
+    deadline.map(|deadline| deadline.since(clock.monotonic()))
 }
 
 impl From<RefusalReason> for StopBecause {

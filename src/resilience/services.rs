@@ -4,6 +4,7 @@ use super::bulkhead::{Bulkhead, BulkheadPolicy, BulkheadSnapshot, Full, Seat};
 use super::routes::Routes;
 use super::shared::{self, SharedService};
 use crate::event::{Event, WaitReason};
+use crate::flat_map::FlatMap;
 use crate::platform::{Clock, Locks, Platform, Random};
 use crate::policy::breaker::{Breaker, BreakerPolicy, BreakerSnapshot, BreakerState, Outcome, Permit, Transition};
 use crate::policy::budget::{BudgetPolicy, BudgetSnapshot, RetryBudget, RetryCost, Urgency, Withdrawal};
@@ -15,7 +16,6 @@ use futures_util::future::{Either, select};
 use futures_util::lock::Mutex;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -160,16 +160,16 @@ pub struct Sharing {
 /// The services of a client.
 pub struct Services<P: Platform> {
     platform: Rc<P>,
-    by_key: RefCell<BTreeMap<String, Service>>,
+    by_key: RefCell<FlatMap<String, Service>>,
     policy: Cell<ServicePolicy>,
-    overrides: RefCell<BTreeMap<String, ServicePolicy>>,
+    overrides: RefCell<FlatMap<String, ServicePolicy>>,
     visits: Cell<u64>,
     /// `None` where nothing is shared.
     sharing: Option<Sharing>,
     /// What was written down last, as far as this tab has read it.
     seen: RefCell<Option<String>>,
     /// Held while this tab probes: the probes of a service that are out share one lock between tabs.
-    probes: Mutex<BTreeMap<String, Weak<Probe<P>>>>,
+    probes: Mutex<FlatMap<String, Weak<Probe<P>>>>,
     /// Hears of changes, and whether all circuits are closed after them.
     listener: RefCell<Option<Listener>>,
     /// Which route needs which service.
@@ -217,7 +217,7 @@ impl<P: Platform> Services<P> {
     pub fn new(
         platform: Rc<P>,
         policy: ServicePolicy,
-        overrides: BTreeMap<String, ServicePolicy>,
+        overrides: FlatMap<String, ServicePolicy>,
         sharing: Option<Sharing>,
     ) -> Self {
         Self {
@@ -237,7 +237,7 @@ impl<P: Platform> Services<P> {
     /// Services in the same world that have nothing to do with these.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self::new(self.platform.clone(), ServicePolicy::default(), BTreeMap::new(), None)
+        Self::new(self.platform.clone(), ServicePolicy::default(), FlatMap::default(), None)
     }
 
     /// Has `listener` called when a circuit changes, with whether all of them are closed then.
@@ -257,7 +257,7 @@ impl<P: Platform> Services<P> {
     }
 
     /// Changes the policy, and that of the services that have one of their own; what is known of them stays.
-    pub fn set_policies(&self, policy: ServicePolicy, overrides: BTreeMap<String, ServicePolicy>) {
+    pub fn set_policies(&self, policy: ServicePolicy, overrides: FlatMap<String, ServicePolicy>) {
         self.policy.set(policy);
         self.overrides.borrow_mut().extend(overrides);
         let now = self.now();
@@ -281,12 +281,14 @@ impl<P: Platform> Services<P> {
     /// Waits for the turn of a call that goes through these services, from the most general to the most particular.
     pub async fn admit<'a>(&'a self, keys: &'a [String], mut patience: Patience) -> Result<Admission<'a, P>, Refusal> {
         self.catch_up();
-        let mut admission = Admission { services: self, passes: Vec::with_capacity(keys.len()), began: self.now() };
+        // Who passes without waiting passes in one moment: the clock is looked at once.
+        let mut now = self.now();
+        let mut admission = Admission { services: self, passes: Vec::with_capacity(keys.len()), began: now };
         let mut tokens = None;
         loop {
             // Who would be refused anyway does not wait before.
-            self.check_circuits(keys)?;
-            let mut has_waited = self.wait_for_pauses(keys, &mut patience).await?;
+            self.check_circuits(keys, now)?;
+            let mut has_waited = self.wait_for_pauses(keys, &mut patience, now).await?;
             if tokens.is_none() {
                 let (taken, waited) = self.wait_for_rates(keys, patience).await?;
                 tokens = Some(taken);
@@ -299,20 +301,20 @@ impl<P: Platform> Services<P> {
                 has_waited |= waited;
             }
             admission.passes.reverse();
-            admission.began = self.now();
+            admission.began = if has_waited { self.now() } else { now };
             has_waited |= admission.pass_circuits().await?;
             if has_waited {
                 // What was said in the meantime counts.
                 self.catch_up();
-                self.check_circuits(keys)?;
+                now = self.now();
+                self.check_circuits(keys, now)?;
             }
-            let now = self.now();
             if patience.deadline.is_some_and(|deadline| deadline <= now)
                 && let Some(key) = keys.first()
             {
                 return Err(Refusal { service: key.clone(), reason: RefusalReason::DeadlineTooClose, retry_after: None });
             }
-            if self.longest_pause(keys).is_none() {
+            if self.longest_pause(keys, now).is_none() {
                 if let Some(tokens) = &mut tokens {
                     tokens.keys.clear();
                 }
@@ -321,6 +323,7 @@ impl<P: Platform> Services<P> {
             }
             // Others may go to what is not paused.
             admission.give_back();
+            now = self.now();
         }
     }
 
@@ -328,8 +331,8 @@ impl<P: Platform> Services<P> {
     /// the meantime.
     pub async fn wait_again(&self, keys: &[String], mut patience: Patience) -> Result<(), Refusal> {
         self.catch_up();
-        self.wait_for_pauses(keys, &mut patience).await?;
-        self.check_circuits(keys)
+        self.wait_for_pauses(keys, &mut patience, self.now()).await?;
+        self.check_circuits(keys, self.now())
     }
 
     /// Lets one more request go beside one that was admitted, if that holds up nobody and burdens nobody who is in trouble: not
@@ -361,8 +364,7 @@ impl<P: Platform> Services<P> {
         Some(seats)
     }
 
-    fn check_circuits(&self, keys: &[String]) -> Result<(), Refusal> {
-        let now = self.now();
+    fn check_circuits(&self, keys: &[String], now: MonotonicTime) -> Result<(), Refusal> {
         for key in keys {
             if let Some(Open { left }) = self.visit(key, |service| service.refuses(now)) {
                 return Err(open(key, left));
@@ -393,22 +395,22 @@ impl<P: Platform> Services<P> {
     }
 
     /// The service that is to be left alone for the longest, if one is.
-    fn longest_pause<'a>(&self, keys: &'a [String]) -> Option<(&'a String, Duration)> {
-        let now = self.now();
+    fn longest_pause<'a>(&self, keys: &'a [String], now: MonotonicTime) -> Option<(&'a String, Duration)> {
         let pauses = keys.iter().map(|key| (key, self.visit(key, |service| service.pause.left(now))));
         pauses.max_by_key(|(_, left)| *left).filter(|(_, left)| !left.is_zero())
     }
 
     /// Waits until none of them is paused, and says whether that took any time; takes what it has waited off the patience.
-    async fn wait_for_pauses(&self, keys: &[String], patience: &mut Patience) -> Result<bool, Refusal> {
+    async fn wait_for_pauses(&self, keys: &[String], patience: &mut Patience, mut now: MonotonicTime) -> Result<bool, Refusal> {
         let mut has_waited = false;
-        while let Some((key, left)) = self.longest_pause(keys) {
+        while let Some((key, left)) = self.longest_pause(keys, now) {
             if left > patience.max_wait {
                 return Err(Refusal { service: key.clone(), reason: RefusalReason::Paused, retry_after: Some(left) });
             }
             patience.max_wait -= left;
             self.wait(key, WaitReason::Paused, spread(left, self.platform.random().unit()), left, *patience).await?;
             self.catch_up();
+            now = self.now();
             has_waited = true;
         }
         Ok(has_waited)
@@ -417,8 +419,7 @@ impl<P: Platform> Services<P> {
     async fn wait_for_rates<'a>(&'a self, keys: &'a [String], patience: Patience) -> Result<(Tokens<'a, P>, bool), Refusal> {
         let (mut tokens, mut has_waited) = (Tokens { services: self, keys: Vec::new() }, false);
         for key in keys {
-            let now = self.now();
-            let acquire = |service: &mut Service| service.policy.adaptive_rate.then(|| service.send_rate.acquire(now));
+            let acquire = |service: &mut Service| service.policy.adaptive_rate.then(|| service.send_rate.acquire(self.now()));
             let Some(wait) = self.visit(key, acquire) else { continue };
             tokens.keys.push(key);
             if !wait.is_zero() {
@@ -579,8 +580,10 @@ impl<P: Platform> Services<P> {
             oldest.and_then(|key| services.remove(&key));
         }
         let policy = self.policy_of(key);
-        let now = self.now();
-        look(services.entry(key.into()).or_insert_with(|| Service::new(policy, visit, now)))
+        let mut service = Service::new(policy, visit, self.now());
+        let seen = look(&mut service);
+        services.insert(key.into(), service);
+        seen
     }
 
     fn changed(&self, key: &str, transition: Option<Transition>) {
@@ -612,7 +615,7 @@ impl<P: Platform> Services<P> {
         let mut state = self.visit(key, |service| service.shared(now, wall));
         state.has_recovered = has_recovered;
         self.visit(key, |service| service.heard = Some(state));
-        *self.seen.borrow_mut() = shared::write(self.platform.as_ref(), key, state);
+        *self.seen.borrow_mut() = Some(shared::write(self.platform.as_ref(), key, state));
         if sharing.posts {
             shared::post(self.platform.as_ref(), &sharing.scope, key, state);
         }

@@ -3,11 +3,11 @@
 //!
 //! Written down where it outlives the page, so that a reload does not ask earlier either, and posted to those who are there.
 
+use crate::flat_map::FlatMap;
+use crate::json::{Document, Json, Value, to_json};
 use crate::platform::{Channel, KeyValue, Platform};
 use crate::policy::gate::LONGEST_HONOURED_HINT;
 use crate::time::{WallTime, milliseconds};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Where it is written down.
@@ -16,8 +16,7 @@ const KEY: &str = "services";
 const MOST_SHARED: usize = 32;
 
 /// The shared state of one service, by the wall clock.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SharedService {
     since: WallTime,
     open_for_ms: u64,
@@ -28,13 +27,15 @@ pub struct SharedService {
     pub has_recovered: bool,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Message {
-    scope: String,
-    service: String,
+/// What is posted.
+struct Message<'a> {
+    scope: &'a str,
+    service: &'a str,
     state: SharedService,
 }
+
+to_json!(SharedService: "since" since, "openForMs" open_for_ms, "opens" opens, "pausedForMs" paused_for_ms, "hasRecovered" has_recovered);
+to_json!(Message<'_>: "scope" scope, "service" service, "state" state);
 
 impl SharedService {
     /// The state at that moment. An `open_for` of zero means that the circuit is not open.
@@ -66,23 +67,21 @@ impl SharedService {
 }
 
 /// Writes the state of a service down, and gives what is written down then.
-pub fn write<P: Platform>(platform: &P, service: &str, state: SharedService) -> Option<String> {
+pub fn write<P: Platform>(platform: &P, service: &str, state: SharedService) -> String {
     let mut all = read(platform).as_deref().map(parse).unwrap_or_default();
     all.insert(service.into(), state);
     while all.len() > MOST_SHARED {
         let least = all.iter().min_by_key(|(_, state)| state.since.after(state.longest())).map(|(key, _)| key.clone());
         least.and_then(|key| all.remove(&key));
     }
-    let text = serde_json::to_string(&all).ok()?;
+    let text = Json::of(&all).text().to_string();
     platform.key_value().write(KEY, &text);
-    Some(text)
+    text
 }
 
 /// Tells the other tabs.
 pub fn post<P: Platform>(platform: &P, scope: &str, service: &str, state: SharedService) {
-    if let Ok(text) = serde_json::to_string(&Message { scope: scope.into(), service: service.into(), state }) {
-        platform.channel().post(&text);
-    }
+    platform.channel().post(Json::of(&Message { scope, service, state }).text());
 }
 
 /// What is written down.
@@ -91,14 +90,31 @@ pub fn read<P: Platform>(platform: &P) -> Option<String> {
 }
 
 /// What that means. What cannot be read is nothing.
-pub fn parse(text: &str) -> BTreeMap<String, SharedService> {
-    serde_json::from_str(text).unwrap_or_default()
+pub fn parse(text: &str) -> FlatMap<String, SharedService> {
+    let Some(document) = Document::read(text) else { return FlatMap::default() };
+    document.root().members().map(|(key, state)| (key.as_str().into_owned(), SharedService::read(state))).collect()
 }
 
 /// The message of another tab, if it is one about these services.
 pub fn heard(scope: &str, message: &str) -> Option<(String, SharedService)> {
-    let message: Message = serde_json::from_str(message).ok()?;
-    (message.scope == scope).then_some((message.service, message.state))
+    let document = Document::read(message)?;
+    let message = document.root();
+    let is_meant = message.get("scope")?.is(scope);
+    is_meant.then_some((message.text("service")?, SharedService::read(message.get("state")?)))
+}
+
+impl SharedService {
+    /// What cannot be read of it is as if it were not so.
+    fn read(state: Value<'_>) -> Self {
+        let number = |name| state.get(name).and_then(Value::as_u64).unwrap_or_default();
+        Self {
+            since: WallTime(i64::try_from(number("since")).unwrap_or_default()),
+            open_for_ms: number("openForMs"),
+            opens: u32::try_from(number("opens")).unwrap_or(u32::MAX),
+            paused_for_ms: number("pausedForMs"),
+            has_recovered: state.get("hasRecovered").and_then(Value::as_bool).unwrap_or_default(),
+        }
+    }
 }
 
 impl SharedService {

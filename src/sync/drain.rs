@@ -8,6 +8,7 @@ use crate::connectivity::Watch;
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
+use crate::flat_map::FlatMap;
 use crate::outbox::{self, Begin, Claim, Closed, Moment};
 use crate::platform::{Channel, Clock, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
 use crate::policy::backoff::Backoff;
@@ -20,7 +21,6 @@ use crate::resilience::services::Services;
 use crate::time::WallTime;
 use crate::wire::QueueActionsRequest;
 use serde_json::value::{RawValue, to_raw_value};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -307,7 +307,7 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// Enters the verdicts into the books and tells everyone. Says whether this drain may go on.
-    async fn settle(&self, epoch: u64, verdicts: &BTreeMap<u64, Verdict>) -> Result<bool, StoreError> {
+    async fn settle(&self, epoch: u64, verdicts: &FlatMap<u64, Verdict>) -> Result<bool, StoreError> {
         let settled = outbox::settle(self.platform.store(), &self.user_id, epoch, verdicts, self.moment()).await?;
         self.announce(settled.counts, settled.settlement.settled);
         Ok(settled.current)

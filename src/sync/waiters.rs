@@ -1,11 +1,11 @@
 //! Who waits for an action to be settled, in this tab.
 
+use crate::flat_map::FlatMap;
 use crate::queue::record::Counts;
 use futures_channel::oneshot;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 /// What a tab tells the others when it has changed a queue.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Announcement {
 /// Who waits for an action to be settled, in this tab. The drain that settles it may run in another.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    by_id: RefCell<BTreeMap<String, Vec<oneshot::Sender<Box<RawValue>>>>>,
+    by_id: RefCell<FlatMap<String, Vec<oneshot::Sender<Box<RawValue>>>>>,
 }
 
 impl Waiters {
@@ -30,7 +30,11 @@ impl Waiters {
     /// closed.
     pub fn wait(&self, id: &str) -> oneshot::Receiver<Box<RawValue>> {
         let (sender, receiver) = oneshot::channel();
-        self.by_id.borrow_mut().entry(id.into()).or_default().push(sender);
+        let mut by_id = self.by_id.borrow_mut();
+        match by_id.get_mut(id) {
+            Some(waiting) => waiting.push(sender),
+            None => by_id.insert(id.into(), vec![sender]),
+        }
         receiver
     }
 

@@ -1,9 +1,9 @@
 //! IndexedDB as a store.
 
 use crate::fresh_database;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast::browser::IndexedDb;
+use steadfast::flat_map::FlatMap;
 use steadfast::outbox::{self, AppendError, Begin, Claim, Moment};
 use steadfast::platform::{Access, Store, StoreErrorKind, Transaction};
 use steadfast::policy::{backoff::Backoff, gate::Trigger};
@@ -68,7 +68,7 @@ async fn a_batch_goes_from_claim_to_settlement() {
     let claim = outbox::claim(&store, "ada", epoch, LIMITS, NOW, "batch-1").await.unwrap();
     let Claim::Batch { key, actions, .. } = claim else { panic!("{claim:?}") };
     assert_eq!((key.as_str(), actions.len()), ("batch-1", 3));
-    let verdicts = BTreeMap::from([(0, Verdict::Applied), (1, Verdict::Duplicate), (2, Verdict::Unlisted)]);
+    let verdicts = FlatMap::from_iter([(0, Verdict::Applied), (1, Verdict::Duplicate), (2, Verdict::Unlisted)]);
     let settled = outbox::settle(&store, "ada", epoch, &verdicts, moment()).await.unwrap();
     assert_eq!((settled.counts.pending, settled.settlement.settled.len()), (1, 2));
     let (_, left) = outbox::list(&store, "ada", 0, 10).await.unwrap();
@@ -83,7 +83,7 @@ async fn a_drain_that_was_superseded_may_delete_what_the_server_has_and_nothing_
     outbox::claim(&store, "ada", old, LIMITS, NOW, "batch").await.unwrap();
     outbox::begin(&store, "ada", Trigger::Opened, NOW).await.unwrap();
     assert!(matches!(outbox::claim(&store, "ada", old, LIMITS, NOW, "other").await.unwrap(), Claim::Superseded));
-    let verdicts = BTreeMap::from([(0, Verdict::Applied), (1, Verdict::Retry(None))]);
+    let verdicts = FlatMap::from_iter([(0, Verdict::Applied), (1, Verdict::Retry(None))]);
     let settled = outbox::settle(&store, "ada", old, &verdicts, moment()).await.unwrap();
     assert!(!settled.current);
     let (record, left) = outbox::list(&store, "ada", 0, 10).await.unwrap();

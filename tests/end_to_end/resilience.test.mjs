@@ -97,8 +97,9 @@ class Tab {
     return this.page.evaluate(
       ({ count, options, path }) => {
         const { sdk } = /** @type {any} */ (globalThis);
+        // Each with a URL of its own: a browser asks for the same one after the other, to find it in its cache.
         const call = () =>
-          sdk.json(path, {}, options).then(
+          sdk.json(`${path}?${Math.random()}`, {}, options).then(
             (/** @type {any} */ { status }) => status,
             (/** @type {any} */ error) => error.code ?? error.name,
           );

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use sqlx::SqliteConnection;
+use steadfast::json::Json;
 use steadfast::wire::Conflict;
 
 use super::action::{Action, SaveDraft};
@@ -35,7 +36,7 @@ async fn save_draft(
             return Ok(Some(Conflict {
                 conflict_type: "version_mismatch".to_owned(),
                 resolution: Some("manual_required".to_owned()),
-                server: stored.map(|stored| json!(stored)),
+                server: stored.map(|stored| Json::from(&json!(stored))),
             }));
         }
     }

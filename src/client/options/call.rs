@@ -7,7 +7,6 @@ use crate::input::InvalidInput;
 use crate::policy::budget::Urgency;
 use crate::resilience::hedge::HedgePolicy;
 use crate::wire::LONGEST_NAME;
-use serde_json::Value;
 
 impl CallOptions {
     /// Checks the options of one call, given as JSON.
@@ -16,7 +15,8 @@ impl CallOptions {
             // Most calls have none.
             return Ok(Self::of(policy));
         }
-        let mut members = Members::new("", read_json(text)?, "an object of options")?;
+        let document = read_json(text)?;
+        let mut members = Members::new("", Some(document.root()), "an object of options")?;
         let options = Self {
             retry: read_retry(&mut members, policy.retry)?,
             idempotency_key: read_idempotency_key(&mut members)?,
@@ -45,29 +45,26 @@ impl CallOptions {
 }
 
 fn read_idempotency_key(members: &mut Members<'_>) -> Result<IdempotencyKey, InvalidInput> {
-    match members.take("idempotencyKey") {
-        None | Some(Value::Bool(false)) => Ok(IdempotencyKey::None),
-        Some(Value::Bool(true)) => Ok(IdempotencyKey::Generated),
-        // What a structured-field string may hold without escapes (RFC 9651 §3.3.3).
-        Some(Value::String(key))
-            if (1..=LONGEST_NAME).contains(&key.len())
-                && key.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') =>
-        {
-            Ok(IdempotencyKey::Given(key))
-        }
-        Some(other) => {
-            let allowed = "true, or a string of 1 to 256 printable ASCII characters";
-            Err(members.invalid("idempotencyKey", &other, allowed))
-        }
+    let Some(value) = members.take("idempotencyKey") else { return Ok(IdempotencyKey::None) };
+    // What a structured-field string may hold without escapes (RFC 9651 §3.3.3).
+    let is_key = |key: &str| {
+        (1..=LONGEST_NAME).contains(&key.len())
+            && key.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\')
+    };
+    match (value.as_bool(), value.as_str()) {
+        (Some(false), _) => Ok(IdempotencyKey::None),
+        (Some(true), _) => Ok(IdempotencyKey::Generated),
+        (_, Some(key)) if is_key(&key) => Ok(IdempotencyKey::Given(key.into_owned())),
+        _ => Err(members.invalid("idempotencyKey", value, "true, or a string of 1 to 256 printable ASCII characters")),
     }
 }
 
 /// Reads `hedge`, of a call or of a policy.
 pub(super) fn read_hedge(members: &mut Members<'_>) -> Result<Option<HedgePolicy>, InvalidInput> {
     let Some(value) = members.take("hedge") else { return Ok(None) };
-    let mut hedge = members.inner("hedge", value, "an object such as { afterMs: 300 }")?;
+    let mut hedge = members.inner("hedge", Some(value), "an object such as { afterMs: 300 }")?;
     let Some(after) = hedge.milliseconds("afterMs", 1, LONGEST_CALL_WAIT)? else {
-        return Err(hedge.invalid("afterMs", &Value::Null, "milliseconds, such as 300"));
+        return Err(hedge.refuse("afterMs", "null", "milliseconds, such as 300"));
     };
     let most = hedge.whole("max", 1, 5)?.unwrap_or(1);
     hedge.finish()?;

@@ -14,15 +14,15 @@ use crate::connectivity::HEALTH_PATH;
 use crate::error::parse::{CustomCode, Extensions};
 use crate::error::{Category, Severity};
 use crate::input::{InvalidInput, Subject};
+use crate::json::Value;
 use crate::policy::backoff::Backoff;
 use crate::policy::configuration::CONFIGURATION_PATH;
-use crate::queue::draft::shown;
+use crate::queue::draft::{quoted, shown};
 use crate::queue::plan::BatchLimits;
 use crate::sync::SyncPolicy;
 use crate::wire::{DETAILED_HEALTH_PATH, MOST_ACTIONS, QUEUE_ACTIONS_PATH};
-use members::{Members, named, read_json};
+use members::{Members, Switch, named, read_json};
 use protection::LONGEST_CALL_WAIT;
-use serde_json::Value;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -78,14 +78,13 @@ impl Options {
     /// Checks the options of the SDK, given as JSON. `base_origin` is the origin of `baseUrl`, as the browser understands it.
     /// `extensions` are the formats and codes that the application brings.
     pub fn read(text: &str, base_origin: &str, extensions: Rc<Extensions>) -> Result<Self, InvalidInput> {
-        let mut members = Members::new("", read_json(text)?, "an object of options")?;
+        let document = read_json(text)?;
+        let mut members = Members::new("", Some(document.root()), "an object of options")?;
         // The browser has already made an origin of it.
-        match members.take("baseUrl") {
-            Some(Value::String(url)) if !url.is_empty() => {}
-            other => {
-                let received = other.unwrap_or_default();
-                return Err(members.invalid("baseUrl", &received, "an absolute URL such as https://api.example.com"));
-            }
+        let base = members.take("baseUrl");
+        if !base.and_then(Value::as_str).is_some_and(|url| !url.is_empty()) {
+            let received = base.map_or_else(|| "null".into(), shown);
+            return Err(members.refuse("baseUrl", &received, "an absolute URL such as https://api.example.com"));
         }
         let user_id = members.text("userId")?;
         let source_service = members.text("sourceService")?.unwrap_or_else(|| "steadfast".into());
@@ -99,18 +98,18 @@ impl Options {
             configuration: read_polled(&mut members, "configuration", base_origin, CONFIGURATION_PATH, CONFIGURATION_EVERY)?,
             circuits: read_polled(&mut members, "circuits", base_origin, DETAILED_HEALTH_PATH, CIRCUITS_EVERY)?,
         };
-        let health_path = match members.take("health") {
-            None | Some(Value::Bool(true)) => Some(HEALTH_PATH.to_string()),
-            Some(Value::Bool(false)) => None,
-            Some(Value::String(path)) if path.starts_with('/') => Some(path),
-            Some(other) => return Err(members.invalid("health", &other, "true, false, or a path that begins with /")),
+        let health_path = match members.take("health").map(|value| (value, value.as_bool(), value.as_str())) {
+            None | Some((_, Some(true), _)) => Some(HEALTH_PATH.to_string()),
+            Some((_, Some(false), _)) => None,
+            Some((_, _, Some(path))) if path.starts_with('/') => Some(path.into_owned()),
+            Some((other, ..)) => return Err(members.invalid("health", other, "true, false, or a path that begins with /")),
         };
-        let protection = Protection::read(&mut members)?;
+        let protection = Protection::read(text, &mut members);
         let resolved = protection.resolve(&ServerDefaults::default())?;
-        let mut sync = Members::new("sync", members.take("sync").unwrap_or_default(), "an object such as { maxActions: 100 }")?;
+        let mut sync = members.within("sync", "an object such as { maxActions: 100 }")?;
         let path = sync.text("path")?.unwrap_or_else(|| QUEUE_ACTIONS_PATH.into());
         if !path.starts_with('/') {
-            return Err(sync.invalid("path", &Value::String(path), "a path that begins with /"));
+            return Err(sync.refuse("path", &quoted(&path), "a path that begins with /"));
         }
         let limits = BatchLimits {
             actions: sync.whole("maxActions", 1, MOST_ACTIONS)?.unwrap_or(100) as usize,
@@ -155,15 +154,10 @@ fn read_polled<'a>(
     path: &str,
     every: Duration,
 ) -> Result<Option<Polled>, InvalidInput> {
-    let value = match members.take(name) {
-        None | Some(Value::Bool(false)) => return Ok(None),
-        Some(Value::Bool(true)) => Value::Null,
-        Some(other) => other,
-    };
-    let mut inner = members.inner(name, value, "true, false, or an object such as { refreshMs: 60000 }")?;
+    let Switch::On(mut inner) = members.switch(name, "{ refreshMs: 60000 }")? else { return Ok(None) };
     let path = match inner.text("path")? {
         Some(other) if !other.starts_with('/') => {
-            return Err(inner.invalid("path", &Value::String(other), "a path that begins with /"));
+            return Err(inner.refuse("path", &quoted(&other), "a path that begins with /"));
         }
         given => given.unwrap_or_else(|| path.into()),
     };
@@ -191,28 +185,23 @@ fn read_correlation(members: &mut Members<'_>) -> Result<CorrelationPolicy, Inva
 
 /// Reads `codes`: what an application knows of its codes, by their names.
 pub fn read_codes(text: &str) -> Result<Vec<CustomCode>, InvalidInput> {
-    let by_code = match read_json(text)? {
-        Value::Object(by_code) => by_code,
-        other => {
-            let allowed = "an object such as { OUT_OF_STOCK: { category: \"business\" } }";
-            return Err(InvalidInput::new(Subject::Options, "codes", &shown(&other), allowed));
-        }
-    };
-    by_code.into_iter().map(|(code, facts)| read_code(code, facts)).collect()
+    let document = read_json(text)?;
+    let by_code = document.root();
+    if !by_code.is_object() {
+        let allowed = "an object such as { OUT_OF_STOCK: { category: \"business\" } }";
+        return Err(InvalidInput::new(Subject::Options, "codes", &shown(by_code), allowed));
+    }
+    by_code.members().map(|(code, facts)| read_code(code.as_str().into_owned(), facts)).collect()
 }
 
-fn read_code(code: String, facts: Value) -> Result<CustomCode, InvalidInput> {
+fn read_code(code: String, facts: Value<'_>) -> Result<CustomCode, InvalidInput> {
     let within = |error: InvalidInput| error.within(&code).within("codes");
     let mut members =
-        Members::new("", facts, "an object such as { category: \"business\", retryable: false }").map_err(within)?;
+        Members::new("", Some(facts), "an object such as { category: \"business\", retryable: false }").map_err(within)?;
     let category = named(&mut members, "category", &Category::ALL.map(Category::name), Category::from_name).map_err(within)?;
     let severities = ["low", "medium", "high", "critical"];
     let severity = named(&mut members, "severity", &severities, Severity::from_name).map_err(within)?;
-    let retryable = match members.take("retryable") {
-        None => None,
-        Some(Value::Bool(retryable)) => Some(retryable),
-        Some(other) => return Err(within(members.invalid("retryable", &other, "true or false"))),
-    };
+    let retryable = members.flag("retryable").map_err(within)?;
     members.finish().map_err(within)?;
     Ok(CustomCode { code, category, severity, retryable })
 }
@@ -226,20 +215,17 @@ fn queue_backoff(backoff: Backoff) -> Backoff {
 /// Reads a list of origins.
 fn read_origins<'a>(members: &mut Members<'a>, name: &'a str) -> Result<Vec<String>, InvalidInput> {
     let allowed = "a list of origins such as https://api.example.com, without a path";
-    let list = match members.take(name) {
-        None => return Ok(Vec::new()),
-        Some(Value::Array(list)) => list,
-        Some(other) => return Err(members.invalid(name, &other, allowed)),
-    };
-    let mut origins = Vec::with_capacity(list.len());
-    for entry in list {
-        let host = entry.as_str().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-        match (entry.as_str(), host) {
-            (Some(origin), Some(host)) if !host.is_empty() && !host.contains('/') => origins.push(origin.to_ascii_lowercase()),
-            _ => return Err(members.invalid(name, &entry, allowed)),
-        }
+    let Some(list) = members.take(name) else { return Ok(Vec::new()) };
+    if !list.is_array() {
+        return Err(members.invalid(name, list, allowed));
     }
-    Ok(origins)
+    let is_origin = |text: &str| text.split_once("://").is_some_and(|(_, host)| !host.is_empty() && !host.contains('/'));
+    list.items()
+        .map(|entry| match entry.as_str().filter(|text| is_origin(text)) {
+            Some(origin) => Ok(origin.to_ascii_lowercase()),
+            None => Err(members.invalid(name, entry, allowed)),
+        })
+        .collect()
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -298,8 +284,8 @@ mod tests {
     #[test]
     fn what_is_known_of_a_code_is_checked() {
         let codes = read_codes(r#"{"OUT_OF_STOCK":{"category":"business","severity":"low","retryable":false},"HM":{}}"#).unwrap();
-        assert_eq!((codes[1].code.as_str(), codes[1].category), ("OUT_OF_STOCK", Some(Category::Business)));
-        assert_eq!(codes[0], CustomCode { code: "HM".into(), ..CustomCode::default() });
+        assert_eq!((codes[0].code.as_str(), codes[0].category), ("OUT_OF_STOCK", Some(Category::Business)));
+        assert_eq!(codes[1], CustomCode { code: "HM".into(), ..CustomCode::default() });
         let error = |text| read_codes(text).unwrap_err().to_string();
         assert!(error(r#"{"A":{"category":"odd"}}"#).starts_with("options.codes.A.category is \"odd\"; allowed: one of auth, "));
         assert_eq!(error(r#"{"A":{"retryable":1}}"#), "options.codes.A.retryable is 1; allowed: true or false");

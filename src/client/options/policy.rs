@@ -1,14 +1,13 @@
 //! The options of a policy that stands around a function of the application's own.
 
 use super::call::read_hedge;
-use super::members::{Members, named, read_json};
+use super::members::{Members, Switch, named, read_json};
 use super::protection::{LONGEST_CALL_WAIT, read_retry, read_service};
 use crate::input::InvalidInput;
 use crate::policy::budget::Urgency;
 use crate::policy::retry::RetryPolicy;
 use crate::resilience::hedge::HedgePolicy;
 use crate::resilience::services::ServicePolicy;
-use serde_json::Value;
 use std::time::Duration;
 
 /// What stands around a function. What is not named is not there.
@@ -29,17 +28,16 @@ pub struct PolicyOptions {
 impl PolicyOptions {
     /// Checks the options of a policy, given as JSON. `known` says what protects a service of that name already.
     pub fn read(text: &str, known: impl Fn(&str) -> ServicePolicy) -> Result<Self, InvalidInput> {
-        let mut members = Members::new("", read_json(text)?, "an object of options")?;
+        let document = read_json(text)?;
+        let mut members = Members::new("", Some(document.root()), "an object of options")?;
         let service = members.text("service")?;
         let protection = read_service(&mut members, service.as_deref().map(known).unwrap_or_default())?;
         let attempt_timeout = members.milliseconds("timeoutMs", 1, LONGEST_CALL_WAIT)?;
         let total_timeout = members.milliseconds("totalTimeoutMs", 1, LONGEST_CALL_WAIT)?;
         let once = RetryPolicy { max_attempts: 1, attempt_timeout: Duration::MAX, total_timeout, ..RetryPolicy::default() };
-        let retry = match members.take("retry") {
-            None | Some(Value::Bool(false)) => once,
-            Some(value) => {
-                let value = if value == Value::Bool(true) { Value::Null } else { value };
-                let mut retry = members.inner("retry", value, "true, false, or an object such as { maxAttempts: 3 }")?;
+        let retry = match members.switch("retry", "{ maxAttempts: 3 }")? {
+            Switch::Absent | Switch::Off => once,
+            Switch::On(mut retry) => {
                 let policy = read_retry(&mut retry, RetryPolicy { max_attempts: 3, ..once })?;
                 retry.finish()?;
                 policy

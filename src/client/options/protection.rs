@@ -1,7 +1,9 @@
 //! The options of what stands around calls: retry, circuit breaker, budget, bulkhead.
 
-use super::members::{Members, named};
+use super::members::{Members, Switch, named, read_json};
+use crate::flat_map::FlatMap;
 use crate::input::InvalidInput;
+use crate::json::Value;
 use crate::policy::backoff::{Backoff, Jitter};
 use crate::policy::breaker::{BreakerPolicy, RatioThreshold, SlowCalls};
 use crate::policy::budget::BudgetPolicy;
@@ -9,8 +11,6 @@ use crate::policy::configuration::Configuration;
 use crate::policy::retry::RetryPolicy;
 use crate::resilience::bulkhead::BulkheadPolicy;
 use crate::resilience::services::ServicePolicy;
-use serde_json::Value;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An hour: longer waits are the queue's business, not a call's.
@@ -18,11 +18,10 @@ pub(super) const LONGEST_CALL_WAIT: u32 = 60 * 60 * 1000;
 
 /// What stands around calls, as the application has asked for it; what it has not named is left to the server, and to the
 /// defaults.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Protection {
-    retry: Value,
-    service: Value,
-    services: BTreeMap<String, Value>,
+    /// All options of the SDK, as JSON.
+    options: String,
 }
 
 /// What a server's configuration puts in the place of the defaults.
@@ -57,33 +56,25 @@ pub struct Resolved {
     /// What protects services.
     pub service: ServicePolicy,
     /// What protects those that are named.
-    pub services: BTreeMap<String, ServicePolicy>,
+    pub services: FlatMap<String, ServicePolicy>,
 }
 
-const SERVICE_MEMBERS: [&str; 4] = ["breaker", "budget", "bulkhead", "adaptiveRate"];
+const MEMBERS: [&str; 6] = ["retry", "breaker", "budget", "bulkhead", "adaptiveRate", "services"];
 
 impl Protection {
-    /// Takes the options of protection out of those of the SDK.
-    pub(super) fn read(members: &mut Members<'_>) -> Result<Self, InvalidInput> {
-        let retry = members.take("retry").unwrap_or_default();
-        let service = SERVICE_MEMBERS.iter().map(|name| ((*name).to_string(), members.take(name).unwrap_or_default())).collect();
-        let services = match members.take("services") {
-            None => BTreeMap::new(),
-            Some(Value::Object(services)) => services.into_iter().collect(),
-            Some(other) => {
-                return Err(members.invalid(
-                    "services",
-                    &other,
-                    "an object such as { search: { bulkhead: { maxConcurrent: 4 } } }",
-                ));
-            }
-        };
-        Ok(Self { retry, service: Value::Object(service), services })
+    /// Those in the options of the SDK, of which `members` are the ones that have not been read yet.
+    pub(super) fn read(options: &str, members: &mut Members<'_>) -> Self {
+        for name in MEMBERS {
+            members.take(name);
+        }
+        Self { options: options.into() }
     }
 
     /// What holds over these defaults.
     pub fn resolve(&self, defaults: &ServerDefaults) -> Result<Resolved, InvalidInput> {
-        let mut retry = Members::new("retry", self.retry.clone(), "an object such as { maxAttempts: 3 }")?;
+        let document = read_json(&self.options)?;
+        let mut members = Members::new("", Some(document.root()), "an object of options")?;
+        let mut retry = members.within("retry", "an object such as { maxAttempts: 3 }")?;
         let retry_policy = read_retry(&mut retry, defaults.retry)?;
         retry.finish()?;
         let common = ServicePolicy {
@@ -92,13 +83,17 @@ impl Protection {
             bulkhead: None,
             adaptive_rate: false,
         };
-        let mut members = Members::new("", self.service.clone(), "an object of options")?;
         let service = read_service(&mut members, common)?;
-        let mut services = BTreeMap::new();
-        for (key, options) in &self.services {
-            let path = ["services.", key].concat();
-            let mut members = Members::new(&path, options.clone(), "an object such as { breaker: { openMs: 10000 } }")?;
-            services.insert(key.clone(), read_service(&mut members, service)?);
+        let mut services = FlatMap::default();
+        let named = members.take("services");
+        if let Some(other) = named.filter(|value| !value.is_object()) {
+            return Err(members.invalid("services", other, "an object such as { search: { bulkhead: { maxConcurrent: 4 } } }"));
+        }
+        for (key, options) in named.into_iter().flat_map(Value::members) {
+            let key = key.as_str();
+            let path = ["services.", &key].concat();
+            let mut members = Members::new(&path, Some(options), "an object such as { breaker: { openMs: 10000 } }")?;
+            services.insert(key.into_owned(), read_service(&mut members, service)?);
             members.finish()?;
         }
         Ok(Resolved { retry: retry_policy, service, services })
@@ -139,12 +134,10 @@ fn unless_off<'a, T: Copy>(
     default: Option<T>,
     read: fn(&mut Members<'a>, Option<T>) -> Result<T, InvalidInput>,
 ) -> Result<Option<T>, InvalidInput> {
-    match members.take(name) {
-        None => Ok(default),
-        Some(Value::Bool(false)) => Ok(None),
-        Some(value) => {
-            let value = if value == Value::Bool(true) { Value::Null } else { value };
-            let mut inner = members.inner(name, value, &["true, false, or an object such as ", example].concat())?;
+    match members.switch(name, example)? {
+        Switch::Absent => Ok(default),
+        Switch::Off => Ok(None),
+        Switch::On(mut inner) => {
             let read = read(&mut inner, default)?;
             inner.finish()?;
             Ok(Some(read))

@@ -260,10 +260,5 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Reads JSON, also such with half of a surrogate pair in it: what JavaScript writes for an emoji that was cut in two.
-pub(crate) fn read_value(text: &str) -> Option<serde_json::Value> {
-    serde_json::from_str(text).ok().or_else(|| serde_json::from_str(Document::read(text)?.root().to_json().text()).ok())
-}
-
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
