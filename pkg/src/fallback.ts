@@ -3,7 +3,7 @@ import { type ApiError, invalidOption } from "./errors.js";
 /**
  * What stands in when a call has failed for good and the failure may pass:
  *
- * - `lastGood`: the last answer to the same `GET` that this page has had;
+ * - `lastGood`: the last answer to the same `GET` that a call of this page with `lastGood` among its fallbacks has had;
  * - `alternativeEndpoint`: what the error names as another place to ask (StellarFlow's `recovery.alternativeEndpoint`), for `GET`
  *   and `HEAD` and on trusted origins only, asked once;
  * - a function of yours. What it throws the call rejects with.
