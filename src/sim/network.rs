@@ -1,10 +1,11 @@
 //! A network that delays, loses, and answers for others.
 
-use super::server::Reply;
+use super::server::{Reception, Reply};
 use super::world::Inner;
 use crate::error::ApiError;
 use crate::error::network::{Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
+use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -140,9 +141,17 @@ impl Http for SimHttp {
             let reply = world.server.borrow_mut().leave_alone(now, 1 + world.below(90));
             return Ok(SimResponse { reply, broken: false });
         }
-        let reply =
-            if world.happens(faults.unavailable) { Reply::new(503, "") } else { world.server.borrow_mut().handle(now, &sent) };
+        let received = if world.happens(faults.unavailable) {
+            Reception::Reply(Reply::new(503, ""))
+        } else {
+            world.server.borrow_mut().receive(now, &sent)
+        };
         world.sleep(Duration::from_millis(1 + world.below(40))).await;
+        let reply = match received {
+            Reception::Reply(reply) => reply,
+            Reception::Refusal => return Err(lost()),
+            Reception::Silence => pending().await,
+        };
         if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
             return Err(lost());
         }

@@ -43,13 +43,40 @@ pub struct AppliedAction {
     pub at: u64,
 }
 
+/// How a server does.
+#[derive(Debug, Clone, Default)]
+pub enum Condition {
+    /// It handles requests.
+    #[default]
+    Well,
+    /// It takes no connection.
+    Refuses,
+    /// It takes requests and never answers.
+    Silent,
+    /// It answers all requests with this.
+    Answers(Reply),
+}
+
+/// What a request that has reached the server gets from it.
+pub(super) enum Reception {
+    Reply(Reply),
+    Refusal,
+    Silence,
+}
+
 /// The server.
 #[derive(Debug, Default)]
 pub struct ModelServer {
     /// All effects, in order. The same action twice is a broken promise.
     pub applied: Vec<AppliedAction>,
-    /// All requests that arrived, with the moment.
+    /// All requests that it has handled, with the moment.
     pub requests: Vec<(u64, SimRequest)>,
+    /// Whether it forgets what it has handled, which would fill the memory of a long run.
+    pub forgets_requests: bool,
+    /// The moments at which it was reached, whatever came of that.
+    pub arrivals: Vec<u64>,
+    /// How it does.
+    pub condition: Condition,
     /// The URLs at which it was asked for a sign of life, in order.
     pub probes: Vec<String>,
     /// Until when it wants to be left alone, in milliseconds.
@@ -87,10 +114,23 @@ impl ModelServer {
         }
     }
 
+    /// What comes of a request that has reached it.
+    pub(super) fn receive(&mut self, now: u64, request: &SimRequest) -> Reception {
+        self.arrivals.push(now);
+        match &self.condition {
+            Condition::Well => Reception::Reply(self.handle(now, request)),
+            Condition::Answers(reply) => Reception::Reply(reply.clone()),
+            Condition::Refuses => Reception::Refusal,
+            Condition::Silent => Reception::Silence,
+        }
+    }
+
     /// Handles a request.
     pub fn handle(&mut self, now: u64, request: &SimRequest) -> Reply {
         self.note(now);
-        self.requests.push((now, request.clone()));
+        if !self.forgets_requests {
+            self.requests.push((now, request.clone()));
+        }
         if let Some(reply) = self.scripted.pop_front() {
             return reply;
         }

@@ -20,6 +20,8 @@ use std::time::Duration;
 const BEGINNING: i64 = 1_780_315_200_000;
 
 pub(super) type Listener<T> = Rc<dyn Fn(T)>;
+/// By moment and number.
+type Timers = BTreeMap<(u64, u64), oneshot::Sender<()>>;
 pub(super) type Ear = Rc<dyn Fn(&str)>;
 
 /// One world. Cheap to clone; all clones are the same world.
@@ -30,11 +32,11 @@ pub struct World {
 }
 
 pub(super) struct Inner {
-    now: Cell<u64>,
+    now: Rc<Cell<u64>>,
     wall_offset: Cell<i64>,
-    rng: RefCell<Rng>,
-    timers: RefCell<BTreeMap<(u64, u64), oneshot::Sender<()>>>,
-    next_timer: Cell<u64>,
+    rng: Rc<RefCell<Rng>>,
+    timers: Rc<RefCell<Timers>>,
+    next_timer: Rc<Cell<u64>>,
     pub(super) spawner: LocalSpawner,
     pub(super) disk: Rc<Disk>,
     /// What the tabs share in small texts; `None` where they may not.
@@ -47,11 +49,13 @@ pub(super) struct Inner {
     pub(super) locks_exclude: Cell<bool>,
     /// Whether the application can refresh credentials.
     pub(super) refreshes_credentials: Cell<bool>,
-    pub(super) next_subscription: Cell<u64>,
+    pub(super) next_subscription: Rc<Cell<u64>>,
+    /// Whether the tabs remember their events.
+    pub(super) remembers_events: Cell<bool>,
     /// The server of this world.
-    pub(super) server: RefCell<ModelServer>,
+    pub(super) server: Rc<RefCell<ModelServer>>,
     /// What the network does to requests.
-    pub(super) faults: Cell<Faults>,
+    pub(super) faults: Rc<Cell<Faults>>,
 }
 
 impl World {
@@ -59,11 +63,11 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let pool = LocalPool::new();
         let inner = Inner {
-            now: Cell::new(0),
+            now: Rc::default(),
             wall_offset: Cell::new(BEGINNING),
-            rng: RefCell::new(Rng::with_seed(seed)),
-            timers: RefCell::default(),
-            next_timer: Cell::new(0),
+            rng: Rc::new(RefCell::new(Rng::with_seed(seed))),
+            timers: Rc::default(),
+            next_timer: Rc::default(),
             spawner: pool.spawner(),
             disk: Rc::default(),
             texts: RefCell::new(Some(BTreeMap::new())),
@@ -73,11 +77,40 @@ impl World {
             online: Cell::new(true),
             locks_exclude: Cell::new(true),
             refreshes_credentials: Cell::new(false),
-            next_subscription: Cell::new(0),
-            server: RefCell::default(),
-            faults: Cell::new(Faults::default()),
+            next_subscription: Rc::default(),
+            remembers_events: Cell::new(true),
+            server: Rc::default(),
+            faults: Rc::default(),
         };
         Self { inner: Rc::new(inner), pool: Rc::new(RefCell::new(pool)) }
+    }
+
+    /// Another device in the same world, as it is delivered: time, chance, the network and the server are the same, and all that a
+    /// device has of its own (the disk, small texts, locks, the channel, the wall clock, what its browser says) is another's.
+    #[must_use]
+    pub fn another_device(&self) -> Self {
+        let Inner { now, rng, timers, next_timer, spawner, next_subscription, server, faults, .. } = self.inner.as_ref();
+        let inner = Inner {
+            now: now.clone(),
+            wall_offset: Cell::new(BEGINNING),
+            rng: rng.clone(),
+            timers: timers.clone(),
+            next_timer: next_timer.clone(),
+            spawner: spawner.clone(),
+            disk: Rc::default(),
+            texts: RefCell::new(Some(BTreeMap::new())),
+            locks: RefCell::default(),
+            ears: RefCell::default(),
+            connectivity: RefCell::default(),
+            online: Cell::new(true),
+            locks_exclude: Cell::new(true),
+            refreshes_credentials: Cell::new(false),
+            next_subscription: next_subscription.clone(),
+            remembers_events: Cell::new(true),
+            server: server.clone(),
+            faults: faults.clone(),
+        };
+        Self { inner: Rc::new(inner), pool: self.pool.clone() }
     }
 
     /// Runs until nothing can happen at this moment.
@@ -147,6 +180,11 @@ impl World {
     /// From now on no tab shares small texts with another, nor with itself after a reload, as where `localStorage` is forbidden.
     pub fn without_key_value(&self) {
         self.inner.texts.replace(None);
+    }
+
+    /// From now on the tabs of this device forget their events, which would fill the memory of a long run.
+    pub fn without_events(&self) {
+        self.inner.remembers_events.set(false);
     }
 
     /// From now on the application can refresh credentials.
