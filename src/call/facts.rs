@@ -83,7 +83,8 @@ fn finding(error: &ApiError) -> Finding {
         Some(408) => Finding::Nothing,
         Some(_) => Finding::Works { degraded: false },
         None => match error.code.as_deref() {
-            Some("NETWORK_TIMEOUT" | "NETWORK_UNREACHABLE" | "NETWORK_ERROR") => Finding::Fails { by_server: false },
+            Some("NETWORK_TIMEOUT") => Finding::TimesOut,
+            Some("NETWORK_UNREACHABLE" | "NETWORK_ERROR") => Finding::Fails { by_server: false },
             // This device's, this page's or the caller's own doing.
             _ => Finding::Nothing,
         },
@@ -115,7 +116,8 @@ mod tests {
             assert_eq!(error(status, "").facts().finding, expected, "{status}");
         }
         let failed = |code| ApiError::without_response(code, String::new(), true);
-        assert_eq!(Box::new(failed("NETWORK_TIMEOUT")).facts().finding, Finding::Fails { by_server: false });
+        assert_eq!(Box::new(failed("NETWORK_TIMEOUT")).facts().finding, Finding::TimesOut);
+        assert_eq!(Box::new(failed("NETWORK_ERROR")).facts().finding, Finding::Fails { by_server: false });
         for code in ["NETWORK_OFFLINE", "NETWORK_CORS", "NETWORK_BLOCKED", "REQUEST_INVALID", "APPLICATION_HOOK_FAILED"] {
             assert_eq!(Box::new(failed(code)).facts().finding, Finding::Nothing, "{code}");
         }

@@ -101,8 +101,9 @@ pub enum StopBecause {
 /// Decides after a failed attempt. `delays` are those of the call, and move on with every failure that could be followed by
 /// another attempt. `unit` is uniformly random in `[0, 1)`.
 ///
-/// A server's hint is a floor: jitter is only added to it (up to a tenth of it, at most 5 s), and a hint beyond
-/// [`RetryPolicy::max_wait`] is not shortened to it, but ends the call. So does a wait that leaves no time before the deadline.
+/// A server's hint is a floor: jitter is only added to it (up to a tenth of it, at most 5 s), and so is backoff one: a server that
+/// is down and says "in a second" is asked less and less often all the same. A hint beyond [`RetryPolicy::max_wait`] is not
+/// shortened to it, but ends the call. So does a wait that leaves no time before the deadline.
 pub fn decide(policy: &RetryPolicy, delays: &mut Delays, failed: FailedAttempt, unit: f64) -> Decision {
     if !failed.retryable {
         return Decision::Stop(StopBecause::NotRetryable);
@@ -119,8 +120,8 @@ pub fn decide(policy: &RetryPolicy, delays: &mut Delays, failed: FailedAttempt, 
     let delay = delays.next(unit);
     let (after, because) = match failed.hint {
         Some(hint) if hint > policy.max_wait => return Decision::Stop(StopBecause::HintBeyondMaxWait),
-        // A hint of zero, or one that has passed, does not say "hammer me": backoff is the floor.
-        Some(hint) if !hint.is_zero() => (spread(hint, unit), RetryBecause::ServerHint),
+        // A hint of zero, or one that has passed, does not say "hammer me", and neither does a short one: backoff is the floor.
+        Some(hint) if !hint.is_zero() && spread(hint, unit) >= delay => (spread(hint, unit), RetryBecause::ServerHint),
         _ => (delay, RetryBecause::Backoff),
     };
     if failed.left.is_some_and(|left| after >= left) {
@@ -129,9 +130,14 @@ pub fn decide(policy: &RetryPolicy, delays: &mut Delays, failed: FailedAttempt, 
     Decision::Retry { after, because }
 }
 
-/// A server's hint with jitter on top, so that those who got the same hint do not all come back at once.
+/// A server's hint with jitter on top, so that the calls that got the same hint do not all come back at once.
 pub fn spread(hint: Duration, unit: f64) -> Duration {
-    hint.saturating_add(scaled((hint / 10).min(Duration::from_secs(5)), clamped(unit)))
+    later(hint, hint / 10, Duration::from_secs(5), unit)
+}
+
+/// Anything from the hint to so much later, at most `most`.
+pub(super) fn later(hint: Duration, by: Duration, most: Duration, unit: f64) -> Duration {
+    hint.saturating_add(scaled(by.min(most), clamped(unit)))
 }
 
 /// Whether a method is idempotent (RFC 9110 §9.2.2): sending it twice means the same as sending it once.

@@ -133,11 +133,10 @@ pub async fn execute<P: Platform, T, F: Failure>(
         failure.after(number);
         let facts = failure.facts();
         // At once, so that nobody slips in between.
-        if let (Some(hint), true) = (facts.hint, facts.pauses)
-            && let Some(key) = facts.service.or(plan.services.last().map(String::as_str))
-        {
-            services.pause(key, hint);
-        }
+        let paused = match (facts.hint, facts.service.or(plan.services.last().map(String::as_str))) {
+            (Some(hint), Some(key)) if facts.pauses => services.pause(key, hint),
+            _ => Duration::ZERO,
+        };
         let cost = facts.cost;
         admission.conclude(facts.finding, facts.service, cost == RetryCost::Throttling);
         let failed = FailedAttempt {
@@ -151,7 +150,11 @@ pub async fn execute<P: Platform, T, F: Failure>(
             Decision::Retry { .. } if number >= (plan.bound)(plan.retry.max_attempts) => {
                 return fail(failure, StopBecause::AutoRetryOff);
             }
-            Decision::Retry { after, because } => (after, because),
+            Decision::Retry { .. } if failed.left.is_some_and(|left| paused >= left) => {
+                return fail(failure, StopBecause::DeadlineTooClose);
+            }
+            // The client as a whole may come back later than this call was asked to.
+            Decision::Retry { after, because } => (after.max(paused), because),
             Decision::Stop(because) => return fail(failure, because),
         };
         if let Some(open) = services.refuse(plan.services).filter(|open| open.is_left_after(wait)) {
