@@ -3,6 +3,7 @@
 
 mod calls;
 mod chaos;
+mod herd;
 mod network_failures;
 mod queue;
 
