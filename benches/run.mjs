@@ -44,6 +44,7 @@ try {
   const opened = await browser.newPage();
   const { page } = opened;
   messages = opened.messages;
+  const debugging = await page.context().newCDPSession(page);
   await page.goto(`http://127.0.0.1:${port}/`);
   await page.waitForFunction("globalThis.benchmarks !== undefined");
   const version = JSON.parse(readFileSync(join(root, "pkg/package.json"), "utf8")).version;
@@ -57,6 +58,8 @@ try {
     const samples = new Map(rows.map((row) => [row, []]));
     for (let round = 0; round < rounds; round++) {
       for (const row of rows) {
+        // No row pays for what the one before has left behind.
+        await debugging.send("HeapProfiler.collectGarbage");
         samples
           .get(row)
           ?.push(await page.evaluate(([group, row]) => /** @type {any} */ (globalThis).benchmarks.run(group, row), [group, row]));

@@ -3,6 +3,7 @@
 use crate::error::ApiError;
 use crate::policy::breaker::{BreakerState, TransitionReason};
 use crate::policy::configuration::Adjustment;
+use crate::policy::connectivity::{Because, State};
 use crate::policy::gate::{GateReason, Trigger};
 use crate::policy::retry::{RetryBecause, StopBecause};
 use crate::queue::record::Counts;
@@ -174,10 +175,16 @@ pub enum Event {
         /// What is in the queue now.
         counts: Counts,
     },
-    /// What the browser believes of the network changed.
+    /// Whether the backend can be reached changed.
     ConnectivityChanged {
-        /// Whether it believes that there is one.
+        /// Whether a request has a chance.
         online: bool,
+        /// Whether the backend can be reached.
+        state: State,
+        /// What that was concluded from.
+        because: Because,
+        /// Since when it is so, by the wall clock.
+        since: WallTime,
     },
     /// Something that only the developers of the application or of its backend can put right. Told once, in development.
     Warning {

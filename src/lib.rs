@@ -12,6 +12,7 @@
 //! | [`error`] | one error out of any wire format |
 //! | [`policy`] | whether to send again, and when |
 //! | [`queue`] | which actions to send, and what an answer does to them |
+//! | [`connectivity`] | whether the backend can be reached |
 //! | [`platform`] | what the floors above ask of the world |
 //! | [`outbox`] | the store transactions that carry the queue's decisions out |
 //! | [`call`] | the call path |
@@ -28,6 +29,7 @@
 
 pub mod call;
 pub mod client;
+pub mod connectivity;
 pub mod error;
 pub mod event;
 pub mod input;

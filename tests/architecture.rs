@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 11] = [
     &["error"],
     &["queue"],
     &["platform", "event"],
-    &["resilience"],
+    &["resilience", "connectivity"],
     &["outbox", "call"],
     &["sync"],
     &["client"],

@@ -48,7 +48,13 @@ pub(crate) fn run(scenario: &Scenario, kind: Kind) -> Load {
     until(&world, END);
     let mut per_second = vec![0; usize::try_from(END.as_secs()).unwrap()];
     world.server(|server| {
-        assert!(server.probes.is_empty(), "what is counted is all there is");
+        eprintln!(
+            "{kind:?} {:?}: {} arrivals, {} probes, {} health checks",
+            scenario.outage,
+            server.arrivals.len(),
+            server.probes.len(),
+            server.health_checks.len()
+        );
         for arrival in &server.arrivals {
             if let Some(count) = per_second.get_mut(usize::try_from(arrival / 1000).unwrap()) {
                 *count += 1;

@@ -1,9 +1,10 @@
 import type { CoreHandle } from "./core.js";
-import { ApiError, completed, toError } from "./errors.js";
+import { ApiError, completed, InvalidInputError, toError } from "./errors.js";
 import type { SteadfastEvent } from "./events.js";
-import { alternativeTo, type Fallback, type GoodAnswer, GoodAnswers } from "./fallback.js";
+import { alternativeTo, type Fallback, fallbacksOf, type GoodAnswer, GoodAnswers, LARGEST_KEPT } from "./fallback.js";
+import { randomKey } from "./operations.js";
 import { type CallOptions, optionsText } from "./options.js";
-import type { Queue } from "./queue.js";
+import type { Action, Queue } from "./queue.js";
 import type { Timeline } from "./timeline.js";
 import type { Vocabulary } from "./vocabulary.js";
 
@@ -47,6 +48,8 @@ interface World {
 
 /** An answer, whatever the caller asked it to be. */
 interface Kind<T> {
+  /** By what those of its kind are kept. */
+  readonly name: "response" | "json";
   /** Has the core send the request. */
   send(request: Request, options: string): Promise<T>;
   /** The answer as it is kept; `undefined` if it is too large. */
@@ -70,38 +73,47 @@ export class Calls {
     this.#world = world;
   }
 
-  async fetch(input: Request | string | URL, init?: RequestInit, options: CallOptions<Response> = {}): Promise<Response> {
-    const request = this.#request(input, init);
+  /** `apart` is by what the call stands apart from others to its origin. */
+  async fetch(
+    input: Request | string | URL,
+    init?: RequestInit,
+    options: CallOptions<Response> = {},
+    apart?: "credentials",
+  ): Promise<Response> {
+    const [request, signal] = [this.#request(input, init), signalOf(input, init)];
     const kind: Kind<Response> = {
-      send: async (request, text) => (await this.#world.core.get().fetch(request, text)) as Response,
+      name: "response",
+      send: async (request, text) => (await this.#world.core.get().fetch(request, signal, text)) as Response,
       keep: async (response) => {
         const { status, headers } = response;
-        const body = new Uint8Array(await response.clone().arrayBuffer());
-        return { status, headers: [...headers], body, at: Date.now() };
+        const body = await smallBody(response);
+        return body && { status, headers: [...headers], body, at: Date.now() };
       },
       restore: ({ status, headers, body }, degraded) => {
         const hasBody = status !== 204 && status !== 205 && status !== 304;
         return kind.degrade(new Response(hasBody ? body : null, { status, headers: headers.map(([...pair]) => pair) }), degraded);
       },
       degrade: (response, degraded) => {
+        if (typeof response?.clone !== "function") throw new TypeError("The fallback of a fetch must give a Response.");
         degradations.set(response, degraded);
         return response;
       },
       head: (response) => response,
     };
-    return this.#call(kind, request, options, (answer) => answer);
+    return this.#call(kind, request, options, (answer) => answer, apart);
   }
 
   async json<T>(input: Request | string | URL, init?: RequestInit, options: CallOptions<T> = {}): Promise<JsonAnswer<T>> {
-    const request = this.#request(input, init);
+    const [request, signal] = [this.#request(input, init), signalOf(input, init)];
     if (request.headers.get("accept") === "*/*" || !request.headers.has("accept")) {
       request.headers.set("accept", "application/json, application/problem+json;q=0.9, */*;q=0.1");
     }
     const parse = (text: string) => (text ? JSON.parse(text) : null) as T;
     const texts = new WeakMap<JsonAnswer<T>, string>();
     const kind: Kind<JsonAnswer<T>> = {
+      name: "json",
       send: async (request, options) => {
-        const [head, text] = (await this.#world.core.get().json(request, options)) as [string, string];
+        const [head, text] = (await this.#world.core.get().json(request, signal, options)) as [string, string];
         const { status, headers, degraded } = JSON.parse(head) as {
           status: number;
           headers: [string, string][];
@@ -129,16 +141,24 @@ export class Calls {
   }
 
   #request(input: Request | string | URL, init?: RequestInit): Request {
-    return new Request(input instanceof Request ? input : new URL(String(input), this.#world.baseUrl), init);
+    return new Request(input instanceof Request ? input : new URL(String(input), this.#world.baseUrl).href, init);
   }
 
-  async #call<T, V>(kind: Kind<T>, request: Request, options: CallOptions<V>, wrap: (value: V) => T): Promise<T> {
+  async #call<T, V>(
+    kind: Kind<T>,
+    request: Request,
+    options: CallOptions<V>,
+    wrap: (value: V) => T,
+    apart?: "credentials",
+  ): Promise<T> {
     const { fallback, queueAs, ...plain } = options;
-    const fallbacks = fallback === undefined ? [] : Array.isArray(fallback) ? fallback : [fallback as Fallback<V>];
-    const key = fallbacks.includes("lastGood") ? GoodAnswers.key(request) : undefined;
+    const fallbacks = fallbacksOf(fallback);
+    const key = fallbacks.includes("lastGood") ? GoodAnswers.key(kind.name, request) : undefined;
+    // Now, and not when it is needed: what went wrong then would be hidden by it.
+    if (queueAs) this.#world.queue.check(queueAs);
     // One id for the call and for the action that does the same later.
-    const id = queueAs && (queueAs.id ?? (typeof plain.idempotencyKey === "string" ? plain.idempotencyKey : crypto.randomUUID()));
-    const text = optionsText(id === undefined ? plain : { ...plain, idempotencyKey: id });
+    const id = queueAs && (queueAs.id ?? (typeof plain.idempotencyKey === "string" ? plain.idempotencyKey : randomKey()));
+    const text = optionsText({ ...plain, ...(id !== undefined && { idempotencyKey: id }), ...(apart && { apart }) });
     try {
       const answer = await this.#timed(kind, request, text);
       if (key) void this.#keep(kind, key, answer);
@@ -151,8 +171,18 @@ export class Calls {
           if (answer !== undefined) return answer;
         }
       }
-      if (queueAs && id !== undefined) error.queued = await this.#world.queue.enqueue({ ...queueAs, id });
+      if (queueAs && id !== undefined) await this.#enqueue({ ...queueAs, id }, error);
       throw error;
+    }
+  }
+
+  async #enqueue(action: Action, error: ApiError): Promise<void> {
+    try {
+      error.queued = await this.#world.queue.enqueue(action);
+    } catch (cause) {
+      // That the call failed stays what the caller is told.
+      if (cause instanceof InvalidInputError) throw cause;
+      error.cause = cause;
     }
   }
 
@@ -162,7 +192,9 @@ export class Calls {
     const { method, url } = request;
     try {
       const answer = await kind.send(request, text);
-      timeline?.call(start, timeline.now(), { method, url, ...kind.head(answer) });
+      // Not spread: what a `Response` tells are no members of its own.
+      const { status, headers } = kind.head(answer);
+      timeline?.call(start, timeline.now(), { method, url, status, headers });
       return answer;
     } catch (thrown) {
       const error = toError(thrown, vocabulary, request.signal);
@@ -214,7 +246,7 @@ export class Calls {
     if (url === undefined) return undefined;
     try {
       // Asked once, and whatever the service has asked for: it has sent us there itself.
-      const text = optionsText({ ...options, maxAttempts: 1, invited: true });
+      const text = optionsText({ ...options, maxAttempts: 1, apart: "alternative" });
       const answer = await this.#timed(kind, new Request(url, request), text);
       return tell(kind.degrade(answer, degraded));
     } catch (thrown) {
@@ -226,4 +258,36 @@ export class Calls {
   close(): void {
     this.#good.clear();
   }
+}
+
+/** What the caller can abort a request by; of a `Request`, that is its own signal. */
+function signalOf(input: Request | string | URL, init?: RequestInit): AbortSignal | undefined {
+  const given = init?.signal;
+  if (given !== undefined) return given ?? undefined;
+  return input instanceof Request ? input.signal : undefined;
+}
+
+/** The body of a response, if it is one that ends soon. The caller gets the response as if nobody had looked. */
+async function smallBody(response: Response): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const { status, headers } = response;
+  const isStream = headers.get("content-type")?.startsWith("text/event-stream");
+  // One that the page must not look into has no status.
+  if (status < 200 || isStream || Number(headers.get("content-length")) > LARGEST_KEPT) return undefined;
+  const reader = response.clone().body?.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (let read; reader && !(read = await reader.read()).done;) {
+    chunks.push(read.value);
+    length += read.value.length;
+    if (length <= LARGEST_KEPT) continue;
+    await reader.cancel();
+    return undefined;
+  }
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.length;
+  }
+  return body;
 }

@@ -1,4 +1,4 @@
-import { ClosedError, WasmUnavailableError } from "./errors.js";
+import { ClosedError, SteadfastError, WasmUnavailableError } from "./errors.js";
 import initialise, { Core, Policy, Reader } from "../wasm/steadfast.js";
 import type { WasmSource } from "./wasm-source.js";
 
@@ -30,6 +30,13 @@ export class CoreHandle {
 }
 
 let loading: Promise<void> | undefined;
+let isLoaded = false;
+
+/** @internal For what cannot wait for the core: says what to wait for before. */
+export function requireCore(): void {
+  if (isLoaded) return;
+  throw new SteadfastError("Steadfast is not loaded yet: await Steadfast.open(), or init(), before.");
+}
 
 /** @internal Loads the core once. A failure is not remembered: the next call tries again. */
 export function loadCore(source: () => WasmSource | Promise<WasmSource>): Promise<void> {
@@ -46,6 +53,7 @@ async function load(source: () => WasmSource | Promise<WasmSource>): Promise<voi
   }
   try {
     await initialise({ module_or_path: await source() });
+    isLoaded = true;
   } catch (error) {
     if (!(error instanceof WebAssembly.CompileError) && !(error instanceof EvalError)) throw error;
     throw new WasmUnavailableError(

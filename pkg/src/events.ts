@@ -1,3 +1,4 @@
+import type { ConnectivitySnapshot } from "./connectivity.js";
 import { type ApiErrorData, completed, type StoreError } from "./errors.js";
 import { completedOutcome, type Counts, type Outcome, type WaitingFor } from "./queue.js";
 import type { Adjustment } from "./configuration.js";
@@ -104,8 +105,8 @@ export type SteadfastEvent =
   | { readonly type: "syncFinished"; readonly counts: Counts; readonly nextAttemptAt: number | null }
   /** The queue changed: by the application's decision here, or in any way in another tab. */
   | { readonly type: "queueChanged"; readonly counts: Counts }
-  /** What the browser believes of the network changed. */
-  | { readonly type: "connectivityChanged"; readonly online: boolean }
+  /** Whether the backend can be reached changed. */
+  | ({ readonly type: "connectivityChanged" } & ConnectivitySnapshot)
   /**
    * Something that only the developers of the application or of its backend can put right: told once for each `origin`, only in
    * development, and also written to the console. `retryAfterHidden`: a server asks for patience, and the page may not read for

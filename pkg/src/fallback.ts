@@ -1,4 +1,4 @@
-import type { ApiError } from "./errors.js";
+import { type ApiError, invalidOption } from "./errors.js";
 
 /**
  * What stands in when a call has failed for good and the failure may pass:
@@ -6,7 +6,7 @@ import type { ApiError } from "./errors.js";
  * - `lastGood`: the last answer to the same `GET` that this page has had;
  * - `alternativeEndpoint`: what the error names as another place to ask (StellarFlow's `recovery.alternativeEndpoint`), for `GET`
  *   and `HEAD` and on trusted origins only, asked once;
- * - a function of yours, which may throw.
+ * - a function of yours. What it throws the call rejects with.
  *
  * Of several, the first that has something counts.
  */
@@ -16,7 +16,8 @@ export type Fallback<T> = "lastGood" | "alternativeEndpoint" | ((error: ApiError
 const MOST_KEPT = 100;
 /** The most bytes that are kept of them together, and of one. */
 const MOST_BYTES = 4 << 20;
-const LARGEST_KEPT = 1 << 20;
+/** @internal */
+export const LARGEST_KEPT = 1 << 20;
 
 /** @internal An answer that was good. */
 export interface GoodAnswer {
@@ -32,8 +33,8 @@ export class GoodAnswers {
   #bytes = 0;
 
   /** Whether the answer to that request can be kept, and which it is. */
-  static key(request: Request): string | undefined {
-    return request.method === "GET" ? `${request.headers.get("accept") ?? ""} ${request.url}` : undefined;
+  static key(kind: "response" | "json", request: Request): string | undefined {
+    return request.method === "GET" ? `${kind} ${request.headers.get("accept") ?? ""} ${request.url}` : undefined;
   }
 
   get(key: string): GoodAnswer | undefined {
@@ -60,6 +61,17 @@ export class GoodAnswers {
     this.#byRequest.clear();
     this.#bytes = 0;
   }
+}
+
+/** @internal The fallbacks of a call, in their order. */
+export function fallbacksOf<T>(fallback: Fallback<T> | readonly Fallback<T>[] | undefined): readonly Fallback<T>[] {
+  const isList = Array.isArray(fallback);
+  const all = (isList ? fallback : fallback === undefined ? [] : [fallback]) as readonly Fallback<T>[];
+  for (const [index, one] of all.entries()) {
+    if (typeof one === "function" || one === "lastGood" || one === "alternativeEndpoint") continue;
+    throw invalidOption(isList ? `fallback[${index}]` : "fallback", one, '"lastGood", "alternativeEndpoint" or a function');
+  }
+  return all;
 }
 
 /** @internal Where the error says to ask instead, if that is a place that may be asked. */

@@ -322,7 +322,7 @@ function forgetOldest(map: Map<string, unknown>): void {
   }
 }
 
-/** `crypto.randomUUID` is only there where the page came over a safe connection. */
-function randomKey(): string {
+/** @internal `crypto.randomUUID` is only there where the page came over a safe connection. */
+export function randomKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -111,6 +111,12 @@ export interface SteadfastOptions extends WordsOptions, ReadingOptions, Protecti
    * and every minute. A service that is out there is left alone here, without failing first. Default false.
    */
   readonly circuits?: boolean | PollOptions;
+  /**
+   * Whether the backend's health is looked at when it is in doubt whether it can be reached, and where: a `GET` of a path on the
+   * origin of `baseUrl`, past all caches and without your `headers`, after a second at first and seldom later. Default: `/api/health`,
+   * unless `fetch` is given.
+   */
+  readonly health?: boolean | string;
   /** What ties calls to what they cause. */
   readonly correlation?: CorrelationOptions;
   /**
@@ -155,8 +161,9 @@ export interface CallOptions<T = unknown> extends RetryOptions {
   readonly fallback?: Fallback<T> | readonly Fallback<T>[];
   /**
    * The action that does the same later: put into the queue when the call has failed for good and the failure may pass. The call
-   * still rejects, and the error's `queued` is the receipt. Its id is the call's idempotency key, so that the server can tell that
-   * both are the same.
+   * still rejects, and the error's `queued` is the receipt; if the disk failed as well, that is `null`, and the error's `cause` says
+   * why. Its id is the call's idempotency key, so that the server can tell that both are the same. Nothing is queued if a fallback
+   * stands in.
    */
   readonly queueAs?: Action;
   /**

@@ -1,5 +1,5 @@
-import { Policy as CorePolicy, type PolicyInstance } from "./core.js";
-import { ApiError, toError } from "./errors.js";
+import { Policy as CorePolicy, type PolicyInstance, requireCore } from "./core.js";
+import { ApiError, invalidOption, toError } from "./errors.js";
 import { type EventOf, Events, readEvent, type SteadfastEvent } from "./events.js";
 import type { HedgeOptions, ProtectionOptions, ServiceSnapshot, Urgency } from "./protection.js";
 import { optionsText, type RetryOptions } from "./options.js";
@@ -21,11 +21,15 @@ export interface PolicyOptions extends ProtectionOptions {
   readonly hedge?: HedgeOptions;
   /** Whether someone waits for the outcome. Default `interactive`. */
   readonly urgency?: Urgency;
-  /** The service that it goes to: policies of one name share its state. Default: one of its own. */
+  /**
+   * The service that it goes to: all policies and calls of one SDK that name it share its state. What is not named is as it is for
+   * that service then. Default: one of its own.
+   */
   readonly service?: string;
   /**
    * Whether what was thrown is a failure that counts and may be tried again; `false` lets it pass, and the breaker takes it for a
-   * working service. An object says more. Default: an `ApiError` says so itself, an abort does not count, all else does.
+   * working service. An object says more. Default: an `ApiError` is judged as that of a call, an abort says nothing of the service
+   * and is not tried again, all else is a failure. One that throws is reported (`reportError`), and the default holds.
    */
   readonly handle?: (thrown: unknown) => boolean | FailureFacts;
   /** What is given when all else has failed, or thrown. */
@@ -38,19 +42,22 @@ export interface FailureFacts {
   readonly retryable: boolean;
   /** When it is to be tried again; nobody tries earlier. */
   readonly afterMs?: number | undefined;
-  /** Whether it counts against the service. Default: as `retryable`. */
+  /** Whether it counts against the service; `false`: it says nothing of it. Default: if it is not `retryable`, the service works. */
   readonly counts?: boolean | undefined;
 }
 
 /** What the function is told. */
 export interface PolicyContext {
-  /** Which attempt this is; the first is 1. */
+  /** Which attempt this is; the first is 1. Under {@link wrap}, the attempts of all policies count together. */
   readonly attempt: number;
   /** Which of those that run beside each other; the first is 0. */
   readonly hedge: number;
   /** Aborted when nobody waits for this attempt any longer: it took too long, another one was faster, the caller gave up. */
   readonly signal: AbortSignal;
 }
+
+/** Of what was thrown, no more than this is told in events. */
+const LONGEST_MESSAGE = 1000;
 
 /** Anything that runs a function. */
 export interface Executor {
@@ -123,7 +130,11 @@ export class Policy implements Executor {
    * `BULKHEAD_FULL`, `SERVICE_PAUSED`, `DEADLINE_EXCEEDED`), and the signal's `reason` if it is aborted.
    */
   async execute<T>(run: (context: PolicyContext) => T | Promise<T>, options?: { readonly signal?: AbortSignal }): Promise<T> {
-    const signal = options?.signal;
+    if (typeof run !== "function") throw new TypeError(`execute takes a function, and got ${show(run)}`);
+    const signal = options?.signal ?? undefined;
+    if (signal !== undefined && typeof signal.addEventListener !== "function") {
+      throw invalidOption("signal", show(signal), "an AbortSignal");
+    }
     try {
       return (await this.#core.execute(
         (attempt: number, hedge: number) => {
@@ -161,13 +172,21 @@ export class Policy implements Executor {
     this.#core.setCircuit("reset");
   }
 
-  /** Calls `listener` with each event of that type. Those of a policy made by `sdk.policy` are told by `sdk.on`, too. */
+  /**
+   * Calls `listener` with each event of that type that is about this policy, or about its service. Those of a policy made by
+   * `sdk.policy` are told by `sdk.on`, too.
+   */
   on<Type extends SteadfastEvent["type"]>(
     type: Type,
     listener: (event: EventOf<Type>) => void,
     options: { readonly signal?: AbortSignal } = {},
   ): () => void {
-    return this.#events.on(type, listener as (event: SteadfastEvent) => void, options.signal);
+    const { service } = this.state;
+    const own = (event: SteadfastEvent) => {
+      const about = event as { readonly service?: string; readonly correlationId?: string | null };
+      if ((about.service ?? about.correlationId) === service) listener(event as EventOf<Type>);
+    };
+    return this.#events.on(type, own, options.signal);
   }
 }
 
@@ -191,7 +210,11 @@ export function policyOf(
   vocabulary: Vocabulary,
   make: (text: string) => PolicyInstance,
 ): Policy {
+  requireCore();
   const { handle, fallback, ...plain } = Object(options) as PolicyOptions;
+  for (const [name, hook] of Object.entries({ handle, fallback })) {
+    if (hook !== undefined && typeof hook !== "function") throw invalidOption(name, hook, "a function");
+  }
   const more = { ...(handle && { handle }), ...(fallback && { fallback }) };
   try {
     return new Policy(make(optionsText(plain)), events, vocabulary, more);
@@ -209,32 +232,109 @@ export function policyOf(
  */
 export function wrap(...policies: readonly Executor[]): Executor {
   return {
-    execute(run, options = {}) {
+    async execute(run, options) {
       type Step = (context: PolicyContext) => ReturnType<typeof run>;
-      const steps = policies.reduceRight<Step>(
-        (inner, policy) => (context) => policy.execute(inner, { signal: context.signal }) as ReturnType<typeof run>,
-        run,
-      );
-      const signal = options.signal ?? new AbortController().signal;
-      return Promise.resolve(steps({ attempt: 1, hedge: 0, signal })) as never;
+      let attempts = 0;
+      const counted: Step = (context) => {
+        // One that runs beside another is the same attempt.
+        if (context.hedge === 0) attempts += 1;
+        return run({
+          attempt: Math.max(attempts, 1),
+          hedge: context.hedge,
+          get signal() {
+            return context.signal;
+          },
+        });
+      };
+      const steps = policies.reduceRight<Step>((inner, policy) => {
+        return (outer) => {
+          const step: Step = (context) => {
+            return inner({
+              attempt: context.attempt,
+              hedge: Math.max(outer.hedge, context.hedge),
+              get signal() {
+                return context.signal;
+              },
+            });
+          };
+          return policy.execute(step, { signal: outer.signal }) as ReturnType<typeof run>;
+        };
+      }, counted);
+      const signal = options?.signal ?? new AbortController().signal;
+      return (await steps({ attempt: 1, hedge: 0, signal })) as never;
     },
   };
 }
 
+/** What is known of something that was thrown, for the core. Whatever it is: this cannot fail. */
 function describe(thrown: unknown, handle: PolicyOptions["handle"]): object {
-  const said = handle ? handle(thrown) : undefined;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  if (typeof said === "object" && said !== null) {
-    const { retryable, afterMs, counts = retryable } = said;
-    return { retryable, afterMs: afterMs === undefined ? undefined : Math.max(0, Math.ceil(afterMs)), neutral: !counts, message };
+  const message = show(thrown);
+  const said = handle && ask(handle, thrown);
+  if (typeof said === "object") {
+    const { afterMs, counts } = said;
+    const retryable = Boolean(said.retryable);
+    const shows = counts === undefined ? (retryable ? "failure" : "success") : counts ? "failure" : "nothing";
+    return { retryable, afterMs: milliseconds(afterMs), shows, message };
   }
-  if (thrown instanceof ApiError) {
-    const { code, status, service, retryHint } = thrown;
-    const retryable = said ?? thrown.retryable;
-    const byServer = status !== null && status >= 500;
-    return { retryable, afterMs: retryHint?.afterMs, neutral: !retryable && !byServer, byServer, service, code, status, message };
+  const error = asApiError(thrown);
+  if (error) {
+    const { code, status, category, service, retryHint } = error;
+    const shows = said === undefined ? undefined : said ? "failure" : "success";
+    const api = { code, status, category, service };
+    return { retryable: said ?? error.retryable, afterMs: milliseconds(retryHint?.afterMs), shows, api, message };
   }
-  const isAbort = thrown instanceof DOMException && thrown.name === "AbortError";
-  const counts = said ?? !isAbort;
-  return { retryable: counts, neutral: !counts, message };
+  if (said === undefined && isAbort(thrown)) return { retryable: false, shows: "nothing", message };
+  const isFailure = said ?? true;
+  return { retryable: isFailure, shows: isFailure ? "failure" : "success", message };
+}
+
+/** What `handle` says; `undefined` if it says nothing that can be understood. */
+function ask(handle: NonNullable<PolicyOptions["handle"]>, thrown: unknown): boolean | FailureFacts | undefined {
+  try {
+    const said: unknown = handle(thrown);
+    if (said instanceof Promise) {
+      said.catch(() => {});
+      throw new TypeError("handle must answer at once, and not promise to");
+    }
+    if (said === undefined || said === null) return undefined;
+    return typeof said === "object" ? (said as FailureFacts) : Boolean(said);
+  } catch (error) {
+    const failure = new Error("Steadfast: the option handle of a policy failed", { cause: error });
+    if (typeof reportError === "function") reportError(failure);
+    else console.error(failure);
+    return undefined;
+  }
+}
+
+function asApiError(thrown: unknown): ApiError | undefined {
+  try {
+    return ApiError.isApiError(thrown) ? thrown : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the function was told to stop. Node's own errors of that name are no `DOMException`s. */
+function isAbort(thrown: unknown): boolean {
+  try {
+    return typeof thrown === "object" && (thrown as Error | null)?.name === "AbortError";
+  } catch {
+    return false;
+  }
+}
+
+/** As a text that the core can read, of a length that a message has. */
+function show(value: unknown): string {
+  try {
+    const text = value instanceof Error ? String(value.message) : String(value);
+    return text.slice(0, LONGEST_MESSAGE).replace(/\p{Surrogate}/gu, "\ufffd");
+  } catch {
+    return "something that cannot be shown";
+  }
+}
+
+function milliseconds(value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  const number = Math.ceil(Number(value));
+  return Number.isNaN(number) ? undefined : Math.min(Math.max(0, number), Number.MAX_SAFE_INTEGER);
 }

@@ -229,7 +229,8 @@ export class Preferences {
       this.#publish();
       return error ?? new Error("The request failed without saying why.");
     }
-    this.#confirm(answer ?? document);
+    // An empty answer only says that it has arrived.
+    this.#confirm(answer && Object.keys(answer).length > 0 ? answer : document);
     return null;
   }
 

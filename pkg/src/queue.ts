@@ -169,13 +169,26 @@ export class Queue {
     const fields: string[] = [];
     const data: string[] = [];
     for (const action of actions) {
-      const { data: value, ...rest } = Object(action) as Action;
-      data.push(serialize(value));
-      refuseForeign("action", rest);
-      fields.push(JSON.stringify(rest));
+      const text = written(action);
+      fields.push(text.fields);
+      data.push(text.data);
     }
     const receipts = await this.#ask<Omit<Receipt, "settled">[]>((core) => core.enqueue(fields, data));
     return receipts.map((receipt) => ({ ...receipt, settled: this.settled(receipt.id) }));
+  }
+
+  /**
+   * @internal Checks an action that may be put into the queue later.
+   *
+   * @throws {@link InvalidInputError} as {@link enqueue}.
+   */
+  check(action: Action): void {
+    const { fields, data } = written(action);
+    try {
+      this.#core.get().checkAction(fields, data);
+    } catch (thrown) {
+      throw toError(thrown, this.#vocabulary);
+    }
   }
 
   /** Resolves when the action of that id, which is in the queue, is settled: see {@link Receipt.settled}. */
@@ -241,4 +254,12 @@ export class Queue {
       throw toError(thrown, this.#vocabulary);
     }
   }
+}
+
+/** An action as the core takes it. */
+function written(action: Action): { readonly fields: string; readonly data: string } {
+  const { data: value, ...rest } = Object(action) as Action;
+  const data = serialize(value);
+  refuseForeign("action", rest);
+  return { fields: JSON.stringify(rest), data };
 }

@@ -1,4 +1,4 @@
-import { Reader, type ReaderInstance } from "./core.js";
+import { Reader, type ReaderInstance, requireCore } from "./core.js";
 import {
   ApiError,
   type Category,
@@ -109,6 +109,7 @@ export function readerOf(options: ReadingOptions = standard): ReaderInstance {
   const key = options.formats || options.codes ? options : standard;
   let reader = readers.get(key);
   if (!reader) {
+    requireCore();
     const formats = key.formats ?? [];
     if (!Array.isArray(formats)) throw invalidOption("formats", formats, "a list of formats");
     for (const [index, format] of formats.entries()) {

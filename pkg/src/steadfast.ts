@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Calls, type JsonAnswer } from "./calls.js";
 import type { Configuration } from "./configuration.js";
+import { Connectivity, type ConnectivitySnapshot } from "./connectivity.js";
 import { Core, CoreHandle, loadCore, Policy as CorePolicy } from "./core.js";
 import { ApiError, invalidOption, toError, type WrittenError } from "./errors.js";
 import { type EventOf, Events, readEvent, type SteadfastEvent } from "./events.js";
@@ -33,6 +34,8 @@ export class Steadfast {
   readonly queue: Queue;
   /** The services that calls go to: their circuit breakers, budgets and limits. */
   readonly services: Services;
+  /** Whether the backend can be reached. */
+  readonly connectivity: Connectivity;
   /** Operations of the backend that have failed, to be done again. */
   readonly operations: Operations;
   /** What the user prefers of error handling. */
@@ -47,6 +50,7 @@ export class Steadfast {
     calls: Calls,
     timeline: Timeline | null,
     preferences: Preferences,
+    connectivity: Connectivity,
     userId: string | undefined,
   ) {
     this.#core = core;
@@ -58,6 +62,7 @@ export class Steadfast {
     this.services = new Services(() => core.get());
     this.operations = new Operations(this, userId);
     this.preferences = preferences;
+    this.connectivity = connectivity;
   }
 
   /** @internal */
@@ -73,6 +78,7 @@ export class Steadfast {
     for (const [name, hook] of Object.entries({ fetch: send, headers, refreshCredentials })) {
       if (hook !== undefined && typeof hook !== "function") throw invalidOption(name, hook, "a function");
     }
+    if (isTimed !== undefined && typeof isTimed !== "boolean") throw invalidOption("timeline", isTimed, "true or false");
     let base: URL;
     try {
       base = new URL(String(baseUrl));
@@ -99,10 +105,13 @@ export class Steadfast {
     };
     // Looked up at each call: a test or another library may replace it.
     const network = (request: Request) => (send ? send(request) : globalThis.fetch(request));
-    const headersFor = async (request: { readonly url: string; readonly method: string }) => {
-      const given = await headers?.(request);
+    const headersFor = (request: { readonly url: string; readonly method: string }) => {
       const language = vocabulary.acceptLanguage();
-      if (!language) return given;
+      // Nothing to wait for, if there is nothing to say.
+      return language ? withLanguage(language, headers?.(request)) : headers?.(request);
+    };
+    const withLanguage = async (language: string, headers?: Record<string, string> | Promise<Record<string, string>>) => {
+      const given = await headers;
       const all = new Headers(given);
       if (!all.has("accept-language")) all.set("accept-language", language);
       return all;
@@ -111,6 +120,8 @@ export class Steadfast {
     const probe = plain.probe ?? (send ? false : undefined);
     let calls: Calls;
     let preferences: Preferences | undefined;
+    let connectivity: Connectivity | undefined;
+    const refused = (error: unknown) => publish({ type: "preferencesRefused", message: String(error) });
     const adopt = ({ kept }: PreferencesChanged) => {
       preferences?.adopt(kept);
       if (preferences) calls.usesFallbacks = preferences.current.recovery?.fallbackModeEnabled !== false;
@@ -119,16 +130,23 @@ export class Steadfast {
       refreshCredentials &&
       (async (text: string) => {
         const error = new ApiError(JSON.parse(text) as WrittenError, vocabulary);
-        // Or it would wait for itself.
-        const plainly: typeof globalThis.fetch = (input, init) => calls.fetch(input, init, { refreshCredentials: false });
+        // Or it would wait for itself, or for those who wait for it.
+        const plainly: typeof globalThis.fetch = (input, init) => {
+          return calls.fetch(input, init, { refreshCredentials: false }, "credentials");
+        };
         await refreshCredentials({ error, fetch: plainly });
       });
     let core: Core;
     try {
-      const text = optionsText({ ...plain, probe, baseUrl: base.href });
+      const text = optionsText({ ...plain, probe, health: plain.health ?? !send, baseUrl: base.href });
       const emit = (text: string) => {
         const event = readEvent(text, vocabulary);
         if (event.type === "preferencesChanged") adopt(event as PreferencesChanged);
+        if (event.type === "connectivityChanged") {
+          connectivity?.receive(event);
+          // What the user has said meanwhile, the server has yet to hear.
+          if (event.online && preferences?.synced === false) preferences.flush().catch(refused);
+        }
         publish(event);
       };
       core = new Core(text, base.origin, readerOf({ formats, codes }), network, headersFor, refresh, emit);
@@ -144,15 +162,19 @@ export class Steadfast {
         handle.get().prefer(kept);
         calls.usesFallbacks = current().recovery?.fallbackModeEnabled !== false;
       },
-      refused: (error: unknown) => publish({ type: "preferencesRefused", message: String(error) }),
+      refused,
     };
+    const snapshot = (text: unknown) => JSON.parse(text as string) as ConnectivitySnapshot;
+    const look = async () => connectivity?.receive(snapshot(await handle.get().checkConnectivity()));
+    const reachable = new Connectivity(snapshot(core.connectivity()), look);
+    connectivity = reachable;
     const mine = (preferences = new Preferences(calls, host, core.keptPreferences()));
     const current = () => mine.current;
     calls.usesFallbacks = mine.current.recovery?.fallbackModeEnabled !== false;
     // What could not be brought to the server in an earlier life of the page. If it cannot be now, it is tried when online again.
-    if (!mine.synced) mine.flush().catch(host.refused);
+    if (!mine.synced) mine.flush().catch(refused);
     opened();
-    return new this(handle, events, vocabulary, queue, calls, timeline, mine, plain.userId);
+    return new this(handle, events, vocabulary, queue, calls, timeline, mine, reachable, plain.userId);
   }
 
   /**
@@ -243,6 +265,7 @@ export class Steadfast {
   close(): void {
     this.#core.close();
     this.#calls.close();
+    this.connectivity.close();
     this.#timeline?.close();
     this.#events.close();
   }

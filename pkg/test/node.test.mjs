@@ -98,6 +98,42 @@ test("an abort rejects at once with the signal's own reason", async () => {
   sdk.close();
 });
 
+test("a call is aborted by the signal it was given, by that of its Request, and by none where that is asked for", async () => {
+  /** @type {AbortSignal[]} */
+  const signals = [];
+  const sdk = await open((request) => (signals.push(request.signal), new Promise(() => {})));
+  const [one, other] = [new AbortController(), new AbortController()];
+  const url = `${baseUrl}/a`;
+  const calls = [
+    sdk.fetch(url, { signal: one.signal }),
+    sdk.fetch(new Request(url, { signal: one.signal })),
+    sdk.fetch(new Request(url, { signal: other.signal }), { signal: one.signal }),
+    sdk.json(url, { signal: one.signal }),
+  ].map((call) => failure(/** @type {Promise<unknown>} */ (call)));
+  const unmoved = [sdk.fetch(url), sdk.fetch(new Request(url, { signal: one.signal }), { signal: null })].map(failure);
+  await new Promise(setImmediate);
+  one.abort();
+  for (const call of calls) assert.equal((await call).name, "AbortError");
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [true, true, true, true, false, false],
+  );
+  sdk.close();
+  for (const call of unmoved) assert.ok((await call) instanceof ClosedError);
+});
+
+test("an abort after the response has arrived ends its body", async () => {
+  /** @type {AbortSignal | undefined} */
+  let signal;
+  const sdk = await open(async (request) => ((signal = request.signal), new Response("{}")));
+  const controller = new AbortController();
+  await sdk.fetch("/a", { signal: controller.signal });
+  assert.equal(signal?.aborted, false);
+  controller.abort();
+  assert.equal(signal?.aborted, true);
+  sdk.close();
+});
+
 test("an abort while waiting for the next attempt ends the wait", async () => {
   let calls = 0;
   const sdk = await open(async () => (calls++, new Response("", { status: 503, headers: { "retry-after": "20" } })));
@@ -231,14 +267,16 @@ test("events reach those who listen until they stop", async () => {
   await new Promise(setImmediate);
   sdk.close();
   assert.deepEqual(heard, ["notRetryable"]);
-  assert.deepEqual(await all, ["callFailed", "callFailed"]);
+  // The first answer also says that the backend can be reached.
+  assert.deepEqual(await all, ["connectivityChanged", "callFailed", "callFailed"]);
 });
 
 test("events wait for who asked for them, and end with the SDK", async () => {
   const sdk = await open(async () => new Response("", { status: 404 }));
   const events = sdk.events();
   await failure(sdk.fetch("/a"));
-  assert.equal((await events.next()).value?.type, "callFailed", "what came before the first next is there");
+  assert.equal((await events.next()).value?.type, "connectivityChanged", "what came before the first next is there");
+  assert.equal((await events.next()).value?.type, "callFailed");
   const waiting = events.next();
   await events.return?.();
   assert.equal((await waiting).done, true, "return ends a wait");

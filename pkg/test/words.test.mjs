@@ -128,10 +128,9 @@ test("message and userMessage are always there, also in plain data", async () =>
 
 test("errors in events have their words too, and can be copied", async () => {
   const sdk = await Steadfast.open({ baseUrl, language: "de", fetch: async () => response() });
-  const events = sdk.events();
+  const told = new Promise((resolve) => sdk.on("callFailed", resolve));
   await assert.rejects(sdk.fetch("/a"));
-  const { value } = await events.next();
-  assert.ok(value?.type === "callFailed");
+  const value = /** @type {import("steadfast").EventOf<"callFailed">} */ (await told);
   assert.equal(value.error.userMessage, de.codes["FILE_TOO_LARGE"]);
   assert.equal(structuredClone(value).error.userMessage, de.codes["FILE_TOO_LARGE"]);
   assert.equal(value.error.message, "HTTP 422");

@@ -3,16 +3,71 @@
 use super::charset::in_utf8;
 use super::global;
 use super::policy_violation::PolicyViolations;
-use crate::call::correlation::CORRELATION_HEADER;
+use crate::call::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER};
 use crate::call::trace_context::{TRACEPARENT_HEADER, TRACESTATE_HEADER};
 use crate::error::ApiError;
 use crate::error::network::{Page, Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
-use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array};
 use std::rc::Rc;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal, Document, ReadableStreamDefaultReader, Request, RequestInit, RequestMode, Url};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = AbortSignal, js_name = any, catch)]
+    fn any_signal(signals: &Array) -> Result<AbortSignal, JsValue>;
+
+    /// A `Request`, of which web-sys would carry the texts through WebAssembly only to hand them back.
+    type RequestMembers;
+    #[wasm_bindgen(method, getter)]
+    fn body(this: &RequestMembers) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    fn url(this: &RequestMembers) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    fn method(this: &RequestMembers) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    fn referrer(this: &RequestMembers) -> JsValue;
+    #[wasm_bindgen(method, getter, js_name = referrerPolicy)]
+    fn referrer_policy(this: &RequestMembers) -> JsValue;
+
+    type AttemptInit;
+    #[wasm_bindgen(method, setter)]
+    fn set_signal(this: &AttemptInit, signal: &AbortSignal);
+    #[wasm_bindgen(method, setter)]
+    fn set_referrer(this: &AttemptInit, referrer: &JsValue);
+    #[wasm_bindgen(method, setter, js_name = referrerPolicy)]
+    fn set_referrer_policy(this: &AttemptInit, policy: &JsValue);
+
+    /// What the application's `headers` function is asked with.
+    type HeadersContext;
+    #[wasm_bindgen(method, setter)]
+    fn set_url(this: &HeadersContext, url: &JsValue);
+    #[wasm_bindgen(method, setter)]
+    fn set_method(this: &HeadersContext, method: &JsValue);
+
+    /// `Headers`, by names that need not be made of WebAssembly's text each time.
+    type NamedHeaders;
+    #[wasm_bindgen(method, catch, js_name = get)]
+    fn get_named(this: &NamedHeaders, name: &JsString) -> Result<Option<String>, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = set)]
+    fn set_named(this: &NamedHeaders, name: &JsString, value: &str) -> Result<(), JsValue>;
+
+    /// Whatever the `fetch` option has given.
+    type Answer;
+    #[wasm_bindgen(method, getter, catch)]
+    fn status(this: &Answer) -> Result<JsValue, JsValue>;
+}
+
+thread_local! {
+    static CORRELATION_ID: JsString = CORRELATION_HEADER.into();
+    static SOURCE_SERVICE: JsString = SOURCE_SERVICE_HEADER.into();
+    static TRACEPARENT: JsString = TRACEPARENT_HEADER.into();
+    static TRACESTATE: JsString = TRACESTATE_HEADER.into();
+    static IDEMPOTENCY_KEY: JsString = "idempotency-key".into();
+}
 
 /// Sends with the application's `fetch`, and adds what its `headers` function gives to requests to trusted origins.
 #[derive(Debug, Clone)]
@@ -42,12 +97,38 @@ pub fn this_page() -> Page {
 
 /// A request that can be sent any number of times: it is cloned for each attempt and never read itself.
 #[derive(Debug, Clone)]
-pub struct FetchRequest(pub Request);
+pub struct FetchRequest {
+    request: Request,
+    signal: Option<AbortSignal>,
+}
+
+impl FetchRequest {
+    /// `signal` is what the caller can abort it by, if anything: the request has a signal of its own in any case, and to ask for it,
+    /// combine it and listen to it costs as much as sending a request.
+    pub fn new(request: Request, signal: Option<AbortSignal>) -> Self {
+        Self { request, signal }
+    }
+
+    /// What the caller can abort it by.
+    pub fn signal(&self) -> Option<&AbortSignal> {
+        self.signal.as_ref()
+    }
+}
+
+impl From<Request> for FetchRequest {
+    /// A request that can be aborted by its own signal.
+    fn from(request: Request) -> Self {
+        let signal = Some(request.signal());
+        Self { request, signal }
+    }
+}
 
 /// A response. Dropping it unread aborts the transfer.
 #[derive(Debug)]
 pub struct FetchResponse {
     response: web_sys::Response,
+    /// That of the request.
+    origin: String,
     transfer: Transfer,
 }
 
@@ -105,60 +186,43 @@ impl Http for Fetch {
         if let Some(body) = body {
             init.set_body(&JsValue::from_str(&body));
         }
-        Request::new_with_str_and_init(url, &init).map(FetchRequest).map_err(invalid)
+        Request::new_with_str_and_init(url, &init).map(|request| FetchRequest::new(request, None)).map_err(invalid)
     }
 
     fn summary(&self, request: &FetchRequest) -> RequestSummary {
-        let request = &request.0;
-        let header = |name| request.headers().get(name).ok().flatten();
+        let request = &request.request;
+        let (headers, url) = (request.headers(), request.url());
+        let header = |name: &JsString| headers.unchecked_ref::<NamedHeaders>().get_named(name).ok().flatten();
         RequestSummary {
             method: request.method().to_ascii_uppercase(),
-            url: request.url(),
-            origin: origin(&request.url()),
+            origin: origin(&url),
+            url,
             carries_headers: request.mode() != RequestMode::NoCors,
-            idempotency_key: header("Idempotency-Key").filter(|key| !key.is_empty()),
-            correlation_id: header(CORRELATION_HEADER),
-            traceparent: header(TRACEPARENT_HEADER),
-            tracestate: header(TRACESTATE_HEADER),
+            idempotency_key: IDEMPOTENCY_KEY.with(header).filter(|key| !key.is_empty()),
+            correlation_id: CORRELATION_ID.with(header),
+            traceparent: TRACEPARENT.with(header),
+            tracestate: TRACESTATE.with(header),
         }
     }
 
     async fn send(&self, request: &FetchRequest, headers: &Headers) -> Result<FetchResponse, NetworkFailure> {
-        let request = &request.0;
-        let combined = web_sys::Headers::new_with_headers(&request.headers()).map_err(invalid)?;
-        self.add_application_headers(request, &combined).await?;
-        for (name, value) in headers {
-            combined.set(name, value).map_err(invalid)?;
-        }
+        let FetchRequest { request, signal: callers } = request;
+        let application_headers = self.application_headers(request).await?;
         let controller = AbortController::new().map_err(invalid)?;
-        let init = RequestInit::new();
-        init.set_headers(&combined);
-        init.set_signal(Some(&either_signal(&request.signal(), &controller.signal())));
-        // A request made from another one falls back to the default referrer, unless it is told not to.
-        for member in ["referrer", "referrerPolicy"] {
-            let name = JsValue::from_str(member);
-            Reflect::set(&init, &name, &Reflect::get(request, &name).map_err(invalid)?).map_err(invalid)?;
-        }
-        let copy = request.clone().map_err(invalid)?;
-        let attempt = Request::new_with_request_and_init(&copy, &init).map_err(invalid)?;
-        let transfer = Transfer(Some(controller));
-        let violations = PolicyViolations::listen();
-        let answer = match self.fetch.call1(&JsValue::UNDEFINED, &attempt) {
-            Ok(sent) => JsFuture::from(Promise::resolve(&sent)).await,
-            Err(thrown) => Err(thrown),
-        };
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(thrown) => {
-                let violates_policy = violations.include(&request.url()).await;
-                return Err(NetworkFailure { violates_policy, ..NetworkFailure::unexplained(rejection(&thrown)) });
+        let own = controller.signal();
+        let signal = callers.as_ref().map_or_else(|| own.clone(), |callers| either_signal(callers, &own));
+        let attempt = attempt(request, &signal).map_err(invalid)?;
+        let sent_headers = attempt.headers();
+        for (name, value) in application_headers {
+            // What the caller of this very request set wins.
+            if !sent_headers.has(&name).unwrap_or(false) {
+                sent_headers.set(&name, &value).map_err(headers_failed)?;
             }
-        };
-        if !Reflect::has(&answer, &JsValue::from_str("status")).unwrap_or(false) {
-            let reason = "the fetch option must return a promise of a Response";
-            return Err(NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&answer)));
         }
-        Ok(FetchResponse { response: answer.unchecked_into(), transfer })
+        for (name, value) in headers {
+            set(&sent_headers, name, value).map_err(invalid)?;
+        }
+        self.dispatch(&attempt, Transfer(Some(controller))).await
     }
 
     fn surroundings(&self) -> &Surroundings {
@@ -179,6 +243,19 @@ impl Http for Fetch {
         let refreshed = refresh.call1(&JsValue::UNDEFINED, &JsValue::from_str(&text)).map_err(failed)?;
         JsFuture::from(Promise::resolve(&refreshed)).await.map_err(failed)?;
         Ok(())
+    }
+
+    async fn look(&self, url: &str) -> Result<FetchResponse, NetworkFailure> {
+        let headers = web_sys::Headers::new().map_err(invalid)?;
+        // The only header of ours: it needs no preflight.
+        headers.set("Accept", "application/json").map_err(invalid)?;
+        let controller = AbortController::new().map_err(invalid)?;
+        let init = RequestInit::new();
+        init.set_headers(&headers);
+        init.set_signal(Some(&controller.signal()));
+        Reflect::set(&init, &JsValue::from_str("cache"), &JsValue::from_str("no-store")).map_err(invalid)?;
+        let request = Request::new_with_str_and_init(url, &init).map_err(invalid)?;
+        self.dispatch(&request, Transfer(Some(controller))).await
     }
 
     async fn probe(&self, url: &str) -> bool {
@@ -205,31 +282,81 @@ impl Http for Fetch {
 }
 
 impl Fetch {
-    async fn add_application_headers(&self, request: &Request, headers: &web_sys::Headers) -> Result<(), NetworkFailure> {
-        let Some(source) = &self.headers else { return Ok(()) };
-        if !self.trusted_origins.contains(&origin(&request.url())) {
-            return Ok(());
-        }
-        let failed = |thrown: JsValue| {
-            NetworkFailure::certain(NetworkFailureKind::Application, "the headers option failed", rejection(&thrown))
+    /// Hands a request over to `fetch`.
+    async fn dispatch(&self, request: &Request, transfer: Transfer) -> Result<FetchResponse, NetworkFailure> {
+        let violations = PolicyViolations::listen();
+        let url = request.url();
+        let answer = match self.fetch.call1(&JsValue::UNDEFINED, request) {
+            Ok(sent) => JsFuture::from(Promise::resolve(&sent)).await,
+            Err(thrown) => Err(thrown),
         };
-        let context = Object::new();
-        Reflect::set(&context, &JsValue::from_str("url"), &JsValue::from_str(&request.url())).map_err(failed)?;
-        Reflect::set(&context, &JsValue::from_str("method"), &JsValue::from_str(&request.method())).map_err(failed)?;
-        let given = source.call1(&JsValue::UNDEFINED, &context).map_err(failed)?;
-        let given = JsFuture::from(Promise::resolve(&given)).await.map_err(failed)?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(thrown) => {
+                let violates_policy = violations.include(&url).await;
+                return Err(NetworkFailure { violates_policy, ..NetworkFailure::unexplained(rejection(&thrown)) });
+            }
+        };
+        if !answer.unchecked_ref::<Answer>().status().is_ok_and(|status| !status.is_undefined()) {
+            let reason = "the fetch option must return a promise of a Response";
+            return Err(NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&answer)));
+        }
+        Ok(FetchResponse { response: answer.unchecked_into(), origin: origin(&url), transfer })
+    }
+
+    /// What the application's `headers` function gives for that request.
+    async fn application_headers(&self, request: &Request) -> Result<Headers, NetworkFailure> {
+        let Some(source) = &self.headers else { return Ok(vec![]) };
+        if !self.trusted_origins.contains(&origin(&request.url())) {
+            return Ok(vec![]);
+        }
+        let members: &RequestMembers = request.unchecked_ref();
+        let context: HeadersContext = Object::new().unchecked_into();
+        context.set_url(&members.url());
+        context.set_method(&members.method());
+        let mut given = source.call1(&JsValue::UNDEFINED, &context).map_err(headers_failed)?;
+        if !given.is_undefined() {
+            given = JsFuture::from(Promise::resolve(&given)).await.map_err(headers_failed)?;
+        }
         if given.is_undefined() || given.is_null() {
-            return Ok(());
+            return Ok(vec![]);
         }
         // Headers accepts whatever fetch accepts: an object, pairs, or Headers.
-        let given = web_sys::Headers::new_with_record_from_str_to_str(given.unchecked_ref()).map_err(failed)?;
-        for (name, value) in pairs(&given) {
-            // What the caller of this very request set wins.
-            if !headers.has(&name).unwrap_or(false) {
-                headers.set(&name, &value).map_err(failed)?;
-            }
-        }
-        Ok(())
+        let given = web_sys::Headers::new_with_record_from_str_to_str(given.unchecked_ref()).map_err(headers_failed)?;
+        Ok(pairs(&given))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
+fn headers_failed(thrown: JsValue) -> NetworkFailure {
+    NetworkFailure::certain(NetworkFailureKind::Application, "the headers option failed", rejection(&thrown))
+}
+
+/// The request as it is sent once, under that signal.
+fn attempt(request: &Request, signal: &AbortSignal) -> Result<Request, JsValue> {
+    let members: &RequestMembers = request.unchecked_ref();
+    let init: AttemptInit = Object::new().unchecked_into();
+    init.set_signal(signal);
+    // A request made from another one falls back to the default referrer, unless it is told not to.
+    init.set_referrer(&members.referrer());
+    init.set_referrer_policy(&members.referrer_policy());
+    let init: &RequestInit = init.unchecked_ref();
+    // Whoever takes a request's body leaves it without one. A browser that does not know the member has to be asked for a copy.
+    if members.body().is_null() {
+        Request::new_with_request_and_init(request, init)
+    } else {
+        Request::new_with_request_and_init(&request.clone()?, init)
+    }
+}
+
+/// Sets a header. The names that each request has are known to JavaScript already.
+fn set(headers: &web_sys::Headers, name: &str, value: &str) -> Result<(), JsValue> {
+    let named: &NamedHeaders = headers.unchecked_ref();
+    match name {
+        CORRELATION_HEADER => CORRELATION_ID.with(|name| named.set_named(name, value)),
+        SOURCE_SERVICE_HEADER => SOURCE_SERVICE.with(|name| named.set_named(name, value)),
+        TRACEPARENT_HEADER => TRACEPARENT.with(|name| named.set_named(name, value)),
+        _ => headers.set(name, value),
     }
 }
 
@@ -240,6 +367,12 @@ impl Response for FetchResponse {
 
     fn headers(&self) -> Headers {
         pairs(&self.response.headers())
+    }
+
+    fn redirected_elsewhere(&self) -> bool {
+        // A stand-in for a response, as tests make them, may have neither.
+        global::property::<JsValue>(&self.response, "redirected").is_some_and(|redirected| redirected.is_truthy())
+            && origin(&self.response.url()) != self.origin
     }
 
     async fn body(mut self, limit: usize) -> ResponseBody {
@@ -281,16 +414,18 @@ async fn read_chunks(response: &web_sys::Response, limit: usize, read: &mut Resp
 /// A signal that is aborted when either is. Browsers without `AbortSignal.any` (before 2024) leave the body of a response
 /// that has arrived to its own fate; the attempt itself is aborted either way.
 fn either_signal(callers: &AbortSignal, own: &AbortSignal) -> AbortSignal {
-    let combine = global::member::<JsValue>("AbortSignal")
-        .and_then(|class| global::property::<Function>(&class, "any").map(|any| (class, any)));
-    combine
-        .and_then(|(class, any)| any.call1(&class, &Array::of2(callers, own)).ok())
-        .map_or_else(|| own.clone(), JsCast::unchecked_into)
+    any_signal(&Array::of2(callers, own)).unwrap_or_else(|_| own.clone())
 }
 
-/// The origin of a URL; `null`, as the platform has it, if it has none.
-pub(crate) fn origin(url: &str) -> String {
-    Url::new(url).map_or_else(|_| "null".into(), |url| url.origin())
+/// The origin of a URL as a `Request` has it; `null`, as the platform has it, if it has none.
+fn origin(url: &str) -> String {
+    // The browser has written it: whatever stands before the path is the origin.
+    let path = ["https://", "http://"].iter().find_map(|scheme| {
+        let authority = url.strip_prefix(scheme)?;
+        authority.find('/').map(|length| scheme.len() + length)
+    });
+    path.and_then(|path| url.get(..path))
+        .map_or_else(|| Url::new(url).map_or_else(|_| "null".into(), |url| url.origin()), Into::into)
 }
 
 fn pairs(headers: &web_sys::Headers) -> Headers {

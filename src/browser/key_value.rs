@@ -4,7 +4,6 @@
 use super::global;
 use crate::platform::{KeyValue, LONGEST_SHARED_VALUE};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 use web_sys::Storage;
 
@@ -13,7 +12,7 @@ use web_sys::Storage;
 pub struct LocalStorage {
     prefix: String,
     // What could not be shared. A text that is in the storage is newer: this one was written when the storage had none.
-    memory: RefCell<BTreeMap<String, String>>,
+    memory: RefCell<Vec<(String, String)>>,
 }
 
 impl LocalStorage {
@@ -25,12 +24,16 @@ impl LocalStorage {
     fn name(&self, key: &str) -> String {
         [&self.prefix, key].concat()
     }
+
+    fn forget(&self, key: &str) {
+        self.memory.borrow_mut().retain(|(own, _)| own != key);
+    }
 }
 
 impl KeyValue for LocalStorage {
     fn read(&self, key: &str) -> Option<String> {
         let shared = storage().and_then(|storage| storage.get_item(&self.name(key)).ok().flatten());
-        shared.or_else(|| self.memory.borrow().get(key).cloned())
+        shared.or_else(|| self.memory.borrow().iter().find(|(own, _)| own == key).map(|(_, value)| value.clone()))
     }
 
     fn write(&self, key: &str, value: &str) {
@@ -43,11 +46,9 @@ impl KeyValue for LocalStorage {
             }
             is_shared
         });
-        let mut memory = self.memory.borrow_mut();
-        if is_shared {
-            memory.remove(key);
-        } else {
-            memory.insert(key.into(), value.into());
+        self.forget(key);
+        if !is_shared {
+            self.memory.borrow_mut().push((key.into(), value.into()));
         }
     }
 
@@ -56,7 +57,7 @@ impl KeyValue for LocalStorage {
             // It fails only where nothing can be read either.
             let _: Result<(), JsValue> = storage.remove_item(&self.name(key));
         }
-        self.memory.borrow_mut().remove(key);
+        self.forget(key);
     }
 }
 

@@ -1,12 +1,12 @@
 //! One `setTimeout` for all waits.
 //!
 //! Most waits are deadlines of calls that succeed long before: with a timer each, such a call pays for setting one, for clearing it,
-//! and for a closure between them. Here it pays for an entry in a map. The timer is armed for the earliest wait; one that is
+//! and for a closure between them. Here it pays for an entry in a queue. The timer is armed for the earliest wait; one that is
 //! dropped leaves the timer as it is, which finds nothing to do when it fires and is armed for the next.
 
 use js_sys::Function;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
@@ -65,7 +65,8 @@ pub(super) struct Timer {
 
 #[derive(Default)]
 struct State {
-    waits: BTreeMap<Place, Waker>,
+    /// In the order of their places. Most begin behind all others, and end among the first: a queue is smaller and faster than a map.
+    waits: VecDeque<(Place, Waker)>,
     armed: Option<Armed>,
     last_id: u32,
     /// By how much the timers' clock was found to be ahead of the one that can be read.
@@ -86,6 +87,11 @@ struct Armed {
 impl State {
     fn now(&self) -> u64 {
         microseconds().saturating_add(self.ahead)
+    }
+
+    /// Where a wait is, or where it would be.
+    fn index(&self, place: Place) -> Result<usize, usize> {
+        self.waits.binary_search_by_key(&place, |(place, _)| *place)
     }
 
     fn next_id(&mut self) -> u32 {
@@ -118,7 +124,8 @@ impl Timer {
         let due = now.saturating_add(milliseconds.saturating_mul(1000));
         let place = (due, state.next_id());
         let is_only = state.waits.is_empty();
-        state.waits.insert(place, waker.clone());
+        let index = state.index(place).unwrap_or_else(|index| index);
+        state.waits.insert(index, (place, waker.clone()));
         let is_armed = state.armed.as_ref().is_some_and(|armed| armed.due <= due && now <= armed.due.saturating_add(PATIENCE));
         drop(state);
         if !is_armed {
@@ -133,7 +140,7 @@ impl Timer {
     fn arm(&self, missed: Option<u64>) {
         // Never borrowed while JavaScript is called: a stand-in for `setTimeout` may call back at once.
         let mut state = self.state.borrow_mut();
-        let Some((&(due, _), _)) = state.waits.first_key_value() else { return };
+        let Some(&((due, _), _)) = state.waits.front() else { return };
         let now = state.now();
         let is_repeated = missed.is_some_and(|missed| due <= missed);
         // A millisecond more than it seems: one that comes early again does not come so by rounding.
@@ -169,13 +176,11 @@ impl Timer {
             state.ahead = state.ahead.saturating_add(early);
             now = armed.due;
         }
-        let mut due = vec![];
-        while let Some(wait) = state.waits.first_entry().filter(|wait| wait.key().0 <= now) {
-            due.push(wait.remove());
-        }
+        let count = state.waits.partition_point(|((due, _), _)| *due <= now);
+        let due: Vec<_> = state.waits.drain(..count).collect();
         drop(state);
         self.arm(is_rounded.then_some(armed.due));
-        for waker in due {
+        for (_, waker) in due {
             waker.wake();
         }
     }
@@ -183,7 +188,7 @@ impl Timer {
     fn end(&self, place: Place) {
         let mut state = self.state.borrow_mut();
         // Dropped only after the borrow: it may take a task with it that waits, too.
-        let removed = state.waits.remove(&place);
+        let removed = state.index(place).ok().and_then(|index| state.waits.remove(index));
         let was_last = removed.is_some() && state.waits.is_empty();
         drop(state);
         if was_last {
@@ -241,7 +246,8 @@ impl Future for Wait<'_> {
         };
         self.place = Some(place);
         let mut state = self.timer.state.borrow_mut();
-        let Some(waker) = state.waits.get_mut(&place) else { return Poll::Ready(()) };
+        let index = state.index(place);
+        let Some((_, waker)) = index.ok().and_then(|index| state.waits.get_mut(index)) else { return Poll::Ready(()) };
         if !waker.will_wake(context.waker()) {
             let replaced = mem::replace(waker, context.waker().clone());
             drop(state);

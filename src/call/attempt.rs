@@ -4,7 +4,9 @@ use super::LARGEST_ERROR_BODY;
 use crate::error::network::{Evidence, Probe, Verdict, classify};
 use crate::error::parse::ResponseParts;
 use crate::error::{ApiError, Confidence};
-use crate::platform::{Clock, Connectivity, Headers, Http, NetworkFailure, Platform, RequestSummary, Response};
+use crate::platform::{
+    Clock, Connectivity, Headers, Http, NetworkFailure, NetworkFailureKind, Platform, RequestSummary, Response,
+};
 use crate::time::MonotonicTime;
 use futures_util::future::{Either, select};
 use std::future::Future;
@@ -13,6 +15,11 @@ use std::time::Duration;
 
 /// How long a server has to give a sign of life.
 const LONGEST_PROBE: Duration = Duration::from_secs(3);
+
+/// A timer that ends so late belongs to a page that stood still: frozen in the background, or with its device.
+const STANDSTILL: Duration = Duration::from_secs(1);
+/// How long such a page has to hear of what arrived meanwhile.
+const CATCHING_UP: Duration = Duration::from_millis(500);
 
 /// Why an attempt got no response.
 #[derive(Debug)]
@@ -24,6 +31,14 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> NetworkFailureKind {
+        match self {
+            Self::Failed(failure) => failure.verdict.kind,
+            Self::TimedOut(_) => NetworkFailureKind::TimedOut,
+        }
+    }
+
     /// As the error that the application sees.
     pub fn into_api_error(self) -> ApiError {
         match self {
@@ -188,10 +203,20 @@ async fn read_body(parts: &mut ResponseParts, response: impl Response, largest_b
     body.broken
 }
 
-async fn within<P: Platform, F: Future>(platform: &P, limit: Duration, work: F) -> Result<F::Output, AttemptError> {
-    let (work, deadline) = (pin!(work), pin!(platform.clock().sleep(limit)));
-    match select(work, deadline).await {
+/// Does something within a limit. Where the limit has ended late, because the page stood still, what had happened by then has only
+/// to be heard of: for that there is a moment more.
+pub async fn within<P: Platform, F: Future>(platform: &P, limit: Duration, work: F) -> Result<F::Output, AttemptError> {
+    let clock = platform.clock();
+    let (began, work, deadline) = (clock.monotonic(), pin!(work), pin!(clock.sleep(limit)));
+    let work = match select(work, deadline).await {
+        Either::Left((done, _)) => return Ok(done),
+        Either::Right(((), work)) => work,
+    };
+    if clock.monotonic().since(began).saturating_sub(limit) < STANDSTILL {
+        return Err(AttemptError::TimedOut(limit));
+    }
+    match select(work, pin!(clock.sleep(CATCHING_UP))).await {
         Either::Left((done, _)) => Ok(done),
-        Either::Right(((), _)) => Err(AttemptError::TimedOut(limit)),
+        Either::Right(_) => Err(AttemptError::TimedOut(limit)),
     }
 }

@@ -3,14 +3,13 @@
 //! Tabs that refresh at the same time log their user out where refresh tokens are used once (RFC 9700 §4.14.2, "refresh token
 //! rotation"). So it is done under a lock between tabs, and who gets the lock looks first whether another one has done it.
 
+use super::attempt::within;
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::platform::{Clock, Http, KeyValue, Locks, Platform};
-use crate::time::MonotonicTime;
-use futures_util::future::{Either, select};
-use futures_util::lock::Mutex;
-use std::cell::Cell;
-use std::pin::pin;
+use crate::time::{MonotonicTime, WallTime};
+use futures_channel::oneshot;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,11 +20,21 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// Where the tabs find out that it has been done.
 const KEY: &str = "credentials";
 
+/// A tab that refreshes them and stands still holds the others no longer than this.
+const LONGEST_TURN: Duration = Duration::from_secs(35);
+/// Where the tabs find out that it was in vain.
+const FAILED_KEY: &str = "credentials:failed";
+
 /// The credentials of a client, which the application knows and refreshes.
 pub struct Credentials<P: Platform> {
+    inner: Rc<Inner<P>>,
+}
+
+struct Inner<P: Platform> {
     platform: Rc<P>,
     lock: String,
-    one_at_a_time: Mutex<()>,
+    /// Who waits for the refresh that is under way.
+    waiting: RefCell<Option<Vec<oneshot::Sender<()>>>>,
     failed: Cell<Option<(u64, MonotonicTime)>>,
 }
 
@@ -42,48 +51,91 @@ pub fn have_expired(error: &ApiError) -> bool {
 impl<P: Platform> Credentials<P> {
     /// Those of the clients that share this name.
     pub fn new(platform: Rc<P>, scope: &str) -> Self {
-        Self { platform, lock: [scope, ":credentials"].concat(), one_at_a_time: Mutex::default(), failed: Cell::new(None) }
+        let lock = [scope, ":credentials"].concat();
+        Self { inner: Rc::new(Inner { platform, lock, waiting: RefCell::default(), failed: Cell::new(None) }) }
     }
 
     /// Which ones these are, as all tabs count them; `None` if nobody can refresh them.
     pub fn generation(&self) -> Option<u64> {
-        self.platform.http().can_refresh_credentials().then(|| self.read())
-    }
-
-    fn read(&self) -> u64 {
-        self.platform.key_value().read(KEY).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.inner.platform.http().can_refresh_credentials().then(|| self.inner.generation())
     }
 
     /// Refreshes them, unless that has been done since they were the `seen` ones. Says whether there are new ones.
+    ///
+    /// A refresh that has begun goes on though nobody may wait for it any longer: a second one beside it could end the session.
     pub async fn renew(&self, error: &ApiError, seen: u64) -> bool {
-        let _one_call = self.one_at_a_time.lock().await;
-        let clock = self.platform.clock();
-        let has_failed = self
-            .failed
-            .get()
-            .is_some_and(|(generation, at)| generation == seen && clock.monotonic().since(at) < PAUSE_AFTER_FAILURE);
-        if has_failed {
-            return false;
+        // What is under way may be about older ones.
+        for _ in 0..2 {
+            if self.inner.generation() != seen {
+                return true;
+            }
+            if self.inner.has_failed(seen) {
+                return false;
+            }
+            // Whatever came of it is written down. It also ends with the page.
+            let _: Result<(), oneshot::Canceled> = self.join(error, seen).await;
         }
-        let _one_tab = self.platform.locks().acquire(&self.lock).await;
-        let generation = self.read();
-        if generation != seen {
+        self.inner.generation() != seen
+    }
+
+    /// Waits for the refresh that is under way, or for a new one.
+    fn join(&self, error: &ApiError, seen: u64) -> oneshot::Receiver<()> {
+        let (done, end) = oneshot::channel();
+        if let Some(waiting) = self.inner.waiting.borrow_mut().as_mut() {
+            waiting.push(done);
+            return end;
+        }
+        *self.inner.waiting.borrow_mut() = Some(vec![done]);
+        let (inner, error) = (self.inner.clone(), error.clone());
+        self.inner.platform.spawn(async move {
+            inner.refresh(&error, seen).await;
+            for waiting in inner.waiting.take().unwrap_or_default() {
+                // One that has been given up.
+                let _: Result<(), ()> = waiting.send(());
+            }
+        });
+        end
+    }
+}
+
+impl<P: Platform> Inner<P> {
+    fn generation(&self) -> u64 {
+        self.platform.key_value().read(KEY).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether it was just tried in vain, here or in another tab.
+    fn has_failed(&self, seen: u64) -> bool {
+        let clock = self.platform.clock();
+        let is_recent = |(generation, at)| generation == seen && clock.monotonic().since(at) < PAUSE_AFTER_FAILURE;
+        if self.failed.get().is_some_and(is_recent) {
             return true;
         }
-        let refresh = pin!(self.platform.http().refresh_credentials(error));
-        let failure = match select(refresh, pin!(clock.sleep(LONGEST_REFRESH))).await {
-            Either::Left((Ok(()), _)) => None,
-            Either::Left((Err(failure), _)) => Some(failure.to_string()),
-            Either::Right(_) => Some("the credentials were not refreshed within 30 s".to_string()),
+        let text = self.platform.key_value().read(FAILED_KEY).unwrap_or_default();
+        let Some((generation, at)) = text.split_once(' ') else { return false };
+        let (at, now) = (at.parse().map_or(WallTime::default(), WallTime), clock.wall());
+        // By a clock that was set back since it is not known when that was.
+        generation.parse() == Ok(seen) && at <= now && now.since(at) < PAUSE_AFTER_FAILURE
+    }
+
+    async fn refresh(&self, error: &ApiError, seen: u64) {
+        let (platform, clock) = (self.platform.as_ref(), self.platform.clock());
+        // Whose turn does not come is not the second at once, but perhaps the only one that is awake.
+        let _one_tab = within(platform, LONGEST_TURN, platform.locks().acquire(&self.lock)).await.ok();
+        if self.generation() != seen || self.has_failed(seen) {
+            return;
+        }
+        let failure = match within(platform, LONGEST_REFRESH, platform.http().refresh_credentials(error)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure.to_string()),
+            Err(_) => Some("the credentials were not refreshed within 30 s".to_string()),
         };
-        let succeeded = failure.is_none();
-        if succeeded {
-            self.platform.key_value().write(KEY, &generation.wrapping_add(1).to_string());
+        if failure.is_none() {
+            platform.key_value().write(KEY, &self.generation().wrapping_add(1).to_string());
         } else {
             self.failed.set(Some((seen, clock.monotonic())));
+            platform.key_value().write(FAILED_KEY, &[&seen.to_string(), " ", &clock.wall().0.to_string()].concat());
         }
-        self.platform.emit(&Event::CredentialsRefreshed { succeeded, message: failure });
-        succeeded
+        platform.emit(&Event::CredentialsRefreshed { succeeded: failure.is_none(), message: failure });
     }
 }
 

@@ -13,12 +13,8 @@ impl Failure for Box<ApiError> {
         // Of one part of a backend, or of the whole of it where no part was named: 429 and 503 are about whoever asks next, too
         // (RFC 6585 §4, RFC 9110 §15.6.4), any other delay is about this request.
         let pauses = self.service.is_some() || matches!(self.status, Some(429 | 503));
-        let cost = match self.category {
-            Category::Timeout => RetryCost::Timeout,
-            Category::RateLimit => RetryCost::Throttling,
-            _ => RetryCost::Transient,
-        };
-        Facts { retryable: self.retryable, hint, pauses, finding: finding(self), cost, service: self.service.as_deref() }
+        let finding = finding(self.status, self.code.as_deref(), self.category);
+        Facts { retryable: self.retryable, hint, pauses, finding, cost: cost(self.category), service: self.service.as_deref() }
     }
 
     fn refused(refusal: &Refusal, now: WallTime) -> Self {
@@ -40,8 +36,11 @@ impl Failure for Box<ApiError> {
         error
     }
 
-    fn postpone(&mut self, retry_after: Duration, now: WallTime) {
-        self.retry_hint.get_or_insert_with(|| local_hint(RefusalReason::CircuitOpen, retry_after, now));
+    fn postpone(&mut self, reason: RefusalReason, retry_after: Duration, now: WallTime) {
+        let hint = local_hint(reason, retry_after, now);
+        if self.retry_hint.is_none_or(|known| known.at < hint.at) {
+            self.retry_hint = Some(hint);
+        }
     }
 
     fn after(&mut self, attempts: u32) {
@@ -65,15 +64,24 @@ fn local_hint(reason: RefusalReason, retry_after: Duration, now: WallTime) -> Re
     RetryHint { after_ms: milliseconds(retry_after), at: now.after(retry_after), source, confidence }
 }
 
+/// What a retry after such an error costs.
+pub(crate) fn cost(category: Category) -> RetryCost {
+    match category {
+        Category::Timeout => RetryCost::Timeout,
+        Category::RateLimit => RetryCost::Throttling,
+        _ => RetryCost::Transient,
+    }
+}
+
 /// What an error shows of the service that it came from.
-fn finding(error: &ApiError) -> Finding {
-    match error.status {
+pub(crate) fn finding(status: Option<u16>, code: Option<&str>, category: Category) -> Finding {
+    match status {
         // What it cannot do at all (RFC 9110 §15.6.2, §15.6.6) it does not fail at.
         Some(501 | 505) => Finding::Works { degraded: false },
         Some(500..=599) => Finding::Fails { by_server: true },
         // An error under a success: its kind tells.
-        Some(..400) if error.code.as_deref() == Some("RESPONSE_UNREADABLE") => Finding::Fails { by_server: false },
-        Some(..400) => match error.category {
+        Some(..400) if code == Some("RESPONSE_UNREADABLE") => Finding::Fails { by_server: false },
+        Some(..400) => match category {
             Category::Server | Category::Unavailable | Category::Integration | Category::Timeout => {
                 Finding::Fails { by_server: true }
             }
@@ -82,7 +90,7 @@ fn finding(error: &ApiError) -> Finding {
         // A request that did not arrive in time says more of the way than of the server.
         Some(408) => Finding::Nothing,
         Some(_) => Finding::Works { degraded: false },
-        None => match error.code.as_deref() {
+        None => match code {
             Some("NETWORK_TIMEOUT") => Finding::TimesOut,
             Some("NETWORK_UNREACHABLE" | "NETWORK_ERROR") => Finding::Fails { by_server: false },
             // This device's, this page's or the caller's own doing.
@@ -116,8 +124,7 @@ mod tests {
             assert_eq!(error(status, "").facts().finding, expected, "{status}");
         }
         let failed = |code| ApiError::without_response(code, String::new(), true);
-        assert_eq!(Box::new(failed("NETWORK_TIMEOUT")).facts().finding, Finding::TimesOut);
-        assert_eq!(Box::new(failed("NETWORK_ERROR")).facts().finding, Finding::Fails { by_server: false });
+        assert_eq!(Box::new(failed("NETWORK_TIMEOUT")).facts().finding, Finding::Fails { by_server: false });
         for code in ["NETWORK_OFFLINE", "NETWORK_CORS", "NETWORK_BLOCKED", "REQUEST_INVALID", "APPLICATION_HOOK_FAILED"] {
             assert_eq!(Box::new(failed(code)).facts().finding, Finding::Nothing, "{code}");
         }

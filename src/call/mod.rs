@@ -4,19 +4,22 @@ pub mod attempt;
 pub mod correlation;
 pub mod credentials;
 pub mod exposure;
-mod facts;
+pub(crate) mod facts;
 pub mod idempotency;
 pub mod trace_context;
 
+use crate::connectivity::Watch;
 use crate::error::parse::{Degraded, Extensions, ResponseParts, Success, inspect, parse, text};
 use crate::error::{ApiError, RequestFacts};
-use crate::platform::{Headers, Http, Platform, RequestSummary, Response};
+use crate::platform::{Clock, Headers, Http, Platform, RequestSummary, Response};
 use crate::policy::budget::Urgency;
 use crate::policy::preferences::Preferences;
 use crate::policy::retry::{RetryPolicy, method_is_idempotent};
 use crate::resilience::hedge::HedgePolicy;
-use crate::resilience::pipeline::{self, Attempt, Plan};
+use crate::resilience::pipeline::{self, Attempt, Failure, Plan};
 use crate::resilience::services::Services;
+use crate::time::MonotonicTime;
+use attempt::AttemptError;
 use correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
 use credentials::Credentials;
 use serde::de::IgnoredAny;
@@ -26,6 +29,12 @@ use std::time::Duration;
 
 /// The most that is read of an error's body.
 pub const LARGEST_ERROR_BODY: usize = 256 << 10;
+
+/// An error whose headers arrive at the deadline of its call has so long to say more.
+const SHORTEST_READING: Duration = Duration::from_millis(50);
+
+/// A call without a deadline waits no longer than this for new credentials.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(120);
 
 /// The most that is read of an answer in JSON.
 pub const LARGEST_JSON: usize = 32 << 20;
@@ -58,9 +67,10 @@ pub struct CallOptions {
     pub hedge: Option<HedgePolicy>,
     /// Whether credentials that have expired are refreshed.
     pub refresh: bool,
-    /// Whether the server itself has named this place as the one to ask instead: that it wants to be left alone elsewhere, or fails
-    /// there, does not hold here.
-    pub invited: bool,
+    /// By what it stands apart from all other calls to its origin: as the place that the server itself has named to ask instead, or
+    /// as what refreshes the credentials that others wait for. That the server wants to be left alone elsewhere, fails there, or is
+    /// in use by those who wait, does not hold here.
+    pub apart: Option<String>,
 }
 
 /// What calls are made with.
@@ -73,6 +83,8 @@ pub struct Caller<'a, P: Platform> {
     pub credentials: &'a Credentials<P>,
     /// What the user prefers at the moment.
     pub preferences: &'a dyn Fn() -> Preferences,
+    /// What learns from answers whether the backend can be reached.
+    pub watch: &'a Watch<P>,
 }
 
 /// How the server can tell that two requests are the same one.
@@ -109,13 +121,22 @@ pub async fn call<P: Platform>(
 ) -> Result<<P::Http as Http>::Response, Box<ApiError>> {
     let platform = caller.services.platform();
     let call = Call::new(platform, options, platform.http().summary(request));
-    let send = async |headers: &Headers, limit| match attempt::send(platform, request, &call.summary, headers, limit).await {
-        Ok(response) if response.status() < 400 => Ok(response),
-        Ok(response) => {
-            let parts = attempt::read_error(platform, response, limit, LARGEST_ERROR_BODY).await;
-            Err(call.understand(caller, &parts))
+    let clock = platform.clock();
+    let deadline = options.retry.total_timeout.map(|total| clock.monotonic().after(total));
+    let send = async |headers: &Headers, limit: Duration| {
+        let sent = clock.monotonic();
+        match attempt::send(platform, request, &call.summary, headers, limit).await {
+            Ok(response) if response.status() < 400 => {
+                caller.watch.answered(&call.summary.origin, response.status());
+                Ok(response)
+            }
+            Ok(response) => {
+                let left = deadline.map_or(limit, |deadline| deadline.since(clock.monotonic()).max(SHORTEST_READING));
+                let parts = attempt::read_error(platform, response, limit.min(left), LARGEST_ERROR_BODY).await;
+                Err(call.understand(caller, &parts))
+            }
+            Err(failure) => Err(call.no_response(caller, failure, sent)),
         }
-        Err(failure) => Err(Box::new(failure.into_api_error())),
     };
     until_it_succeeds(caller, options, &call, |_| false, send).await
 }
@@ -129,14 +150,14 @@ pub async fn call_json<P: Platform>(
 ) -> Result<JsonAnswer, Box<ApiError>> {
     let platform = caller.services.platform();
     let call = Call::new(platform, options, platform.http().summary(request));
-    let send =
-        async |headers: &Headers, limit| match attempt::exchange(platform, request, &call.summary, headers, limit, LARGEST_JSON)
-            .await
-        {
-            Ok(parts) if parts.status < 400 => json_answer(parts, &caller.policy.extensions),
+    let send = async |headers: &Headers, limit| {
+        let sent = platform.clock().monotonic();
+        match attempt::exchange(platform, request, &call.summary, headers, limit, LARGEST_JSON).await {
+            Ok(parts) if parts.status < 400 => call.conclude(caller, parts),
             Ok(parts) => Err(call.understand(caller, &parts)),
-            Err(failure) => Err(Box::new(failure.into_api_error())),
-        };
+            Err(failure) => Err(call.no_response(caller, failure, sent)),
+        }
+    };
     let is_degraded = |answer: &JsonAnswer| answer.degraded.is_some();
     until_it_succeeds(caller, options, &call, is_degraded, send).await
 }
@@ -161,7 +182,23 @@ impl Call {
         Self { summary, key, carries_key }
     }
 
+    fn no_response<P: Platform>(&self, caller: &Caller<'_, P>, failure: AttemptError, sent: MonotonicTime) -> Box<ApiError> {
+        caller.watch.not_answered(&self.summary.origin, failure.kind(), sent);
+        Box::new(failure.into_api_error())
+    }
+
+    fn conclude<P: Platform>(&self, caller: &Caller<'_, P>, parts: ResponseParts) -> Result<JsonAnswer, Box<ApiError>> {
+        let (status, origin) = (parts.status, &self.summary.origin);
+        let answer = json_answer(parts, &caller.policy.extensions);
+        match &answer {
+            Err(error) if error.format.name == "html" => caller.watch.answered_with_page(origin),
+            _ => caller.watch.answered(origin, status),
+        }
+        answer
+    }
+
     fn understand<P: Platform>(&self, caller: &Caller<'_, P>, parts: &ResponseParts) -> Box<ApiError> {
+        caller.watch.answered(&self.summary.origin, parts.status);
         let mut error = Box::new(parse(parts, &caller.policy.extensions));
         idempotency::judge(&mut error, &parts.headers, self.carries_key);
         exposure::warn_of_hidden_hint(caller.services.platform(), &self.summary.origin, &parts.headers, &error);
@@ -170,13 +207,13 @@ impl Call {
 
     /// The services that it goes through: its origin, and the part of the backend that the caller names or an error has named.
     fn services<P: Platform>(&self, services: &Services<P>, options: &CallOptions) -> Vec<String> {
-        if options.invited {
-            return vec![[&self.summary.origin, " (alternative)"].concat()];
+        if let Some(apart) = &options.apart {
+            return vec![[&self.summary.origin, " (", apart, ")"].concat()];
         }
         let particular = options.service.clone().or_else(|| services.routes.service_of(&self.summary.url));
         let mut keys = Vec::with_capacity(2);
         keys.push(self.summary.origin.clone());
-        keys.extend(particular);
+        keys.extend(particular.filter(|service| *service != self.summary.origin));
         keys
     }
 
@@ -224,9 +261,13 @@ async fn until_it_succeeds<P: Platform, T>(
     let (platform, services, summary) = (caller.services.platform(), caller.services, &call.summary);
     let trace = call.trace(platform, caller.policy);
     let is_safe = matches!(summary.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+    let keys = call.services(services, options);
+    let is_trusted = caller.policy.trusted_origins.contains(&summary.origin);
     let plan = Plan {
         id: trace.correlation_id(),
-        services: &call.services(services, options),
+        services: &keys,
+        is_named_by_caller: options.service.is_some(),
+        may_name_services: is_trusted,
         retry: &options.retry,
         repeatable: method_is_idempotent(&summary.method) || call.carries_key,
         hedge: options.hedge.filter(|_| is_safe),
@@ -236,25 +277,38 @@ async fn until_it_succeeds<P: Platform, T>(
     let complete = |mut error: Box<ApiError>| {
         error.correlation_id.get_or_insert_with(|| trace.correlation_id().into());
         error.request = Some(RequestFacts { method: summary.method.clone(), url: summary.url.clone(), attempts: 0 });
-        if let Some(service) = &error.service {
+        if let (Some(service), true) = (&error.service, is_trusted) {
             services.routes.learn(&summary.url, service);
         }
         error
     };
-    let may_refresh = Cell::new(options.refresh && caller.policy.trusted_origins.contains(&summary.origin));
-    let attempt = async |Attempt { number, limit, .. }: Attempt| {
-        let mut headers = trace.headers(platform, number);
-        // A key that the caller asked for goes wherever the call goes; all else only to those who are trusted.
-        headers.extend(call.key.as_deref().map(idempotency_header));
+    let may_refresh = Cell::new(options.refresh && is_trusted);
+    let attempt = async |attempt: Attempt| {
+        let headers = || {
+            let mut headers = trace.headers(platform, attempt.number);
+            // A key that the caller asked for goes wherever the call goes; all else only to those who are trusted.
+            headers.extend(call.key.as_deref().map(idempotency_header));
+            headers
+        };
+        let clock = platform.clock();
         let seen = may_refresh.get().then(|| caller.credentials.generation()).flatten();
-        let result = send(&headers, limit).await;
-        match (result, seen) {
-            (Err(error), Some(seen)) if credentials::have_expired(&error) && may_refresh.replace(false) => {
-                if caller.credentials.renew(&error, seen).await { send(&headers, limit).await } else { Err(error) }
-            }
-            (result, _) => result,
+        let error = match (send(&headers(), attempt.limit).await, seen) {
+            (Err(error), Some(_)) if credentials::have_expired(&error) && may_refresh.replace(false) => error,
+            (result, _) => return result.map_err(complete),
+        };
+        let time = attempt.patience.deadline.map_or(LONGEST_RENEWAL, |deadline| deadline.since(clock.monotonic()));
+        let renewal = caller.credentials.renew(&error, seen.unwrap_or_default());
+        if !attempt::within(platform, time, renewal).await.unwrap_or(false) {
+            return Err(complete(error));
         }
-        .map_err(complete)
+        // That may have taken a while.
+        if let Err(refusal) = services.wait_again(&keys, attempt.patience).await {
+            return Err(complete(Failure::refused(&refusal, clock.wall())));
+        }
+        match attempt.limit_from(clock.monotonic()) {
+            Duration::ZERO => Err(complete(error)),
+            limit => send(&headers(), limit).await.map_err(complete),
+        }
     };
     pipeline::execute(services, &plan, is_degraded, attempt).await.map_err(|error| match error.request {
         Some(_) => error,

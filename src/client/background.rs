@@ -3,6 +3,7 @@
 use super::options::{Configured, Polled};
 use super::settings::Settings;
 use crate::call::{self, CallOptions, Caller, credentials::Credentials};
+use crate::connectivity::{self, Watch};
 use crate::platform::{Clock, Http, Platform, Random};
 use crate::policy::budget::Urgency;
 use crate::policy::health::{self, ReportedState};
@@ -12,7 +13,6 @@ use crate::resilience::services::{Services, ToldCircuit};
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// What a task in the background works with.
 pub(super) struct Background<P: Platform> {
@@ -24,6 +24,10 @@ pub(super) struct Background<P: Platform> {
     pub(super) settings: Rc<Settings<P>>,
     /// What requests are authorised by.
     pub(super) credentials: Rc<Credentials<P>>,
+    /// The backend.
+    pub(super) origin: String,
+    /// What learns from answers whether the backend can be reached.
+    pub(super) watch: Rc<Watch<P>>,
 }
 
 /// Tasks, until they are dropped.
@@ -43,70 +47,74 @@ impl<P: Platform> Background<P> {
     pub(super) fn start(self, configured: Configured) -> Tasks {
         let (this, mut tasks) = (Rc::new(self), Tasks::default());
         if let Some(polled) = configured.configuration {
-            tasks.0.push(this.clone().repeat(polled, |this, answer| this.settings.configure(answer.body.as_bytes())));
+            let this = this.clone();
+            tasks.0.push(this.clone().repeat(polled, async move |url: &str| this.ask_for_configuration(url).await));
         }
         if let Some(polled) = configured.circuits {
-            tasks.0.push(this.repeat(polled, Self::take_report));
+            let this = this.clone();
+            tasks.0.push(this.clone().repeat(polled, async move |url: &str| this.ask_for_circuits(url).await));
         }
         tasks
     }
 
-    /// Asks, hands on the answer, waits, and asks again.
-    fn repeat(self: Rc<Self>, polled: Polled, take: fn(&Self, &Answer)) -> AbortHandle {
+    /// Asks, waits, and asks again.
+    fn repeat(&self, polled: Polled, ask: impl AsyncFn(&str) + 'static) -> AbortHandle {
         let platform = self.platform.clone();
         let (run, handle) = abortable(async move {
             loop {
-                // One that fails has told so itself, as any call does.
-                if let Some(answer) = self.ask(&polled.url).await {
-                    take(&self, &answer);
-                }
+                ask(&polled.url).await;
                 // Not all pages at once: they may have been opened by the same news.
-                self.platform.clock().sleep(spread(polled.every, self.platform.random().unit())).await;
+                platform.clock().sleep(spread(polled.every, platform.random().unit())).await;
             }
         });
-        platform.spawn(async move {
+        self.platform.spawn(async move {
             // It ends when it is aborted, and then there is nothing left to say.
             let _: Result<Infallible, Aborted> = run.await;
         });
         handle
     }
 
-    async fn ask(&self, url: &str) -> Option<Answer> {
+    /// Asks how the backend wants to be treated. It may say so differently to each user, so it is a call like any other.
+    async fn ask_for_configuration(&self, url: &str) {
         let policy = self.settings.policy();
-        let request = self.platform.http().json_request("GET", url, None).ok()?;
+        let Ok(request) = self.platform.http().json_request("GET", url, None) else { return };
         let caller = Caller {
             services: &self.services,
             policy: &policy,
             credentials: &self.credentials,
             preferences: &|| self.settings.preferences(),
+            watch: &self.watch,
         };
         let mut options = CallOptions::of(&policy);
         options.urgency = Urgency::Background;
-        let answer = call::call_json(&caller, &options, &request).await.ok()?;
-        let date = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("date")).map(|(_, value)| value.clone());
-        Some(Answer { body: answer.text, date })
+        // One that fails has told so itself, as any call does.
+        if let Ok(answer) = call::call_json(&caller, &options, &request).await {
+            self.settings.configure(answer.text.as_bytes());
+        }
     }
 
-    /// Opens and closes circuits by what the backend says of them, ahead of any failure here.
-    fn take_report(&self, answer: &Answer) {
-        let (clock, date) = (self.platform.clock(), answer.date.as_deref().and_then(timestamp));
-        let default = Duration::from_secs(30);
-        for report in health::read(answer.body.as_bytes(), date, clock.wall()).unwrap_or_default() {
+    /// Opens and closes circuits by what the backend says of them, ahead of any failure here. It is asked in a way that no circuit
+    /// stands in; but if it wants to be left alone, it is.
+    async fn ask_for_circuits(&self, url: &str) {
+        let (clock, random) = (self.platform.clock(), self.platform.random());
+        if !self.services.paused_for(&self.origin).is_zero() {
+            return;
+        }
+        // A backend that is not well may say so with a 503.
+        let Some(Ok(answer)) = connectivity::look(self.platform.as_ref(), url).await else { return };
+        let date = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("date"));
+        let date = date.and_then(|(_, value)| timestamp(value));
+        for report in health::read(&answer.body, date, clock.wall()).unwrap_or_default() {
             let circuit = match report.state {
                 ReportedState::Closed => ToldCircuit::Closed,
                 ReportedState::HalfOpen => ToldCircuit::HalfOpen,
                 ReportedState::Open { remaining } => {
                     // Everyone is told the same moment.
-                    ToldCircuit::Open { for_so_long: spread(remaining.unwrap_or(default), self.platform.random().unit()) }
+                    let open = self.services.policy_of(&report.service).breaker.unwrap_or_default().open_for;
+                    ToldCircuit::Open { for_so_long: spread(remaining.unwrap_or(open), random.unit()) }
                 }
             };
             self.services.told(&report.service, circuit);
         }
     }
-}
-
-/// An answer to what was asked.
-struct Answer {
-    body: String,
-    date: Option<String>,
 }

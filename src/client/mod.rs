@@ -9,11 +9,13 @@ pub use settings::Settings;
 
 use crate::call::credentials::Credentials;
 use crate::call::{self, CallOptions, CallPolicy, Caller, JsonAnswer, correlation};
+use crate::connectivity::{HEALTH_PATH, Report, Watch, WatchOptions};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::input::{InvalidInput, Subject};
 use crate::outbox::{self, AppendError};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Http, Platform, Store, StoreError};
+use crate::policy::connectivity::ProbePolicy;
 use crate::policy::gate::{GateReason, Trigger};
 use crate::policy::preferences::Preferences;
 use crate::queue::action::{Action, SCHEMA_VERSION};
@@ -49,6 +51,7 @@ struct Inner<P: Platform> {
     credentials: Rc<Credentials<P>>,
     background: RefCell<Tasks>,
     queue: Option<Queue<P>>,
+    watch: Rc<Watch<P>>,
     calls: Calls,
     closed: Cell<bool>,
 }
@@ -154,23 +157,32 @@ impl<P: Platform> Client<P> {
     /// Opens a client. If it has a user, what is in that user's queue begins to drain.
     pub fn open(platform: P, options: Options) -> Self {
         let platform = Rc::new(platform);
+        let (requests, inbox) = mpsc::unbounded();
+        let watch = Rc::new(watch(&platform, &options, requests.clone()));
         let scope = ["steadfast:", &options.database].concat();
         let credentials = Rc::new(Credentials::new(platform.clone(), &scope));
         let sharing = Sharing { scope, posts: options.user_id.is_some() };
         let Resolved { service, services, .. } = options.resolved.clone();
         let services = Rc::new(Services::new(platform.clone(), service, services, Some(sharing)));
-        let queue = options.user_id.clone().map(|user_id| Queue::open(&platform, user_id, &options, &services));
-        let configured = options.configured.clone();
+        let watcher = watch.clone();
+        services.on_change(Box::new(move |all_closed| watcher.breaker_open(!all_closed)));
+        let queue = options
+            .user_id
+            .clone()
+            .map(|user_id| Queue::open(&platform, user_id, &options, services.clone(), watch.clone(), (requests, inbox)));
+        let (configured, origin) = (options.configured.clone(), options.sync.service.clone());
         let settings = Rc::new(Settings::new(platform.clone(), services.clone(), options));
         let background = Background {
             platform: platform.clone(),
             services: services.clone(),
             settings: settings.clone(),
             credentials: credentials.clone(),
+            watch: watch.clone(),
+            origin,
         };
         let background = RefCell::new(background.start(configured));
         let (calls, closed) = (Calls::default(), Cell::new(false));
-        Self { inner: Rc::new(Inner { platform, settings, services, credentials, background, queue, calls, closed }) }
+        Self { inner: Rc::new(Inner { platform, settings, services, credentials, background, queue, watch, calls, closed }) }
     }
 
     /// Sends a request through the call path: see [`call::call`]. `options` is JSON, see [`CallOptions::read`].
@@ -181,18 +193,24 @@ impl<P: Platform> Client<P> {
     ) -> Result<<P::Http as Http>::Response, CallError> {
         let policy = self.inner.settings.policy();
         let (options, preferences) = (CallOptions::read(options, &policy)?, || self.inner.settings.preferences());
-        self.until_closed(call::call(&self.caller(&policy, &preferences), &options, request)).await
+        Ok(self.until_closed(call::call(&self.caller(&policy, &preferences), &options, request)).await??)
     }
 
     /// Sends a request through the call path for an answer in JSON: see [`call::call_json`].
     pub async fn call_json(&self, request: &<P::Http as Http>::Request, options: &str) -> Result<JsonAnswer, CallError> {
         let policy = self.inner.settings.policy();
         let (options, preferences) = (CallOptions::read(options, &policy)?, || self.inner.settings.preferences());
-        self.until_closed(call::call_json(&self.caller(&policy, &preferences), &options, request)).await
+        Ok(self.until_closed(call::call_json(&self.caller(&policy, &preferences), &options, request)).await??)
     }
 
     fn caller<'a>(&'a self, policy: &'a CallPolicy, preferences: &'a dyn Fn() -> Preferences) -> Caller<'a, P> {
-        Caller { services: &self.inner.services, policy, credentials: &self.inner.credentials, preferences }
+        Caller {
+            services: &self.inner.services,
+            policy,
+            credentials: &self.inner.credentials,
+            preferences,
+            watch: &self.inner.watch,
+        }
     }
 
     /// What holds for calls: the server's configuration, and what the user prefers.
@@ -205,13 +223,19 @@ impl<P: Platform> Client<P> {
         &self.inner.services
     }
 
-    async fn until_closed<T>(&self, call: impl Future<Output = Result<T, Box<ApiError>>>) -> Result<T, CallError> {
+    /// What the work gives, unless the client is closed before.
+    pub async fn until_closed<T>(&self, work: impl Future<Output = T>) -> Result<T, CallError> {
         if self.inner.closed.get() {
             return Err(CallError::Closed);
         }
-        let (call, abort) = abortable(call);
+        let (work, abort) = abortable(work);
         let _registration = self.inner.calls.register(abort);
-        Ok(call.await.map_err(|Aborted| CallError::Closed)??)
+        work.await.map_err(|Aborted| CallError::Closed)
+    }
+
+    /// Whether there is a queue to put actions into.
+    pub fn can_enqueue(&self) -> Result<(), QueueError> {
+        self.queue().map(|_| ())
     }
 
     /// Puts actions into the queue, all or none. Resolves when they are on disk.
@@ -317,11 +341,22 @@ impl<P: Platform> Client<P> {
         Ok(counts.is_some())
     }
 
+    /// Whether the backend can be reached.
+    pub fn connectivity(&self) -> Report {
+        self.inner.watch.report()
+    }
+
+    /// Looks whether the backend can be reached, and says what is known then.
+    pub async fn check_connectivity(&self) -> Report {
+        self.inner.watch.check().await
+    }
+
     /// Stops everything: what is being sent is aborted, what waits for outcomes ends without one. The queue stays on disk.
     pub fn close(&self) {
         self.inner.closed.set(true);
         self.inner.calls.abort_all();
         drop(self.inner.background.take());
+        self.inner.watch.close();
         if let Some(queue) = &self.inner.queue {
             queue.close();
         }
@@ -341,6 +376,16 @@ impl<P: Platform> Client<P> {
     }
 }
 
+/// Watches whether the backend can be reached; the queue drains as soon as it can again.
+fn watch<P: Platform>(platform: &Rc<P>, options: &Options, requests: Requests) -> Watch<P> {
+    let trusted_origins = options.call.trusted_origins.clone();
+    let backend = trusted_origins.first().cloned().unwrap_or_default();
+    let on_online = Box::new(move || schedule::request(&requests, Trigger::Online));
+    let health_path = options.health_path.clone().unwrap_or_else(|| HEALTH_PATH.into());
+    let probes = ProbePolicy { enabled: options.health_path.is_some(), ..ProbePolicy::default() };
+    Watch::open(platform, WatchOptions { backend, trusted_origins, health_path, probes }, on_online)
+}
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -356,31 +401,43 @@ pub enum CallError {
 }
 
 impl<P: Platform> Queue<P> {
-    fn open(platform: &Rc<P>, user_id: String, options: &Options, services: &Rc<Services<P>>) -> Self {
+    fn open(
+        platform: &Rc<P>,
+        user_id: String,
+        options: &Options,
+        services: Rc<Services<P>>,
+        watch: Rc<Watch<P>>,
+        (requests, inbox): (Requests, mpsc::UnboundedReceiver<schedule::Request>),
+    ) -> Self {
         let waiters = Rc::new(Waiters::default());
         let lock = format!("steadfast:{}:drain:{user_id}", options.database);
-        let drainer = Rc::new(Drainer { platform: platform.clone(), lock, user_id, policy: options.sync.clone(), waiters });
-        let (requests, inbox) = mpsc::unbounded();
+        let learner = services.clone();
+        let drainer = Rc::new(Drainer {
+            platform: platform.clone(),
+            lock,
+            user_id,
+            policy: options.sync.clone(),
+            waiters,
+            services,
+            watch,
+        });
         let (run, schedule) = abortable(schedule::run(drainer.clone(), inbox));
         platform.spawn(async move {
             // It ends when it is aborted, and then there is nothing left to say.
             let _: Result<(), Aborted> = run.await;
         });
-        let (ears, asks, learner) = (drainer.clone(), requests.clone(), services.clone());
+        let (ears, asks) = (drainer.clone(), requests.clone());
         let channel = platform.channel().subscribe(Box::new(move |message| {
             learner.hear(message);
             if ears.hear(message) {
                 schedule::request(&asks, Trigger::Enqueued);
             }
         }));
-        let (speaker, asks) = (platform.clone(), requests.clone());
+        let asks = requests.clone();
         let connectivity = platform.connectivity().subscribe(Box::new(move |change| match change {
-            ConnectivityChange::Online => {
-                speaker.emit(&Event::ConnectivityChanged { online: true });
-                schedule::request(&asks, Trigger::Online);
-            }
-            ConnectivityChange::Offline => speaker.emit(&Event::ConnectivityChanged { online: false }),
+            ConnectivityChange::Online => schedule::request(&asks, Trigger::Online),
             ConnectivityChange::Visible => schedule::request(&asks, Trigger::Visible),
+            _ => {}
         }));
         schedule::request(&requests, Trigger::Opened);
         Self { drainer, requests, schedule, subscriptions: RefCell::new(Some((channel, connectivity))) }

@@ -1,10 +1,10 @@
 //! What kind of problem an error is, and how bad.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What kind of problem an error is: StellarFlow's seven categories, told apart further where the user can do something
 /// different, and the kinds that never reach a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
     /// Who is it? Sign in.

@@ -147,20 +147,20 @@ impl Core {
         Ok(Self { client: Client::open(browser, options) })
     }
 
-    /// Sends a request through the call path; a promise of the `Response`.
-    pub fn fetch(&self, request: Request, options: String) -> Promise {
+    /// Sends a request through the call path; a promise of the `Response`. `signal` is what the caller can abort it by.
+    pub fn fetch(&self, request: Request, signal: Option<AbortSignal>, options: String) -> Promise {
         let client = self.client.clone();
-        promise_with_signal(Some(request.signal()), async move {
-            let response = client.call(&FetchRequest(request), &options).await.map_err(Failure::from)?;
+        promise_with_signal(signal.clone(), async move {
+            let response = client.call(&FetchRequest::new(request, signal), &options).await.map_err(Failure::from)?;
             Ok(response.into_js().into())
         })
     }
 
     /// Sends a request through the call path for an answer in JSON; a promise of the JSON of its head, and its text.
-    pub fn json(&self, request: Request, options: String) -> Promise {
+    pub fn json(&self, request: Request, signal: Option<AbortSignal>, options: String) -> Promise {
         let client = self.client.clone();
-        promise_with_signal(Some(request.signal()), async move {
-            let answer = client.call_json(&FetchRequest(request), &options).await.map_err(Failure::from)?;
+        promise_with_signal(signal.clone(), async move {
+            let answer = client.call_json(&FetchRequest::new(request, signal), &options).await.map_err(Failure::from)?;
             let head = JsonHead { status: answer.status, headers: answer.headers, degraded: answer.degraded };
             Ok(js_sys::Array::of2(&to_text(&head), &answer.text.into()).into())
         })
@@ -174,6 +174,16 @@ impl Core {
                 fields.iter().zip(data).map(|(fields, data)| Draft::read(fields, data)).collect();
             Ok(client.enqueue(drafts?).await?)
         })
+    }
+
+    /// Checks an action that may be put into the queue later.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that nothing can be queued, as JSON text.
+    #[wasm_bindgen(js_name = checkAction)]
+    pub fn check_action(&self, fields: &str, data: String) -> Result<(), JsValue> {
+        Draft::read(fields, data).map_err(Failure::from)?;
+        Ok(self.client.can_enqueue().map_err(Failure::from)?)
     }
 
     /// Waits for an action to be settled; a promise of its outcome.
@@ -232,6 +242,18 @@ impl Core {
     #[expect(clippy::needless_pass_by_value, reason = "an optional text crosses by value")]
     pub fn set_circuit(&self, service: Option<String>, change: &str) {
         set_circuit(self.client.services(), service.as_deref(), change);
+    }
+
+    /// The JSON of whether the backend can be reached.
+    pub fn connectivity(&self) -> JsValue {
+        to_text(&self.client.connectivity())
+    }
+
+    /// Looks whether the backend can be reached; a promise of the JSON of what is known then.
+    #[wasm_bindgen(js_name = checkConnectivity)]
+    pub fn check_connectivity(&self) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.check_connectivity().await) })
     }
 
     /// The JSON of the server's configuration, as far as it is in force.

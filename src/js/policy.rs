@@ -2,18 +2,18 @@
 
 use super::{Core, Failure as Rejection, promise_with_signal, to_text};
 use crate::browser::{Browser, BrowserRandom};
-use crate::client::PolicyOptions;
-use crate::error::ApiError;
-use crate::platform::{Clock, Platform, Random};
+use crate::call::attempt::within;
+use crate::call::facts;
+use crate::client::{Client, PolicyOptions};
+use crate::error::{ApiError, Category};
+use crate::platform::{Platform, Random};
 use crate::policy::budget::RetryCost;
 use crate::resilience::pipeline::{self, Attempt, Facts, Failure, Plan};
-use crate::resilience::services::{Finding, Refusal, ServicePolicy, Services};
+use crate::resilience::services::{Finding, Refusal, RefusalReason, ServicePolicy, Services};
 use crate::time::{WallTime, milliseconds};
-use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Promise};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -50,19 +50,58 @@ impl Drop for AbortWhenDropped<'_> {
 struct Description {
     retryable: bool,
     after_ms: Option<u64>,
-    /// Whether it says nothing of the service.
-    neutral: bool,
-    /// Whether a server has said so.
-    by_server: bool,
-    service: Option<String>,
+    /// What it shows of the service, if the application has said so.
+    shows: Option<Shows>,
+    /// The error that it is, if it is one of a call.
+    api: Option<Api>,
+    message: String,
+}
+
+/// What something that was thrown shows of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Shows {
+    Failure,
+    Success,
+    Nothing,
+}
+
+/// What policies need to know of a call's error.
+#[derive(Debug, Deserialize)]
+struct Api {
     code: Option<String>,
     status: Option<u16>,
-    message: String,
+    category: Category,
+    service: Option<String>,
 }
 
 impl Description {
     fn finding(&self) -> Finding {
-        if self.neutral { Finding::Nothing } else { Finding::Fails { by_server: self.by_server } }
+        let by_server = self.api.as_ref().and_then(|api| api.status).is_some_and(|status| status >= 500);
+        match (self.shows, &self.api) {
+            (Some(Shows::Failure), _) => Finding::Fails { by_server },
+            (Some(Shows::Success), _) => Finding::Works { degraded: false },
+            // A policy within this one has ended it: for what stands around both, it took too long.
+            (None, Some(Api { status: None, code: Some(code), .. })) if code == "DEADLINE_EXCEEDED" => {
+                Finding::Fails { by_server: false }
+            }
+            (None, Some(api)) => facts::finding(api.status, api.code.as_deref(), api.category),
+            (Some(Shows::Nothing), _) | (None, None) => Finding::Nothing,
+        }
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        let api = self.api.as_ref();
+        Facts {
+            retryable: self.retryable,
+            hint: self.after_ms.map(Duration::from_millis),
+            // What the application names holds for all; what a server names, where it is about the service.
+            pauses: api.is_none_or(|api| api.service.is_some() || matches!(api.status, Some(429 | 503))),
+            finding: self.finding(),
+            cost: api.map_or(RetryCost::Transient, |api| facts::cost(api.category)),
+            // Whichever part of a backend it was: the policy stands around all of it.
+            service: None,
+        }
     }
 }
 
@@ -80,14 +119,7 @@ impl Failure for Failed {
             Self::Ended(error) => {
                 Facts { finding: Finding::Fails { by_server: false }, cost: RetryCost::Timeout, ..error.facts() }
             }
-            Self::Thrown(_, description) => Facts {
-                retryable: description.retryable,
-                hint: description.after_ms.map(Duration::from_millis),
-                pauses: true,
-                finding: description.finding(),
-                cost: if description.status == Some(429) { RetryCost::Throttling } else { RetryCost::Transient },
-                service: description.service.as_deref(),
-            },
+            Self::Thrown(_, description) => description.facts(),
         }
     }
 
@@ -95,9 +127,9 @@ impl Failure for Failed {
         Self::Ended(Failure::refused(refusal, now))
     }
 
-    fn postpone(&mut self, retry_after: Duration, now: WallTime) {
+    fn postpone(&mut self, reason: RefusalReason, retry_after: Duration, now: WallTime) {
         if let Self::Ended(error) = self {
-            error.postpone(retry_after, now);
+            error.postpone(reason, retry_after, now);
         }
     }
 
@@ -107,10 +139,13 @@ impl Failure for Failed {
         match self {
             Self::Ended(error) => error.clone(),
             Self::Thrown(_, description) => {
-                let code = description.code.as_deref().unwrap_or("FUNCTION_FAILED");
+                let api = description.api.as_ref();
+                let code = api.and_then(|api| api.code.as_deref()).unwrap_or("FUNCTION_FAILED");
                 let mut error = ApiError::without_response(code, description.message.clone(), description.retryable);
-                error.status = description.status;
-                error.service.clone_from(&description.service);
+                if let Some(Api { status, category, service, .. }) = api {
+                    (error.status, error.category) = (*status, *category);
+                    error.service.clone_from(service);
+                }
                 Box::new(error)
             }
         }
@@ -130,6 +165,8 @@ impl Failed {
 pub struct Policy {
     services: Rc<Services<Browser>>,
     options: Rc<Settings>,
+    /// Whose it is; when that is closed, so is this.
+    client: Option<Client<Browser>>,
 }
 
 struct Settings {
@@ -146,46 +183,54 @@ impl Policy {
     #[wasm_bindgen(constructor)]
     pub fn new(options: &str, emit: Function) -> Result<Policy, JsValue> {
         let services = Services::new(Rc::new(Browser::alone(emit)), ServicePolicy::default(), BTreeMap::new(), None);
-        Self::with(options, Rc::new(services))
+        Self::with(options, Rc::new(services), None)
     }
 
-    /// A policy over the services of a client.
+    /// A policy over the services of a client, if it names one; else over one of its own.
     ///
     /// # Errors
     /// An invalid option, as JSON text.
     pub fn of(options: &str, core: &Core) -> Result<Policy, JsValue> {
-        Self::with(options, core.client.services().clone())
+        Self::with(options, core.client.services().clone(), Some(core.client.clone()))
     }
 
-    fn with(options: &str, services: Rc<Services<Browser>>) -> Result<Policy, JsValue> {
+    fn with(options: &str, services: Rc<Services<Browser>>, client: Option<Client<Browser>>) -> Result<Policy, JsValue> {
         let options = PolicyOptions::read(options, |key| services.policy_of(key)).map_err(Rejection::from)?;
+        // Applications may make a policy for each of their calls, and few services are remembered.
+        let services = if options.service.is_some() { services } else { Rc::new(services.apart()) };
         let name = options.service.clone().unwrap_or_else(|| {
             let mut random = [0; 8];
             BrowserRandom.fill(&mut random);
             ["policy-", &u64::from_le_bytes(random).to_string()].concat()
         });
         services.define(&name, options.protection);
-        Ok(Self { services, options: Rc::new(Settings { name: [name], options }) })
+        Ok(Self { services, options: Rc::new(Settings { name: [name], options }), client })
     }
 
     /// Runs a function under the policy. `run` takes the number of the attempt and that of the hedge, and gives what runs;
     /// `describe` takes what was thrown, and gives JSON. A promise of what the function gives; it rejects with an array of what the
     /// function has thrown, or with text.
     pub fn execute(&self, run: Function, describe: Function, signal: Option<AbortSignal>) -> Promise {
-        let (services, settings) = (self.services.clone(), self.options.clone());
+        let (services, settings, client) = (self.services.clone(), self.options.clone(), self.client.clone());
         promise_with_signal(signal, async move {
             let plan = Plan {
                 id: &settings.name[0],
                 services: &settings.name,
+                is_named_by_caller: true,
+                may_name_services: true,
                 retry: &settings.options.retry,
                 repeatable: true,
                 hedge: settings.options.hedge,
                 urgency: settings.options.urgency,
                 bound: &|attempts| attempts,
             };
-            let clock = services.platform().clock();
-            let attempt = async |attempt: Attempt| run_once(clock, &run, &describe, attempt).await;
-            pipeline::execute(&services, &plan, |_| false, attempt).await.map_err(|failed| match failed {
+            let attempt = async |attempt: Attempt| run_once(services.platform(), &run, &describe, attempt).await;
+            let execution = pipeline::execute(&services, &plan, |_| false, attempt);
+            let ended = match client {
+                Some(client) => client.until_closed(execution).await.map_err(Rejection::from)?,
+                None => execution.await,
+            };
+            ended.map_err(|failed| match failed {
                 Failed::Thrown(value, _) => Array::of1(&value).into(),
                 Failed::Ended(error) => to_text(&Rejection::Api { error }),
             })
@@ -204,7 +249,7 @@ impl Policy {
     }
 }
 
-async fn run_once(clock: &impl Clock, run: &Function, describe: &Function, attempt: Attempt) -> Result<JsValue, Failed> {
+async fn run_once(platform: &impl Platform, run: &Function, describe: &Function, attempt: Attempt) -> Result<JsValue, Failed> {
     let thrown = |value: JsValue| {
         let described = describe.call1(&JsValue::UNDEFINED, &value).ok().and_then(|text| text.as_string());
         let description = described.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -217,10 +262,7 @@ async fn run_once(clock: &impl Clock, run: &Function, describe: &Function, attem
     let ended = if attempt.limit == Duration::MAX {
         result.await
     } else {
-        match select(result, pin!(clock.sleep(attempt.limit))).await {
-            Either::Left((ended, _)) => ended,
-            Either::Right(_) => return Err(Failed::timed_out(attempt.limit)),
-        }
+        within(platform, attempt.limit, result).await.map_err(|_| Failed::timed_out(attempt.limit))?
     };
     abort.0 = None;
     ended.map_err(thrown)

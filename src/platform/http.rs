@@ -22,6 +22,9 @@ pub trait Http {
     /// aborts the attempt. A failure of the network is left [unexplained](NetworkFailure::unexplained): the call path looks
     /// into it.
     fn send(&self, request: &Self::Request, headers: &Headers) -> impl Future<Output = Result<Self::Response, NetworkFailure>>;
+    /// Gets a URL once, past all caches, without the application's headers and without any that would need a preflight. Dropping
+    /// the future aborts it.
+    fn look(&self, url: &str) -> impl Future<Output = Result<Self::Response, NetworkFailure>>;
     /// Where the page is, and what it has learnt of the network around it.
     fn surroundings(&self) -> &Surroundings;
     /// Whether the application can refresh the credentials that requests are sent with.
@@ -60,6 +63,8 @@ pub trait Response {
     fn status(&self) -> u16;
     /// The headers that the page may read.
     fn headers(&self) -> Headers;
+    /// Whether a redirect led to another origin than the one that was asked.
+    fn redirected_elsewhere(&self) -> bool;
     /// Reads the body up to `limit` bytes and leaves the rest unread.
     fn body(self, limit: usize) -> impl Future<Output = ResponseBody>;
 }

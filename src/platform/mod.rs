@@ -131,11 +131,13 @@ pub trait Connectivity {
 
     /// Whether the browser believes that there is a network: a hint, never proof.
     fn online(&self) -> bool;
+    /// Whether the page is seen. A worker always is.
+    fn visible(&self) -> bool;
     /// Hears of changes.
     fn subscribe(&self, listener: Box<dyn Fn(ConnectivityChange)>) -> Self::Subscription;
 }
 
-/// A change that may be a good moment to sync.
+/// A change of what the browser says of the network, or of the page. Some are good moments to sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectivityChange {
     /// The browser believes that the network is back.
@@ -144,4 +146,10 @@ pub enum ConnectivityChange {
     Offline,
     /// The page became visible, or came back from the back/forward cache.
     Visible,
+    /// The page is no longer seen.
+    Hidden,
+    /// The page goes on after it was frozen.
+    Resumed,
+    /// The device is on another kind of network.
+    NetworkChanged,
 }

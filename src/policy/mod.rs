@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod configuration;
+pub mod connectivity;
 mod document;
 pub mod gate;
 pub mod health;

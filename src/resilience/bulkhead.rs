@@ -50,17 +50,31 @@ pub struct BulkheadSnapshot {
 }
 
 impl Bulkhead {
+    /// A seat, if one is free.
+    pub fn enter_at_once(&self, policy: BulkheadPolicy) -> Option<Seat> {
+        let mut state = self.state.borrow_mut();
+        let is_free = state.running < policy.max_concurrent.max(1);
+        is_free.then(|| {
+            state.running += 1;
+            Seat { bulkhead: Some(self.clone()) }
+        })
+    }
+
     /// Waits for a seat. Dropping the future leaves the line.
     pub async fn enter(&self, policy: BulkheadPolicy, urgency: Urgency) -> Result<Seat, Full> {
+        if let Some(seat) = self.enter_at_once(policy) {
+            return Ok(seat);
+        }
         let turn = {
             let mut state = self.state.borrow_mut();
             state.forget_those_who_left();
-            if state.running < policy.max_concurrent.max(1) {
-                state.running += 1;
-                return Ok(Seat { bulkhead: Some(self.clone()) });
-            }
             if state.queued() >= policy.max_queued as usize {
-                return Err(Full);
+                // Nobody waits for background work: its last in line makes room for someone who is waited for.
+                let makes_room =
+                    urgency == Urgency::Interactive && policy.max_queued > 0 && state.background.pop_back().is_some();
+                if !makes_room {
+                    return Err(Full);
+                }
             }
             let (seat, turn) = oneshot::channel();
             match urgency {
@@ -161,6 +175,21 @@ mod tests {
         assert!(background.as_mut().now_or_never().is_none());
         drop(interactive.now_or_never().unwrap().unwrap());
         assert!(background.now_or_never().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_line_full_of_background_work_makes_room_for_interactive_work() {
+        let (bulkhead, policy) = (Bulkhead::default(), BulkheadPolicy { max_concurrent: 1, max_queued: 2 });
+        let seat = at_once(&bulkhead, policy).unwrap().unwrap();
+        let mut first = Box::pin(bulkhead.enter(policy, Urgency::Background));
+        let mut second = Box::pin(bulkhead.enter(policy, Urgency::Background));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        let mut interactive = Box::pin(bulkhead.enter(policy, Urgency::Interactive));
+        assert!(interactive.as_mut().now_or_never().is_none());
+        assert_eq!(second.now_or_never().unwrap().unwrap_err(), Full);
+        drop(seat);
+        drop(interactive.now_or_never().unwrap().unwrap());
+        assert!(first.now_or_never().unwrap().is_ok());
     }
 
     #[test]

@@ -5,9 +5,10 @@ use super::services::{Finding, Patience, Refusal, RefusalReason, Services};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::platform::{Clock, Platform, Random};
-use crate::policy::budget::{RetryCost, Urgency};
+use crate::policy::budget::{RetryCost, Urgency, Withdrawal};
 use crate::policy::retry::{Decision, FailedAttempt, RetryPolicy, StopBecause, decide};
-use crate::time::{MonotonicTime, milliseconds};
+use crate::time::{MonotonicTime, WallTime, milliseconds};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// What holds for one execution.
@@ -16,6 +17,11 @@ pub struct Plan<'a> {
     pub id: &'a str,
     /// The services that it goes through, from the most general to the most particular.
     pub services: &'a [String],
+    /// Whether the last of them is the caller's word. If not, an earlier error has named it: what an error says without naming one
+    /// is then said for the most general, and the next error may name another.
+    pub is_named_by_caller: bool,
+    /// Whether failures may say which part of the backend is responsible. What strangers say of it is not believed.
+    pub may_name_services: bool,
     /// How it is retried.
     pub retry: &'a RetryPolicy,
     /// Whether it may be done twice.
@@ -37,6 +43,15 @@ pub struct Attempt {
     pub hedge: u32,
     /// How long it may take.
     pub limit: Duration,
+    /// How it waits for its turn, should it have to do so once more.
+    pub patience: Patience,
+}
+
+impl Attempt {
+    /// How long what is done for it from now on may take.
+    pub fn limit_from(&self, now: MonotonicTime) -> Duration {
+        left(self.patience.deadline, now).map_or(self.limit, |left| left.min(self.limit))
+    }
 }
 
 /// Why a function failed, as far as the policies need to know.
@@ -61,9 +76,9 @@ pub trait Failure: Sized {
     /// As far as the policies need to know.
     fn facts(&self) -> Facts<'_>;
     /// The failure of a call that was not let through.
-    fn refused(refusal: &Refusal, now: crate::time::WallTime) -> Self;
-    /// It makes no sense to try again before this has passed, though nobody has said so.
-    fn postpone(&mut self, retry_after: Duration, now: crate::time::WallTime);
+    fn refused(refusal: &Refusal, now: WallTime) -> Self;
+    /// It makes no sense to try again before this has passed, for that reason.
+    fn postpone(&mut self, reason: RefusalReason, retry_after: Duration, now: WallTime);
     /// So many attempts were made.
     fn after(&mut self, attempts: u32);
     /// As events tell it.
@@ -84,42 +99,44 @@ pub async fn execute<P: Platform, T, F: Failure>(
     let deadline = plan.retry.total_timeout.map(|total| began.after(total));
     let patience = Patience { max_wait: plan.retry.max_wait, deadline, urgency: plan.urgency };
     let budget = plan.services.first().map(String::as_str);
-    let (mut delays, mut paid) = (plan.retry.backoff.delays(), None);
+    let (mut delays, mut paid) = (plan.retry.backoff.delays(), None::<Withdrawal>);
     let mut earlier: Option<F> = None;
+    let mut learnt: Option<Vec<String>> = None;
     let mut number = 0;
     let fail = |failure: F, because: StopBecause| {
         platform.emit(&Event::CallFailed { correlation_id: plan.id.into(), because, error: failure.to_error() });
         Err(failure)
     };
     loop {
-        let admission = match services.admit(plan.services, patience).await {
+        let keys = learnt.as_deref().unwrap_or(plan.services);
+        let admission = match services.admit(keys, patience).await {
             Ok(admission) => admission,
             Err(refusal) => {
-                let (now, because) = (clock.wall(), refusal.reason.into());
-                // What went wrong tells more than that the door has closed since.
-                let failure = match earlier {
-                    Some(mut failure) => {
-                        if let Some(retry_after) = refusal.retry_after {
-                            failure.postpone(retry_after, now);
-                        }
-                        failure
-                    }
-                    None => F::refused(&refusal, now),
-                };
-                return fail(failure, because);
+                if let (Some(key), Some(withdrawal)) = (budget, paid) {
+                    services.deposit(key, Some(withdrawal));
+                }
+                return fail(refused(earlier, &refusal, clock.wall()), refusal.reason.into());
             }
         };
         number += 1;
-        let limit =
-            left(deadline, clock.monotonic()).map_or(plan.retry.attempt_timeout, |left| left.min(plan.retry.attempt_timeout));
+        let company = RefCell::new(Vec::new());
         let may_hedge = |hedge| {
-            let is_paid = budget.is_none_or(|key| services.withdraw(key, RetryCost::Transient, plan.urgency).is_ok());
-            if is_paid {
-                platform.emit(&Event::HedgeSent { correlation_id: plan.id.into(), attempt: number, hedge });
-            }
-            is_paid
+            let Some(seats) = services.accompany(&admission, plan.urgency) else { return false };
+            company.borrow_mut().extend(seats);
+            platform.emit(&Event::HedgeSent { correlation_id: plan.id.into(), attempt: number, hedge });
+            true
         };
-        let result = hedged(platform, plan.hedge, may_hedge, async |hedge| attempt(Attempt { number, hedge, limit }).await).await;
+        let attempted = async |hedge| {
+            let whole = Attempt { number, hedge, limit: plan.retry.attempt_timeout, patience };
+            let result = attempt(Attempt { limit: whole.limit_from(clock.monotonic()), ..whole }).await;
+            // At once, so that nobody slips in between, and whichever answer counts in the end.
+            if let Err(failure) = &result {
+                take_pause(services, plan, keys, failure.facts());
+            }
+            result
+        };
+        let result = hedged(platform, plan.hedge, may_hedge, attempted).await;
+        drop(company);
         let mut failure = match result {
             Ok(value) => {
                 admission.conclude(Finding::Works { degraded: is_degraded(&value) }, None, false);
@@ -132,13 +149,13 @@ pub async fn execute<P: Platform, T, F: Failure>(
         };
         failure.after(number);
         let facts = failure.facts();
-        // At once, so that nobody slips in between.
-        let paused = match (facts.hint, facts.service.or(plan.services.last().map(String::as_str))) {
-            (Some(hint), Some(key)) if facts.pauses => services.pause(key, hint),
-            _ => Duration::ZERO,
-        };
-        let cost = facts.cost;
-        admission.conclude(facts.finding, facts.service, cost == RetryCost::Throttling);
+        let (cost, service) = (facts.cost, facts.service.filter(|_| plan.may_name_services));
+        admission.conclude(facts.finding, service, cost == RetryCost::Throttling);
+        if let (Some(service), false) = (service, plan.is_named_by_caller) {
+            // From now on this call, too, goes through it.
+            let origin = plan.services.iter().take(1).filter(|origin| *origin != service);
+            learnt = Some(origin.cloned().chain([service.to_string()]).collect());
+        }
         let failed = FailedAttempt {
             attempt: number,
             retryable: facts.retryable,
@@ -146,20 +163,22 @@ pub async fn execute<P: Platform, T, F: Failure>(
             hint: facts.hint,
             left: left(deadline, clock.monotonic()),
         };
+        let keys = learnt.as_deref().unwrap_or(plan.services);
+        let paused = keys.iter().map(|key| services.paused_for(key)).max().unwrap_or_default();
         let (wait, because) = match decide(plan.retry, &mut delays, failed, random.unit()) {
             Decision::Retry { .. } if number >= (plan.bound)(plan.retry.max_attempts) => {
                 return fail(failure, StopBecause::AutoRetryOff);
             }
+            // The client as a whole may come back later than this call was asked to.
             Decision::Retry { .. } if failed.left.is_some_and(|left| paused >= left) => {
                 return fail(failure, StopBecause::DeadlineTooClose);
             }
-            // The client as a whole may come back later than this call was asked to.
             Decision::Retry { after, because } => (after.max(paused), because),
             Decision::Stop(because) => return fail(failure, because),
         };
-        if let Some(open) = services.refuse(plan.services).filter(|open| open.is_left_after(wait)) {
+        if let Some(open) = services.refuse(keys).filter(|open| open.is_left_after(wait)) {
             if let Some(open_for) = open.left {
-                failure.postpone(open_for, clock.wall());
+                failure.postpone(RefusalReason::CircuitOpen, open_for, clock.wall());
             }
             return fail(failure, StopBecause::CircuitOpen);
         }
@@ -178,6 +197,25 @@ pub async fn execute<P: Platform, T, F: Failure>(
         });
         earlier = Some(failure);
         clock.sleep(wait).await;
+    }
+}
+
+/// The failure of a call that was not let through. What went wrong before tells more than that the door has closed since.
+fn refused<F: Failure>(earlier: Option<F>, refusal: &Refusal, now: WallTime) -> F {
+    let Some(mut failure) = earlier else { return F::refused(refusal, now) };
+    if let Some(retry_after) = refusal.retry_after {
+        failure.postpone(refusal.reason, retry_after, now);
+    }
+    failure
+}
+
+/// Leaves the service alone that is meant, if the failure says that one wants to be.
+fn take_pause<P: Platform>(services: &Services<P>, plan: &Plan<'_>, keys: &[String], facts: Facts<'_>) {
+    let meant = if plan.is_named_by_caller { keys.last() } else { keys.first() };
+    if let (Some(hint), true) = (facts.hint, facts.pauses)
+        && let Some(key) = facts.service.filter(|_| plan.may_name_services).or(meant.map(String::as_str))
+    {
+        services.pause(key, hint);
     }
 }
 

@@ -10,14 +10,17 @@ use crate::policy::budget::{BudgetPolicy, BudgetSnapshot, RetryBudget, RetryCost
 use crate::policy::pause::Pause;
 use crate::policy::send_rate::{SendRate, SendRateSnapshot};
 use crate::time::{MonotonicTime, WallTime, milliseconds};
+use futures_util::future::{Either, select};
 use futures_util::lock::Mutex;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-/// The most services whose state is kept. The one that was not called for the longest time is forgotten first.
+/// The most services whose state is kept. The one that was not called for the longest time is forgotten first, of those that all
+/// is well with if there are any.
 const MOST_SERVICES: usize = 64;
 /// A call that comes while a service wants to be left alone waits for at most so long. A longer wait is nothing to be silent about:
 /// the call fails, and says when it makes sense to make it again.
@@ -51,6 +54,12 @@ struct Service {
     /// Until when others are to leave it alone too, and how often in a row that has been so: openings that the server's own
     /// responses were reason enough for.
     opening: Option<(MonotonicTime, u32)>,
+    /// What was last heard of it from other tabs, or told to them.
+    heard: Option<SharedService>,
+    /// Since when other tabs have been found to probe it.
+    probed_elsewhere: Option<MonotonicTime>,
+    /// Whether the backend itself has said last that it is out.
+    is_out_as_told: bool,
     /// The number of its last visit, to tell who was called last.
     visited: u64,
 }
@@ -135,9 +144,9 @@ pub enum Finding {
 }
 
 /// How a call waits for its turn.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// The longest that it waits for a service that is paused.
+    /// The longest that it waits for services that are paused, in all.
     pub max_wait: Duration,
     /// When the call has to be over.
     pub deadline: Option<MonotonicTime>,
@@ -167,10 +176,13 @@ pub struct Services<P: Platform> {
     seen: RefCell<Option<String>>,
     /// Held while this tab probes: the probes of a service that are out share one lock between tabs.
     probes: Mutex<BTreeMap<String, Weak<Probe<P>>>>,
+    /// Hears of changes, and whether all circuits are closed after them.
+    listener: RefCell<Option<Listener>>,
     /// Which route needs which service.
     pub routes: Routes,
 }
 
+type Listener = Box<dyn Fn(bool)>;
 type Probe<P> = Option<<<P as Platform>::Locks as Locks>::Guard>;
 
 /// A call that was let through, until it is concluded or dropped.
@@ -178,6 +190,21 @@ pub struct Admission<'a, P: Platform> {
     services: &'a Services<P>,
     passes: Vec<Pass<'a, P>>,
     began: MonotonicTime,
+}
+
+/// The tokens of a call that waits to be sent. If it never is, they are given back.
+struct Tokens<'a, P: Platform> {
+    services: &'a Services<P>,
+    keys: Vec<&'a str>,
+}
+
+impl<P: Platform> Drop for Tokens<'_, P> {
+    fn drop(&mut self) {
+        let now = self.services.now();
+        for key in self.keys.drain(..) {
+            self.services.visit(key, |service| service.send_rate.release(now));
+        }
+    }
 }
 
 /// What lets a call through to one service.
@@ -208,8 +235,20 @@ impl<P: Platform> Services<P> {
             sharing,
             seen: RefCell::default(),
             probes: Mutex::default(),
+            listener: RefCell::default(),
             routes: Routes::default(),
         }
+    }
+
+    /// Services in the same world that have nothing to do with these.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::new(self.platform.clone(), ServicePolicy::default(), BTreeMap::new(), None)
+    }
+
+    /// Has `listener` called when a circuit changes, with whether all of them are closed then.
+    pub fn on_change(&self, listener: Listener) {
+        *self.listener.borrow_mut() = Some(listener);
     }
 
     /// The world that the calls go out to.
@@ -246,34 +285,99 @@ impl<P: Platform> Services<P> {
     }
 
     /// Waits for the turn of a call that goes through these services, from the most general to the most particular.
-    pub async fn admit<'a>(&'a self, keys: &'a [String], patience: Patience) -> Result<Admission<'a, P>, Refusal> {
+    pub async fn admit<'a>(&'a self, keys: &'a [String], mut patience: Patience) -> Result<Admission<'a, P>, Refusal> {
         self.catch_up();
+        // What came while a service was paused comes to it on top of what others send when the pause is over: the longer the wait may
+        // be, the larger the crowd.
+        patience.max_wait = patience.max_wait.min(LONGEST_WAIT_FOR_PAUSE);
         let mut admission = Admission { services: self, passes: Vec::with_capacity(keys.len()), began: self.now() };
-        for key in keys {
+        let mut tokens = None;
+        loop {
             // Who would be refused anyway does not wait before.
-            if let Some(Open { left }) = self.visit(key, |service| service.refuses(admission.began)) {
+            self.check_circuits(keys)?;
+            let mut has_waited = self.wait_for_pauses(keys, &mut patience).await?;
+            if tokens.is_none() {
+                let (taken, waited) = self.wait_for_rates(keys, patience).await?;
+                tokens = Some(taken);
+                has_waited |= waited;
+            }
+            // The most particular one first: who stands in its line keeps nobody from the others.
+            for key in keys.iter().rev() {
+                let (seat, waited) = self.wait_for_seat(key, patience).await?;
+                admission.passes.push(Pass { key, permit: None, seat, probe: None });
+                has_waited |= waited;
+            }
+            admission.passes.reverse();
+            admission.began = self.now();
+            has_waited |= admission.pass_circuits().await?;
+            if has_waited {
+                // What was said in the meantime counts.
+                self.catch_up();
+                self.check_circuits(keys)?;
+            }
+            let now = self.now();
+            if patience.deadline.is_some_and(|deadline| deadline <= now)
+                && let Some(key) = keys.first()
+            {
+                return Err(Refusal { service: key.clone(), reason: RefusalReason::DeadlineTooClose, retry_after: None });
+            }
+            if self.longest_pause(keys).is_none() {
+                if let Some(tokens) = &mut tokens {
+                    tokens.keys.clear();
+                }
+                admission.began = now;
+                return Ok(admission);
+            }
+            // Others may go to what is not paused.
+            admission.give_back();
+        }
+    }
+
+    /// Whether a call that has been admitted, and has done something else since, may be sent now: waits for what has been said in
+    /// the meantime.
+    pub async fn wait_again(&self, keys: &[String], mut patience: Patience) -> Result<(), Refusal> {
+        self.catch_up();
+        self.wait_for_pauses(keys, &mut patience).await?;
+        self.check_circuits(keys)
+    }
+
+    /// Lets one more request go beside one that was admitted, if that holds up nobody and burdens nobody who is in trouble: not
+    /// while a service is paused, slowed down or probed, or all its seats are taken. It is paid for like a retry.
+    pub fn accompany(&self, admission: &Admission<'_, P>, urgency: Urgency) -> Option<Vec<Seat>> {
+        self.catch_up();
+        let now = self.now();
+        let is_calm = |service: &mut Service| {
+            let is_closed = service.policy.breaker.is_none() || service.breaker.state(now) == BreakerState::Closed;
+            let is_free = !service.policy.adaptive_rate || service.send_rate.snapshot(now).wait_ms == 0;
+            is_closed && is_free && service.pause.left(now).is_zero()
+        };
+        let mut seats = Vec::new();
+        for pass in &admission.passes {
+            if !self.visit(pass.key, is_calm) {
+                return None;
+            }
+            if let Some((bulkhead, policy)) = self.bulkhead(pass.key) {
+                seats.push(bulkhead.enter_at_once(policy)?);
+            }
+        }
+        if let Some(pass) = admission.passes.first() {
+            // What company costs does not come back.
+            let _: Option<Withdrawal> = self.withdraw(pass.key, RetryCost::Transient, urgency).ok()?;
+        }
+        for pass in &admission.passes {
+            self.visit(pass.key, |service| service.policy.adaptive_rate.then(|| service.send_rate.acquire(now)));
+        }
+        Some(seats)
+    }
+
+    fn check_circuits(&self, keys: &[String]) -> Result<(), Refusal> {
+        let now = self.now();
+        for key in keys {
+            if let Some(Open { left }) = self.visit(key, |service| service.refuses(now)) {
                 return Err(open(key, left));
             }
-            self.wait_for_pause(key, patience).await?;
-            self.wait_for_rate(key, patience).await?;
-            let seat = self.wait_for_seat(key, patience.urgency).await?;
-            admission.passes.push(Pass { key, permit: None, seat, probe: None });
         }
-        admission.began = self.now();
-        for pass in &mut admission.passes {
-            // What was said while it waited counts.
-            let left = self.visit(pass.key, |service| service.pause.left(admission.began));
-            if !left.is_zero() {
-                return Err(Refusal { service: pass.key.into(), reason: RefusalReason::Paused, retry_after: Some(left) });
-            }
-            let (half_open, admitted) = self.visit(pass.key, |service| service.admit(admission.began));
-            self.changed(pass.key, half_open);
-            pass.permit = admitted.map_err(|retry_after| open(pass.key, retry_after))?;
-            if pass.permit.is_some_and(Permit::is_probe) {
-                pass.probe = Some(self.probe(pass.key).await?);
-            }
-        }
-        Ok(admission)
+        Ok(())
     }
 
     /// The share of this tab in probing a service: one tab probes at a time, and the others learn from it.
@@ -283,51 +387,57 @@ impl<P: Platform> Services<P> {
             return Ok(probe);
         }
         let guard = match &self.sharing {
-            Some(Sharing { scope, .. }) => match self.platform.locks().try_acquire(&[scope, ":probe:", key].concat()).await {
-                Some(guard) => Some(guard),
-                None => return Err(open(key, Some(ANOTHER_TAB_PROBES))),
-            },
+            Some(Sharing { scope, .. }) => self.platform.locks().try_acquire(&[scope, ":probe:", key].concat()).await,
             None => None,
         };
+        let now = self.now();
+        let is_elsewhere = self.sharing.is_some() && guard.is_none();
+        if !self.visit(key, |service| service.may_probe(is_elsewhere, now)) {
+            return Err(open(key, Some(ANOTHER_TAB_PROBES)));
+        }
         let probe = Rc::new(guard);
         probes.retain(|_, probe| probe.strong_count() > 0);
         probes.insert(key.into(), Rc::downgrade(&probe));
         Ok(probe)
     }
 
-    /// What came while a service was paused comes to it on top of what others send when the pause is over: the longer the wait
-    /// may be, the larger the crowd.
-    async fn wait_for_pause(&self, key: &str, patience: Patience) -> Result<(), Refusal> {
-        let mut most = patience.max_wait.min(LONGEST_WAIT_FOR_PAUSE);
-        loop {
-            let left = self.paused_for(key);
-            if left.is_zero() {
-                return Ok(());
-            }
-            if left > most {
-                return Err(Refusal { service: key.into(), reason: RefusalReason::Paused, retry_after: Some(left) });
-            }
-            // It may have been prolonged when it is over.
-            most = most.saturating_sub(left);
-            // Those who were sent away come first: their answer tells whether it makes sense to follow.
-            let wait = left.saturating_add(LONGEST_STEP_BACK.mul_f64(self.platform.random().unit()));
-            self.wait(key, WaitReason::Paused, wait, left, patience).await?;
-        }
+    /// The service that is to be left alone for the longest, if one is.
+    fn longest_pause<'a>(&self, keys: &'a [String]) -> Option<(&'a String, Duration)> {
+        let now = self.now();
+        let pauses = keys.iter().map(|key| (key, self.visit(key, |service| service.pause.left(now))));
+        pauses.max_by_key(|(_, left)| *left).filter(|(_, left)| !left.is_zero())
     }
 
-    async fn wait_for_rate(&self, key: &str, patience: Patience) -> Result<(), Refusal> {
-        let now = self.now();
-        let acquire = |service: &mut Service| service.policy.adaptive_rate.then(|| service.send_rate.acquire(now));
-        let wait = self.visit(key, acquire).unwrap_or_default();
-        if wait.is_zero() {
-            return Ok(());
+    /// Waits until none of them is paused, and says whether that took any time; takes what it has waited off the patience.
+    async fn wait_for_pauses(&self, keys: &[String], patience: &mut Patience) -> Result<bool, Refusal> {
+        let mut has_waited = false;
+        while let Some((key, left)) = self.longest_pause(keys) {
+            if left > patience.max_wait {
+                return Err(Refusal { service: key.clone(), reason: RefusalReason::Paused, retry_after: Some(left) });
+            }
+            patience.max_wait -= left;
+            // Those who were sent away come first: their answer tells whether it makes sense to follow.
+            let wait = left.saturating_add(LONGEST_STEP_BACK.mul_f64(self.platform.random().unit()));
+            self.wait(key, WaitReason::Paused, wait, left, *patience).await?;
+            self.catch_up();
+            has_waited = true;
         }
-        let waited = self.wait(key, WaitReason::SendRate, wait, wait, patience).await;
-        if waited.is_err() {
+        Ok(has_waited)
+    }
+
+    async fn wait_for_rates<'a>(&'a self, keys: &'a [String], patience: Patience) -> Result<(Tokens<'a, P>, bool), Refusal> {
+        let (mut tokens, mut has_waited) = (Tokens { services: self, keys: Vec::new() }, false);
+        for key in keys {
             let now = self.now();
-            self.visit(key, |service| service.send_rate.release(now));
+            let acquire = |service: &mut Service| service.policy.adaptive_rate.then(|| service.send_rate.acquire(now));
+            let Some(wait) = self.visit(key, acquire) else { continue };
+            tokens.keys.push(key);
+            if !wait.is_zero() {
+                self.wait(key, WaitReason::SendRate, wait, wait, patience).await?;
+                has_waited = true;
+            }
         }
-        waited
+        Ok((tokens, has_waited))
     }
 
     async fn wait(
@@ -338,7 +448,7 @@ impl<P: Platform> Services<P> {
         retry_after: Duration,
         patience: Patience,
     ) -> Result<(), Refusal> {
-        if patience.deadline.is_some_and(|deadline| wait > deadline.since(self.now())) {
+        if patience.deadline.is_some_and(|deadline| wait >= deadline.since(self.now())) {
             let reason = RefusalReason::DeadlineTooClose;
             return Err(Refusal { service: key.into(), reason, retry_after: Some(retry_after) });
         }
@@ -347,11 +457,29 @@ impl<P: Platform> Services<P> {
         Ok(())
     }
 
-    async fn wait_for_seat(&self, key: &str, urgency: Urgency) -> Result<Option<Seat>, Refusal> {
-        let bulkhead = self.visit(key, |service| service.policy.bulkhead.map(|policy| (service.bulkhead.clone(), policy)));
-        let Some((bulkhead, policy)) = bulkhead else { return Ok(None) };
-        let full = |Full| Refusal { service: key.into(), reason: RefusalReason::BulkheadFull, retry_after: None };
-        bulkhead.enter(policy, urgency).await.map(Some).map_err(full)
+    /// Waits for a seat, if there are seats, and says whether that took any time.
+    async fn wait_for_seat(&self, key: &str, patience: Patience) -> Result<(Option<Seat>, bool), Refusal> {
+        let Some((bulkhead, policy)) = self.bulkhead(key) else { return Ok((None, false)) };
+        if let Some(seat) = bulkhead.enter_at_once(policy) {
+            return Ok((Some(seat), false));
+        }
+        let refusal = |reason| Refusal { service: key.into(), reason, retry_after: None };
+        let turn = bulkhead.enter(policy, patience.urgency);
+        let seat = match patience.deadline {
+            None => turn.await,
+            Some(deadline) => {
+                let too_late = self.platform.clock().sleep(deadline.since(self.now()));
+                match select(pin!(turn), pin!(too_late)).await {
+                    Either::Left((seat, _)) => seat,
+                    Either::Right(_) => return Err(refusal(RefusalReason::DeadlineTooClose)),
+                }
+            }
+        };
+        seat.map(|seat| (Some(seat), true)).map_err(|Full| refusal(RefusalReason::BulkheadFull))
+    }
+
+    fn bulkhead(&self, key: &str) -> Option<(Bulkhead, BulkheadPolicy)> {
+        self.visit(key, |service| service.policy.bulkhead.map(|policy| (service.bulkhead.clone(), policy)))
     }
 
     /// Pays for a retry; without a budget it costs nothing.
@@ -387,17 +515,25 @@ impl<P: Platform> Services<P> {
 
     /// How long a service still wants to be left alone.
     pub fn paused_for(&self, key: &str) -> Duration {
+        self.catch_up();
         let now = self.now();
         self.by_key.borrow().get(key).map_or(Duration::ZERO, |service| service.pause.left(now))
     }
 
     /// What the backend says of the circuit of one of its services, ahead of any failure here.
+    ///
+    /// What it says is well again was out by its own word: a circuit that has opened because calls failed waits for its probes,
+    /// whatever is said.
     pub fn told(&self, key: &str, circuit: ToldCircuit) {
         let now = self.now();
-        let transition = self.visit(key, |service| match circuit {
-            ToldCircuit::Closed => service.breaker.recovered(now),
-            ToldCircuit::HalfOpen => service.breaker.half_open(now),
-            ToldCircuit::Open { for_so_long } => service.breaker.open_until(now.after(for_so_long), 1, now),
+        let transition = self.visit(key, |service| {
+            let was_told = std::mem::replace(&mut service.is_out_as_told, matches!(circuit, ToldCircuit::Open { .. }));
+            match circuit {
+                ToldCircuit::Open { for_so_long } => service.breaker.open_until(now.after(for_so_long), 1, now),
+                ToldCircuit::Closed if was_told => service.breaker.recovered(now),
+                ToldCircuit::HalfOpen if was_told => service.breaker.half_open(now),
+                ToldCircuit::Closed | ToldCircuit::HalfOpen => None,
+            }
         });
         self.changed(key, transition);
     }
@@ -412,8 +548,14 @@ impl<P: Platform> Services<P> {
         for key in keys {
             let transition = self.visit(&key, |service| match change {
                 ByHand::Open => service.breaker.open_by_hand(now),
-                ByHand::Close => service.breaker.close(now),
-                ByHand::Reset => service.breaker.reset(now),
+                ByHand::Close => {
+                    service.opening = None;
+                    service.breaker.close(now)
+                }
+                ByHand::Reset => {
+                    service.opening = None;
+                    service.breaker.reset(now)
+                }
             });
             self.changed(&key, transition);
         }
@@ -444,17 +586,19 @@ impl<P: Platform> Services<P> {
             return look(service);
         }
         if services.len() >= MOST_SERVICES {
-            // One that is in use has just been visited.
-            let oldest = services.iter().min_by_key(|(_, service)| service.visited).map(|(key, _)| key.clone());
+            let now = self.now();
+            let order = |service: &Service| (service.is_remembered_for_a_reason(now), service.visited);
+            let oldest = services.iter().min_by_key(|(_, service)| order(service)).map(|(key, _)| key.clone());
             oldest.and_then(|key| services.remove(&key));
         }
         let policy = self.policy_of(key);
-        let now = self.platform.clock().monotonic();
+        let now = self.now();
         look(services.entry(key.into()).or_insert_with(|| Service::new(policy, visit, now)))
     }
 
     fn changed(&self, key: &str, transition: Option<Transition>) {
         let Some(transition) = transition else { return };
+        self.visit(key, |service| service.probed_elsewhere = None);
         self.platform.emit(&Event::CircuitChanged {
             service: key.into(),
             from: transition.from,
@@ -462,6 +606,10 @@ impl<P: Platform> Services<P> {
             because: transition.because,
             open_for_ms: transition.open_for.map(milliseconds),
         });
+        if let Some(listener) = self.listener.borrow().as_ref() {
+            let now = self.now();
+            listener(self.by_key.borrow().values().all(|service| service.breaker.state(now) == BreakerState::Closed));
+        }
         if transition.shareable {
             let opening = transition.open_for.map(|open_for| (self.now().after(open_for), transition.opens));
             self.visit(key, |service| service.opening = opening);
@@ -476,6 +624,7 @@ impl<P: Platform> Services<P> {
         let (now, wall) = (self.now(), self.platform.clock().wall());
         let mut state = self.visit(key, |service| service.shared(now, wall));
         state.has_recovered = has_recovered;
+        self.visit(key, |service| service.heard = Some(state));
         *self.seen.borrow_mut() = shared::write(self.platform.as_ref(), key, state);
         if sharing.posts {
             shared::post(self.platform.as_ref(), &sharing.scope, key, state);
@@ -493,8 +642,12 @@ impl<P: Platform> Services<P> {
         }
         let states = written.as_deref().map(shared::parse).unwrap_or_default();
         *self.seen.borrow_mut() = written;
+        let wall = self.platform.clock().wall();
         for (key, state) in states {
-            self.accept(&key, state);
+            if self.accept(&key, state) && state.is_ahead_of(wall) {
+                // The clock was set back since. From here on it counts, or each reload would wait for the whole of it.
+                self.share(&key, state.has_recovered);
+            }
         }
     }
 
@@ -505,9 +658,17 @@ impl<P: Platform> Services<P> {
         }
     }
 
-    fn accept(&self, key: &str, state: SharedService) {
+    /// Takes over what another tab has learnt, unless this one knows it already: by another clock it might mean something else by
+    /// now. Says whether it is news.
+    fn accept(&self, key: &str, state: SharedService) -> bool {
         let (now, wall) = (self.now(), self.platform.clock().wall());
+        match self.by_key.borrow().get(key) {
+            Some(service) if service.heard == Some(state) => return false,
+            None if state.pause_left(wall).is_zero() && state.open_left(wall).is_zero() => return false,
+            _ => {}
+        }
         let transition = self.visit(key, |service| {
+            service.heard = Some(state);
             service.pause.prolong(state.pause_left(wall), now);
             service.policy.breaker?;
             let left = state.open_left(wall);
@@ -519,6 +680,7 @@ impl<P: Platform> Services<P> {
             service.breaker.open_until(now.after(left), state.opens, now)
         });
         self.changed(key, transition);
+        true
     }
 }
 
@@ -600,7 +762,28 @@ impl<P: Platform> Admission<'_, P> {
 
 impl<P: Platform> Drop for Admission<'_, P> {
     fn drop(&mut self) {
-        // Aborted: that says nothing of anyone.
+        self.give_back();
+    }
+}
+
+impl<P: Platform> Admission<'_, P> {
+    /// Gets it through the circuit breakers, and says whether that may have taken any time.
+    async fn pass_circuits(&mut self) -> Result<bool, Refusal> {
+        let (services, now, mut is_probe) = (self.services, self.began, false);
+        for pass in &mut self.passes {
+            let (half_open, admitted) = services.visit(pass.key, |service| service.admit(now));
+            services.changed(pass.key, half_open);
+            pass.permit = admitted.map_err(|retry_after| open(pass.key, retry_after))?;
+            if pass.permit.is_some_and(Permit::is_probe) {
+                is_probe = true;
+                pass.probe = Some(services.probe(pass.key).await?);
+            }
+        }
+        Ok(is_probe)
+    }
+
+    /// It is over, or begins anew: that says nothing of anyone.
+    fn give_back(&mut self) {
         let now = self.services.now();
         for pass in self.passes.drain(..) {
             if let Some(permit) = pass.permit {
@@ -620,8 +803,30 @@ impl Service {
             bulkhead: Bulkhead::default(),
             policy,
             opening: None,
+            is_out_as_told: false,
+            heard: None,
+            probed_elsewhere: None,
             visited,
         }
+    }
+
+    /// Whether something would go wrong if all that is known of it were forgotten.
+    fn is_remembered_for_a_reason(&self, now: MonotonicTime) -> bool {
+        !self.pause.left(now).is_zero()
+            || self.breaker.state(now) != BreakerState::Closed
+            || self.bulkhead.snapshot() != BulkheadSnapshot::default()
+    }
+
+    /// Whether this tab may probe it now. Not while another one does: but of one that goes on doing so for longer than a probe
+    /// is given, without anything coming of it, it must be thought that it stands still.
+    fn may_probe(&mut self, is_elsewhere: bool, now: MonotonicTime) -> bool {
+        if !is_elsewhere {
+            self.probed_elsewhere = None;
+            return true;
+        }
+        let since = *self.probed_elsewhere.get_or_insert(now);
+        let lease = self.policy.breaker.unwrap_or_default().probe_lease;
+        now.since(since) >= lease
     }
 
     fn set_policy(&mut self, policy: ServicePolicy, now: MonotonicTime) {

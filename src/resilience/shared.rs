@@ -53,6 +53,11 @@ impl SharedService {
         self.left(self.paused_for_ms, now)
     }
 
+    /// Whether it is, by this clock, of a moment that has not come yet: the clock was set back since.
+    pub fn is_ahead_of(&self, now: WallTime) -> bool {
+        now < self.since
+    }
+
     /// What is left of a wait. A wall clock that was set back does not prolong it beyond the wait first named.
     fn left(&self, whole_ms: u64, now: WallTime) -> Duration {
         let whole = Duration::from_millis(whole_ms).min(LONGEST_HONOURED_HINT);

@@ -5,9 +5,16 @@ use super::world::Inner;
 use crate::error::ApiError;
 use crate::error::network::{Rejection, Surroundings};
 use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
+use futures_channel::oneshot;
+use futures_util::future::{AbortHandle, abortable};
+use futures_util::task::LocalSpawnExt as _;
 use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
+
+/// How long the pages of this world may still take to hear of an answer when they have been frozen, in milliseconds: their timers
+/// come first.
+const LATE_NEWS: u64 = 20;
 
 /// How often, of a thousand requests, something happens to one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +57,7 @@ impl Faults {
 /// A tab's way to the network.
 pub struct SimHttp {
     pub(super) world: Rc<Inner>,
+    pub(super) tab: u64,
     pub(super) surroundings: Surroundings,
 }
 
@@ -78,6 +86,8 @@ impl SimRequest {
 pub struct SimResponse {
     reply: Reply,
     broken: bool,
+    /// Whether its body never ends.
+    endless: bool,
 }
 
 impl SimResponse {
@@ -87,6 +97,11 @@ impl SimResponse {
     }
 }
 
+/// The origin of a URL.
+fn origin(url: &str) -> String {
+    url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
+}
+
 fn lost() -> NetworkFailure {
     NetworkFailure::unexplained(Rejection { name: "TypeError".into(), message: "Failed to fetch".into(), cause: None })
 }
@@ -94,6 +109,71 @@ fn lost() -> NetworkFailure {
 fn broken_off() -> NetworkFailure {
     let rejection = Rejection { name: "TypeError".into(), message: "network error".into(), cause: None };
     NetworkFailure::certain(NetworkFailureKind::Unknown, "the response broke off on its way", rejection)
+}
+
+/// Ends what goes on for a request that nobody waits for any longer.
+struct AbortWhenDropped(AbortHandle);
+
+impl Drop for AbortWhenDropped {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Counts a request among those that are on their way, until it is dropped.
+struct OnItsWay(Rc<Inner>);
+
+impl OnItsWay {
+    fn begin(world: &Rc<Inner>) -> Self {
+        world.server.borrow_mut().begin();
+        Self(world.clone())
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.0.server.borrow_mut().on_their_way -= 1;
+    }
+}
+
+/// What becomes of a request; of a look at the server's health, if it has no number.
+async fn exchange(world: Rc<Inner>, number: Option<u64>, sent: SimRequest) -> Result<SimResponse, NetworkFailure> {
+    let faults = world.faults.get();
+    let _on_its_way = number.map(|_| OnItsWay::begin(&world));
+    world.sleep(Duration::from_millis(1 + world.below(40))).await;
+    if world.happens(faults.stalls) {
+        world.sleep(Duration::from_secs(60)).await;
+    }
+    let is_silent = world.server.borrow().silent.contains(&origin(&sent.url));
+    if is_silent || world.happens(faults.blocked) || world.happens(faults.lost_requests) {
+        return Err(lost());
+    }
+    if world.happens(faults.portals) {
+        let page = Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
+        return Ok(SimResponse { reply: page, broken: false, endless: false });
+    }
+    let now = world.now();
+    // A health is there to be asked for.
+    if let Some(number) = number.filter(|_| world.happens(faults.rate_limited)) {
+        let reply = world.server.borrow_mut().leave_alone(now, number, &sent, 1 + world.below(90));
+        return Ok(SimResponse { reply, broken: false, endless: false });
+    }
+    let received = if world.happens(faults.unavailable) {
+        Reception::Reply(Reply::new(503, ""))
+    } else {
+        world.server.borrow_mut().receive(now, number, &sent)
+    };
+    let reply = match received {
+        Reception::Reply(reply) => reply,
+        Reception::Refusal => return Err(lost()),
+        Reception::Silence => pending().await,
+    };
+    world.sleep(reply.after + Duration::from_millis(1 + world.below(40))).await;
+    if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
+        return Err(lost());
+    }
+    let endless = world.server.borrow().leaves_bodies_open;
+    Ok(SimResponse { reply, broken: world.happens(faults.cut_responses), endless })
 }
 
 impl Http for SimHttp {
@@ -106,11 +186,10 @@ impl Http for SimHttp {
     }
 
     fn summary(&self, request: &SimRequest) -> RequestSummary {
-        let origin = request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         RequestSummary {
             method: request.method.clone(),
             url: request.url.clone(),
-            origin,
+            origin: origin(&request.url),
             carries_headers: true,
             idempotency_key: request.header("Idempotency-Key").map(ToString::to_string),
             correlation_id: request.header("x-correlation-id").map(ToString::to_string),
@@ -122,40 +201,14 @@ impl Http for SimHttp {
     async fn send(&self, request: &SimRequest, headers: &Headers) -> Result<SimResponse, NetworkFailure> {
         let mut sent = request.clone();
         sent.headers.extend(headers.iter().cloned());
-        let (world, faults) = (&self.world, self.world.faults.get());
-        world.sleep(Duration::from_millis(1 + world.below(40))).await;
-        if world.happens(faults.stalls) {
-            world.sleep(Duration::from_secs(60)).await;
-        }
-        if world.happens(faults.blocked) || world.happens(faults.lost_requests) {
-            return Err(lost());
-        }
-        if world.happens(faults.portals) {
-            let page =
-                Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
-            return Ok(SimResponse { reply: page, broken: false });
-        }
-        let now = world.now();
-        if world.happens(faults.rate_limited) {
-            // Always heard: nobody can be held to a moment that was never named.
-            let reply = world.server.borrow_mut().leave_alone(now, 1 + world.below(90));
-            return Ok(SimResponse { reply, broken: false });
-        }
-        let received = if world.happens(faults.unavailable) {
-            Reception::Reply(Reply::new(503, ""))
-        } else {
-            world.server.borrow_mut().receive(now, &sent)
-        };
-        world.sleep(Duration::from_millis(1 + world.below(40))).await;
-        let reply = match received {
-            Reception::Reply(reply) => reply,
-            Reception::Refusal => return Err(lost()),
-            Reception::Silence => pending().await,
-        };
-        if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
-            return Err(lost());
-        }
-        Ok(SimResponse { reply, broken: world.happens(faults.cut_responses) })
+        let number = self.world.server.borrow_mut().sent();
+        let token = self.world.server.borrow().newest_token;
+        sent.headers.push(("authorization".into(), token.to_string()));
+        self.carry(Some(number), sent).await
+    }
+
+    async fn look(&self, url: &str) -> Result<SimResponse, NetworkFailure> {
+        self.carry(None, SimRequest { method: "GET".into(), url: url.into(), ..SimRequest::default() }).await
     }
 
     fn surroundings(&self) -> &Surroundings {
@@ -168,20 +221,55 @@ impl Http for SimHttp {
 
     async fn refresh_credentials(&self, _error: &ApiError) -> Result<(), NetworkFailure> {
         let world = &self.world;
-        world.sleep(Duration::from_millis(2 + world.below(80))).await;
+        world.server.borrow_mut().refreshes += 1;
+        let takes = world.server.borrow().refresh_takes;
+        world.sleep(takes + Duration::from_millis(2 + world.below(80))).await;
         let mut server = world.server.borrow_mut();
-        server.refreshes += 1;
-        if server.refuses_refresh { Err(lost()) } else { Ok(()) }
+        if server.refuses_refresh {
+            return Err(lost());
+        }
+        server.newest_token += 1;
+        Ok(())
     }
 
     async fn probe(&self, url: &str) -> bool {
         let (world, faults) = (&self.world, self.world.faults.get());
         world.sleep(Duration::from_millis(2 + world.below(80))).await;
-        world.server.borrow_mut().probes.push(url.into());
-        if !url.ends_with('/') && world.happens(faults.blocked) {
+        if !world.server.borrow_mut().receive_probe(world.now(), url) {
+            return false;
+        }
+        if world.server.borrow().silent.contains(&origin(url)) || !url.ends_with('/') && world.happens(faults.blocked) {
             return false;
         }
         !world.happens(faults.lost_requests) && !world.happens(faults.lost_responses)
+    }
+}
+
+impl SimHttp {
+    /// Carries a request to the server, or a look at its health, and the answer back.
+    async fn carry(&self, number: Option<u64>, sent: SimRequest) -> Result<SimResponse, NetworkFailure> {
+        // Once it has left, it is under way whether the page runs or not.
+        let (answer, arrived) = oneshot::channel();
+        let (exchange, abort) = abortable(exchange(self.world.clone(), number, sent));
+        let _aborted_with_the_request = AbortWhenDropped(abort);
+        let flight = async move {
+            if let Ok(result) = exchange.await {
+                // Nobody may wait for it any longer.
+                drop(answer.send(result));
+            }
+        };
+        let freezes = self.world.freezes(self.tab);
+        self.world.spawner.spawn_local(flight).unwrap();
+        // The other end is only dropped with the world.
+        let Ok(result) = arrived.await else { return pending().await };
+        if self.world.freezes(self.tab) != freezes {
+            self.world.sleep(Duration::from_millis(1 + self.world.below(LATE_NEWS))).await;
+        }
+        if let Ok(SimResponse { reply: Reply { pause: Some(pause), .. }, .. }) = &result {
+            // Nobody can be held to a moment before it has been heard of.
+            self.world.server.borrow_mut().heard(pause);
+        }
+        result
     }
 }
 
@@ -194,7 +282,14 @@ impl Response for SimResponse {
         self.reply.headers.clone()
     }
 
+    fn redirected_elsewhere(&self) -> bool {
+        false
+    }
+
     async fn body(self, limit: usize) -> ResponseBody {
+        if self.endless {
+            pending::<()>().await;
+        }
         let mut bytes = self.reply.body.into_bytes();
         let broken = self.broken.then(broken_off);
         if self.broken {

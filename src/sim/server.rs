@@ -2,11 +2,12 @@
 
 use super::network::SimRequest;
 use crate::platform::Headers;
-use crate::wire::{ActionResult, ActionStatus, QueueActionsRequest, QueueActionsResponse, WireAction};
+use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, QueueActionsResponse, WireAction};
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// What a server answers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
@@ -14,12 +15,33 @@ pub struct Reply {
     pub headers: Headers,
     /// The body.
     pub body: String,
+    /// How long the server takes for it.
+    pub after: Duration,
+    /// Until when it wants whoever hears this to leave it alone.
+    pub pause: Option<Pause>,
+}
+
+/// That the server wants to be left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    origin: String,
+    /// The queue has a gate of its own, which calls do not go through.
+    is_the_queues: bool,
+    until: u64,
+    /// The number of the first request that was sent after somebody had heard of it.
+    first: u64,
 }
 
 impl Reply {
     /// A JSON answer.
     pub fn new(status: u16, body: &str) -> Self {
-        Self { status, headers: vec![], body: body.into() }
+        Self { status, body: body.into(), ..Self::default() }
+    }
+
+    /// The same, after so long.
+    #[must_use]
+    pub fn after(self, after: Duration) -> Self {
+        Self { after, ..self }
     }
 
     /// The same with a header.
@@ -79,10 +101,30 @@ pub struct ModelServer {
     pub condition: Condition,
     /// The URLs at which it was asked for a sign of life, in order.
     pub probes: Vec<String>,
-    /// Until when it wants to be left alone, in milliseconds.
-    pub left_alone_until: u64,
-    /// How often it was asked before that.
+    /// What it answers at its health instead of that it is healthy.
+    pub health: Option<Reply>,
+    /// When it was asked for its health, in milliseconds. These requests are no others.
+    pub health_checks: Vec<u64>,
+    /// Whether the headers of its answers arrive, and their bodies never do.
+    pub leaves_bodies_open: bool,
+    /// The origins that nothing answers at.
+    pub silent: BTreeSet<String>,
+    /// How often it was asked before the moment that it had named, by someone who could have known.
     pub asked_too_early: u32,
+    /// The statuses that `requests` were answered with, in the same order.
+    pub statuses: Vec<u16>,
+    /// How many requests are on their way, or are being answered.
+    pub on_their_way: u32,
+    /// The most that ever were.
+    pub most_on_their_way: u32,
+    /// The token that the pages send, as a number.
+    pub newest_token: u32,
+    /// Older tokens than this have expired.
+    pub oldest_valid_token: u32,
+    /// What it answers to some requests, if there is nothing scripted.
+    pub answers: Option<fn(&SimRequest) -> Option<Reply>>,
+    /// How long the application takes to refresh credentials.
+    pub refresh_takes: Duration,
     /// What it answers next instead of handling requests, in order.
     pub scripted: VecDeque<Reply>,
     /// Ids that it will never take.
@@ -98,40 +140,107 @@ pub struct ModelServer {
     /// Whether it has forgotten how to tell what it has applied already.
     pub does_not_dedupe: bool,
     seen: BTreeSet<(String, String)>,
+    pauses: Vec<Pause>,
+    sent: u64,
 }
 
 impl ModelServer {
-    /// Answers 429 and remembers until when.
-    pub fn leave_alone(&mut self, now: u64, seconds: u64) -> Reply {
-        self.note(now);
-        self.left_alone_until = self.left_alone_until.max(now + seconds * 1000);
-        Reply::new(429, "").header("Retry-After", &seconds.to_string())
+    /// The number of a request that is being sent.
+    pub(super) fn sent(&mut self) -> u64 {
+        self.sent += 1;
+        self.sent
     }
 
-    fn note(&mut self, now: u64) {
-        if now < self.left_alone_until {
+    /// One more is on its way.
+    pub(super) fn begin(&mut self) {
+        self.on_their_way += 1;
+        self.most_on_their_way = self.most_on_their_way.max(self.on_their_way);
+    }
+
+    /// Answers 429, and holds those who have heard of it to that.
+    pub(super) fn leave_alone(&mut self, now: u64, number: u64, request: &SimRequest, seconds: u64) -> Reply {
+        self.note(now, number, request);
+        let (origin, is_the_queues) = place_of(request);
+        let pause = Pause { origin, is_the_queues, until: now + seconds * 1000, first: 0 };
+        let reply = Reply::new(429, "").header("Retry-After", &seconds.to_string());
+        Reply { pause: Some(pause), ..reply }
+    }
+
+    /// A page has heard of it, and so can all that share what they know with it.
+    pub(super) fn heard(&mut self, pause: &Pause) {
+        self.pauses.push(Pause { first: self.sent + 1, ..pause.clone() });
+    }
+
+    /// What was said to the queue is no longer known to anyone.
+    pub(super) fn forget_the_queues_pauses(&mut self) {
+        self.pauses.retain(|pause| !pause.is_the_queues);
+    }
+
+    /// What was said is no longer known to anyone.
+    pub fn forget_pauses(&mut self) {
+        self.pauses.clear();
+    }
+
+    fn note(&mut self, now: u64, number: u64, request: &SimRequest) {
+        self.pauses.retain(|pause| now < pause.until);
+        let (origin, is_the_queues) = place_of(request);
+        let is_too_early =
+            |pause: &Pause| pause.origin == origin && pause.is_the_queues == is_the_queues && pause.first <= number;
+        if self.pauses.iter().any(is_too_early) {
             self.asked_too_early += 1;
         }
     }
 
-    /// What comes of a request that has reached it.
-    pub(super) fn receive(&mut self, now: u64, request: &SimRequest) -> Reception {
+    /// What comes of a request that has reached it; of a look at its health, if it has no number.
+    pub(super) fn receive(&mut self, now: u64, number: Option<u64>, request: &SimRequest) -> Reception {
         self.arrivals.push(now);
-        match &self.condition {
-            Condition::Well => Reception::Reply(self.handle(now, request)),
-            Condition::Answers(reply) => Reception::Reply(reply.clone()),
-            Condition::Refuses => Reception::Refusal,
-            Condition::Silent => Reception::Silence,
+        match (&self.condition, number) {
+            (Condition::Well, Some(number)) => Reception::Reply(self.handle(now, number, request)),
+            (Condition::Well, None) => Reception::Reply(self.tell_health(now)),
+            (Condition::Answers(reply), _) => Reception::Reply(reply.clone()),
+            (Condition::Refuses, _) => Reception::Refusal,
+            (Condition::Silent, _) => Reception::Silence,
         }
     }
 
+    /// A request for a sign of life has reached it. Whether it gives one.
+    pub(super) fn receive_probe(&mut self, now: u64, url: &str) -> bool {
+        self.arrivals.push(now);
+        self.probes.push(url.into());
+        matches!(self.condition, Condition::Well | Condition::Answers(_))
+    }
+
+    /// Says how it is.
+    pub fn tell_health(&mut self, now: u64) -> Reply {
+        self.health_checks.push(now);
+        let healthy = || Reply::new(200, r#"{"status":"healthy"}"#).header("Content-Type", "application/json");
+        self.health.clone().unwrap_or_else(healthy)
+    }
+
     /// Handles a request.
-    pub fn handle(&mut self, now: u64, request: &SimRequest) -> Reply {
-        self.note(now);
+    pub(super) fn handle(&mut self, now: u64, number: u64, request: &SimRequest) -> Reply {
+        self.note(now, number, request);
+        let mut reply = self.answer(now, request);
+        if let (429 | 503, None, Some(seconds)) = (reply.status, &reply.pause, retry_after(&reply)) {
+            let (origin, is_the_queues) = place_of(request);
+            reply.pause = Some(Pause { origin, is_the_queues, until: now + seconds * 1000, first: 0 });
+        }
         if !self.forgets_requests {
             self.requests.push((now, request.clone()));
+            self.statuses.push(reply.status);
+        }
+        reply
+    }
+
+    fn answer(&mut self, now: u64, request: &SimRequest) -> Reply {
+        let token = request.header("authorization").and_then(|token| token.parse().ok()).unwrap_or(0);
+        if token < self.oldest_valid_token {
+            return Reply::new(401, r#"{"success":false,"error":{"code":"AUTH_TOKEN_EXPIRED","message":"m"}}"#);
         }
         if let Some(reply) = self.scripted.pop_front() {
+            return reply;
+        }
+        if let Some(reply) = self.answers.and_then(|answers| answers(request)) {
             return reply;
         }
         let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else {
@@ -165,4 +274,14 @@ impl ModelServer {
         };
         ActionResult { id: action.id.clone(), status, error: None, conflict: None }
     }
+}
+
+/// The part of the server that a pause holds for.
+fn place_of(request: &SimRequest) -> (String, bool) {
+    (request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/"), request.url.ends_with(QUEUE_ACTIONS_PATH))
+}
+
+fn retry_after(reply: &Reply) -> Option<u64> {
+    let (_, value) = reply.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+    value.parse().ok().filter(|seconds| *seconds < 86_400)
 }

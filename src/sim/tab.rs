@@ -2,6 +2,7 @@
 
 use super::disk::SimStore;
 use super::network::SimHttp;
+use super::server::ModelServer;
 use super::world::{Inner, World};
 use crate::client::{Client, Options};
 use crate::error::network::{Page, Surroundings};
@@ -9,12 +10,15 @@ use crate::event::Event;
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, KeyValue, Locks, Platform, Random};
 use crate::policy::gate::GateReason;
 use crate::time::{MonotonicTime, WallTime};
-use futures_util::future::{AbortHandle, Abortable};
+use futures_util::future::{AbortHandle, Abortable, Aborted};
 use futures_util::lock::OwnedMutexGuard;
 use futures_util::task::LocalSpawnExt as _;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// A tab that is open.
@@ -29,29 +33,37 @@ pub struct Tab {
 /// What a crash takes with it.
 #[derive(Default)]
 struct Process {
+    tab: Cell<u64>,
     tasks: RefCell<Vec<AbortHandle>>,
     events: RefCell<Vec<String>>,
 }
 
 impl Process {
-    fn spawn(&self, world: &Inner, task: impl Future<Output = ()> + 'static) {
+    fn spawn(&self, world: &Rc<Inner>, task: impl Future<Output = ()> + 'static) {
         let (handle, registration) = AbortHandle::new_pair();
         self.tasks.borrow_mut().push(handle);
         let task = Abortable::new(task, registration);
+        let (tab, inner) = (self.tab.get(), world.clone());
         world
             .spawner
             .spawn_local(async move {
-                // Aborted by a crash, of which nobody is left to be told.
-                let _: Result<(), futures_util::future::Aborted> = task.await;
+                let mut task = pin!(task);
+                // Aborted by a crash, of which nobody is left to be told. In a frozen tab nothing moves, whatever happens.
+                let _: Result<(), Aborted> = poll_fn(|context| match inner.poll_thawed(tab, context) {
+                    Poll::Ready(()) => task.as_mut().poll(context),
+                    Poll::Pending => Poll::Pending,
+                })
+                .await;
             })
             .unwrap();
     }
 }
 
 impl Tab {
-    /// Opens a tab of `https://app.example` for a user. `options` are those of the SDK, as JSON members behind the base URL and the user.
+    /// Opens a tab of `https://app.example` for a user, or for nobody if the id is empty. `options` are those of the SDK, as JSON members behind the base URL and the user.
     pub fn open(world: &World, user_id: &str, options: &str) -> Self {
-        let text = format!(r#"{{"baseUrl":"https://api.example","userId":"{user_id}"{options}}}"#);
+        let user = if user_id.is_empty() { String::new() } else { format!(r#","userId":"{user_id}""#) };
+        let text = format!(r#"{{"baseUrl":"https://api.example"{user}{options}}}"#);
         let options = Options::read(&text, "https://api.example", Rc::default()).unwrap();
         let process = Rc::new(Process::default());
         let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };
@@ -70,17 +82,33 @@ impl Tab {
         self.process.spawn(&self.world.inner, task);
     }
 
+    /// From now on nothing runs in the tab, though time passes and answers arrive: as browsers do with pages that nobody looks at.
+    pub fn freeze(&self) {
+        let tab = self.process.tab.get();
+        self.world.inner.frozen.borrow_mut().insert(tab);
+        *self.world.inner.freezes.borrow_mut().entry(tab).or_default() += 1;
+    }
+
+    /// It goes on where it stood. What should have happened in the meantime happens now, timers before anything from outside.
+    pub fn thaw(&self) {
+        self.world.inner.frozen.borrow_mut().remove(&self.process.tab.get());
+        for waiting in self.world.inner.until_thaw.take() {
+            waiting.wake();
+        }
+    }
+
     /// Everything that runs in the tab ends where it stands. The disk keeps what was committed.
     pub fn crash(self) {
         for task in self.process.tasks.borrow().iter() {
             task.abort();
         }
         self.client.close();
+        self.thaw();
         self.world.settle();
         // A moment that the server named, and that the crash kept from the disk, is nobody's knowledge any longer.
         let record = self.world.inner.disk.record(&self.user_id);
         if record.gate.reason(self.world.inner.wall()) != Some(GateReason::ServerHint) {
-            self.world.server(|server| server.left_alone_until = 0);
+            self.world.server(ModelServer::forget_the_queues_pauses);
         }
     }
 }
@@ -120,11 +148,24 @@ pub struct Shared {
 }
 
 impl TabPlatform {
+    /// The platform of a tab of `https://app.example` in which no client runs.
+    pub fn bare(world: &World) -> Self {
+        let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };
+        Self::new(world.inner.clone(), Rc::default(), Surroundings::new(page, None, None))
+    }
+
+    /// The events so far, as JSON.
+    pub fn events(&self) -> Vec<String> {
+        self.process.events.borrow().clone()
+    }
+
     fn new(world: Rc<Inner>, process: Rc<Process>, surroundings: Surroundings) -> Self {
+        let tab = world.subscription_id();
+        process.tab.set(tab);
         Self {
-            http: SimHttp { world: world.clone(), surroundings },
+            http: SimHttp { world: world.clone(), tab, surroundings },
             store: SimStore { world: world.clone() },
-            shared: Shared { tab: world.subscription_id(), world: world.clone(), texts: RefCell::default() },
+            shared: Shared { tab, world: world.clone(), texts: RefCell::default() },
             world,
             process,
         }
@@ -262,12 +303,16 @@ impl Channel for Shared {
             self.world.ears.borrow().iter().filter(|(_, (tab, _))| *tab != self.tab).map(|(id, _)| *id).collect();
         for id in listeners {
             let (world, message) = (self.world.clone(), message.to_string());
+            self.world.undelivered.set(self.world.undelivered.get() + 1);
             let delivery = async move {
                 world.yield_for_a_while().await;
+                let tab = world.ears.borrow().get(&id).map(|(tab, _)| *tab);
+                world.thawed(tab.unwrap_or_default()).await;
                 let listener = world.ears.borrow().get(&id).cloned();
                 if let Some((_, listener)) = listener {
                     listener(&message);
                 }
+                world.undelivered.set(world.undelivered.get() - 1);
             };
             self.world.spawner.spawn_local(delivery).unwrap();
         }
@@ -285,6 +330,10 @@ impl Connectivity for Shared {
 
     fn online(&self) -> bool {
         self.world.online.get()
+    }
+
+    fn visible(&self) -> bool {
+        self.world.visible.get()
     }
 
     fn subscribe(&self, listener: Box<dyn Fn(ConnectivityChange)>) -> Subscription {

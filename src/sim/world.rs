@@ -11,17 +11,17 @@ use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::lock::Mutex;
 use futures_util::task::LocalSpawnExt as _;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Mon, 01 Jun 2026 12:00:00 GMT.
 const BEGINNING: i64 = 1_780_315_200_000;
 
 pub(super) type Listener<T> = Rc<dyn Fn(T)>;
-/// By moment and number.
-type Timers = BTreeMap<(u64, u64), oneshot::Sender<()>>;
 pub(super) type Ear = Rc<dyn Fn(&str)>;
 
 /// One world. Cheap to clone; all clones are the same world.
@@ -30,6 +30,9 @@ pub struct World {
     pub(super) inner: Rc<Inner>,
     pool: Rc<RefCell<LocalPool>>,
 }
+
+/// By moment and number.
+type Timers = BTreeMap<(u64, u64), oneshot::Sender<()>>;
 
 pub(super) struct Inner {
     now: Rc<Cell<u64>>,
@@ -45,6 +48,7 @@ pub(super) struct Inner {
     pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
     pub(super) online: Cell<bool>,
+    pub(super) visible: Cell<bool>,
     /// Whether a lock keeps others out, as it does not where there are no Web Locks.
     pub(super) locks_exclude: Cell<bool>,
     /// Whether the application can refresh credentials.
@@ -52,6 +56,14 @@ pub(super) struct Inner {
     pub(super) next_subscription: Rc<Cell<u64>>,
     /// Whether the tabs remember their events.
     pub(super) remembers_events: Cell<bool>,
+    /// The tabs in which nothing runs at the moment.
+    pub(super) frozen: RefCell<BTreeSet<u64>>,
+    /// How often each has been frozen.
+    pub(super) freezes: RefCell<BTreeMap<u64, u32>>,
+    /// How many messages between tabs are on their way.
+    pub(super) undelivered: Cell<u32>,
+    /// Who goes on when one of them thaws.
+    pub(super) until_thaw: RefCell<Vec<Waker>>,
     /// The server of this world.
     pub(super) server: Rc<RefCell<ModelServer>>,
     /// What the network does to requests.
@@ -62,26 +74,7 @@ impl World {
     /// The world of that seed.
     pub fn new(seed: u64) -> Self {
         let pool = LocalPool::new();
-        let inner = Inner {
-            now: Rc::default(),
-            wall_offset: Cell::new(BEGINNING),
-            rng: Rc::new(RefCell::new(Rng::with_seed(seed))),
-            timers: Rc::default(),
-            next_timer: Rc::default(),
-            spawner: pool.spawner(),
-            disk: Rc::default(),
-            texts: RefCell::new(Some(BTreeMap::new())),
-            locks: RefCell::default(),
-            ears: RefCell::default(),
-            connectivity: RefCell::default(),
-            online: Cell::new(true),
-            locks_exclude: Cell::new(true),
-            refreshes_credentials: Cell::new(false),
-            next_subscription: Rc::default(),
-            remembers_events: Cell::new(true),
-            server: Rc::default(),
-            faults: Rc::default(),
-        };
+        let inner = Inner { rng: Rc::new(RefCell::new(Rng::with_seed(seed))), ..Inner::of_device(pool.spawner()) };
         Self { inner: Rc::new(inner), pool: Rc::new(RefCell::new(pool)) }
     }
 
@@ -89,26 +82,16 @@ impl World {
     /// device has of its own (the disk, small texts, locks, the channel, the wall clock, what its browser says) is another's.
     #[must_use]
     pub fn another_device(&self) -> Self {
-        let Inner { now, rng, timers, next_timer, spawner, next_subscription, server, faults, .. } = self.inner.as_ref();
+        let world = &self.inner;
         let inner = Inner {
-            now: now.clone(),
-            wall_offset: Cell::new(BEGINNING),
-            rng: rng.clone(),
-            timers: timers.clone(),
-            next_timer: next_timer.clone(),
-            spawner: spawner.clone(),
-            disk: Rc::default(),
-            texts: RefCell::new(Some(BTreeMap::new())),
-            locks: RefCell::default(),
-            ears: RefCell::default(),
-            connectivity: RefCell::default(),
-            online: Cell::new(true),
-            locks_exclude: Cell::new(true),
-            refreshes_credentials: Cell::new(false),
-            next_subscription: next_subscription.clone(),
-            remembers_events: Cell::new(true),
-            server: server.clone(),
-            faults: faults.clone(),
+            now: world.now.clone(),
+            rng: world.rng.clone(),
+            timers: world.timers.clone(),
+            next_timer: world.next_timer.clone(),
+            next_subscription: world.next_subscription.clone(),
+            server: world.server.clone(),
+            faults: world.faults.clone(),
+            ..Inner::of_device(world.spawner.clone())
         };
         Self { inner: Rc::new(inner), pool: self.pool.clone() }
     }
@@ -167,6 +150,11 @@ impl World {
         self.inner.now.get()
     }
 
+    /// How many messages between tabs are on their way.
+    pub fn undelivered(&self) -> u32 {
+        self.inner.undelivered.get()
+    }
+
     /// Moves the wall clock, and no other.
     pub fn jump_wall_clock(&self, milliseconds: i64) {
         self.inner.wall_offset.set(self.inner.wall_offset.get() + milliseconds);
@@ -205,7 +193,19 @@ impl World {
 
     /// The user looks at the pages again.
     pub fn show(&self) {
+        self.inner.visible.set(true);
         self.tell(ConnectivityChange::Visible);
+    }
+
+    /// The user looks elsewhere.
+    pub fn hide(&self) {
+        self.inner.visible.set(false);
+        self.tell(ConnectivityChange::Hidden);
+    }
+
+    /// The pages go on after they were frozen.
+    pub fn resume(&self) {
+        self.tell(ConnectivityChange::Resumed);
     }
 
     fn tell(&self, change: ConnectivityChange) {
@@ -227,6 +227,35 @@ impl World {
 }
 
 impl Inner {
+    /// What a device has when it is delivered, in a world of its own.
+    fn of_device(spawner: LocalSpawner) -> Self {
+        Self {
+            now: Rc::default(),
+            wall_offset: Cell::new(BEGINNING),
+            rng: Rc::new(RefCell::new(Rng::with_seed(0))),
+            timers: Rc::default(),
+            next_timer: Rc::default(),
+            spawner,
+            disk: Rc::default(),
+            texts: RefCell::new(Some(BTreeMap::new())),
+            locks: RefCell::default(),
+            ears: RefCell::default(),
+            connectivity: RefCell::default(),
+            online: Cell::new(true),
+            visible: Cell::new(true),
+            locks_exclude: Cell::new(true),
+            refreshes_credentials: Cell::new(false),
+            next_subscription: Rc::default(),
+            remembers_events: Cell::new(true),
+            frozen: RefCell::default(),
+            freezes: RefCell::default(),
+            undelivered: Cell::new(0),
+            until_thaw: RefCell::default(),
+            server: Rc::default(),
+            faults: Rc::default(),
+        }
+    }
+
     pub(super) fn now(&self) -> u64 {
         self.now.get()
     }
@@ -254,6 +283,25 @@ impl Inner {
         self.timers.borrow_mut().insert((moment, id), sender);
         // It ends only by the timer, or with the world.
         let _: Result<(), oneshot::Canceled> = receiver.await;
+    }
+
+    /// Ready while that tab is not frozen; else whoever asks is woken when it thaws.
+    pub(super) fn poll_thawed(&self, tab: u64, context: &Context<'_>) -> Poll<()> {
+        if self.frozen.borrow().contains(&tab) {
+            self.until_thaw.borrow_mut().push(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// How often that tab has been frozen.
+    pub(super) fn freezes(&self, tab: u64) -> u32 {
+        self.freezes.borrow().get(&tab).copied().unwrap_or(0)
+    }
+
+    /// Waits until that tab is not frozen.
+    pub(super) async fn thawed(&self, tab: u64) {
+        poll_fn(|context| self.poll_thawed(tab, context)).await;
     }
 
     /// A short wait, so that others may come in between.

@@ -4,6 +4,7 @@ use super::waiters::{Announcement, Waiters};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
 use crate::call::exposure;
+use crate::connectivity::Watch;
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
@@ -15,6 +16,7 @@ use crate::queue::action::Action;
 use crate::queue::answer::{self, NoAnswer, Verdict};
 use crate::queue::plan::BatchLimits;
 use crate::queue::record::{BatchRecord, Counts, Outcome};
+use crate::resilience::services::Services;
 use crate::time::WallTime;
 use crate::wire::QueueActionsRequest;
 use serde_json::value::{RawValue, to_raw_value};
@@ -36,6 +38,8 @@ pub struct SyncPolicy {
     pub backoff: Backoff,
     /// How long the server may take for a batch.
     pub timeout: Duration,
+    /// The service that they go to: the origin.
+    pub service: String,
     /// What `x-source-service` says.
     pub source_service: String,
     /// The application's formats and codes.
@@ -63,6 +67,10 @@ pub struct Drainer<P: Platform> {
     pub policy: SyncPolicy,
     /// Who waits in this tab.
     pub waiters: Rc<Waiters>,
+    /// What is known of the backend: when it wants to be asked again.
+    pub services: Rc<Services<P>>,
+    /// What learns from answers whether the backend can be reached.
+    pub watch: Rc<Watch<P>>,
 }
 
 /// What became of a batch that was sent.
@@ -104,6 +112,11 @@ impl<P: Platform> Drainer<P> {
         if !wait.is_zero() && !record.gate.was_closed_after(self.now()) {
             return Ok(DrainReport { counts: record.counts, next: Some(wait) });
         }
+        // Calls go through another door to the same server: what it has told them holds here, too.
+        let paused = self.services.paused_for(&self.policy.service);
+        if !paused.is_zero() && !record.gate.was_closed_after(self.now()) {
+            return Ok(DrainReport { counts: record.counts, next: Some(paused) });
+        }
         let _one_drain_at_a_time = self.platform.locks().acquire(&self.lock).await;
         let (epoch, counts) = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
             Begin::Idle(counts) => return Ok(DrainReport { counts, next: None }),
@@ -122,6 +135,11 @@ impl<P: Platform> Drainer<P> {
     async fn send_batches(&self, epoch: u64) -> Result<DrainReport, StoreError> {
         let mut limits = self.policy.limits;
         loop {
+            let paused = self.services.paused_for(&self.policy.service);
+            if !paused.is_zero() {
+                let record = outbox::record(self.platform.store(), &self.user_id).await?;
+                return Ok(DrainReport { counts: record.counts, next: Some(paused) });
+            }
             let fresh_key = unique_id(self.platform.as_ref());
             let claim = outbox::claim(self.platform.store(), &self.user_id, epoch, limits, self.now(), &fresh_key).await?;
             let (key, actions, failures) = match claim {
@@ -191,16 +209,28 @@ impl<P: Platform> Drainer<P> {
         headers.push(idempotency_header(key));
         let summary = http.summary(&request);
         let platform = self.platform.as_ref();
+        let began = platform.clock().monotonic();
         let exchange = attempt::exchange(platform, &request, &summary, &headers, self.policy.timeout, LARGEST_ANSWER);
         match exchange.await {
             Ok(response) => {
                 let sent = self.understand(&response, actions);
                 if let Sent::Refused(error) | Sent::Failed { error, .. } = &sent {
                     exposure::warn_of_hidden_hint(platform, &summary.origin, &response.headers, error);
+                    // What it has asked for holds for calls as well.
+                    if let (Some(429 | 503), Some(hint)) = (error.status, error.retry_hint) {
+                        self.services.pause(&self.policy.service, Duration::from_millis(hint.after_ms));
+                    }
+                }
+                match &sent {
+                    Sent::Failed { error, .. } if error.format.name == "html" && response.status < 400 => {
+                        self.watch.answered_with_page(&summary.origin);
+                    }
+                    _ => self.watch.answered(&summary.origin, response.status),
                 }
                 sent
             }
             Err(error) => {
+                self.watch.not_answered(&summary.origin, error.kind(), began);
                 let (because, counts_against_batch) = match &error {
                     // Made here, and not by the network: news about the network changes nothing.
                     AttemptError::Failed(failure)

@@ -36,11 +36,47 @@ async fn what_the_caller_asked_of_the_browser_reaches_it() {
     let request = js_sys::Function::new_no_args(
         "return new Request('https://api.example/a', { referrerPolicy: 'no-referrer', referrer: '', credentials: 'omit', cache: 'no-store', redirect: 'manual', keepalive: true })",
     );
-    let request = FetchRequest(request.call0(&wasm_bindgen::JsValue::NULL).unwrap().into());
+    let request = FetchRequest::from(web_sys::Request::from(request.call0(&wasm_bindgen::JsValue::NULL).unwrap()));
     let response = echo.send(&request, &vec![("x-test".into(), "1".into())]).await.unwrap();
     let text = String::from_utf8(response.body(1 << 20).await.bytes).unwrap();
     // Firefox and WebKit have not always had keepalive; what they do not know is undefined.
     assert!(text.starts_with("no-referrer  omit no-store manual"), "{text}");
+}
+
+#[wasm_bindgen_test]
+async fn a_request_is_as_it_was_after_it_was_sent() {
+    let echo = network("return request.text().then((body) => new Response(body + [...request.headers]))");
+    for init in ["", "method: 'DELETE'", "method: 'PUT', body: 'b'", "method: 'POST', body: ''"] {
+        let init = format!("return new Request('https://api.example/a', {{ headers: {{ 'x-own': '1' }}, {init} }})");
+        let request = js_sys::Function::new_no_args(&init).call0(&wasm_bindgen::JsValue::NULL).unwrap();
+        let wrapped = FetchRequest::new(request.clone().into(), None);
+        let request = web_sys::Request::from(request);
+        let mut answers = vec![];
+        for _ in 0..2 {
+            let response = echo.send(&wrapped, &vec![("x-test".into(), "1".into())]).await.unwrap();
+            answers.push(String::from_utf8(response.body(1 << 20).await.bytes).unwrap());
+        }
+        assert_eq!(answers[0], answers[1], "{init}");
+        assert!(answers[0].contains("x-own,1") && answers[0].contains("x-test,1"), "{}", answers[0]);
+        assert!(!request.body_used(), "{init}");
+        assert!(!request.headers().has("x-test").unwrap(), "{init}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn the_origin_of_a_request_is_the_browsers() {
+    let fetch = network("");
+    for (url, origin) in [
+        ("https://API.example:443/a?b=/c#d", "https://api.example"),
+        ("http://api.example:8080", "http://api.example:8080"),
+        ("http://[::1]:80//a", "http://[::1]"),
+        ("https://bücher.example/@/", "https://xn--bcher-kva.example"),
+        ("blob:https://api.example/1", "https://api.example"),
+        ("data:,https://api.example/", "null"),
+    ] {
+        let request = FetchRequest::from(web_sys::Request::new_with_str(url).unwrap());
+        assert_eq!(fetch.summary(&request).origin, origin, "{url}");
+    }
 }
 
 #[wasm_bindgen_test]
@@ -124,6 +160,14 @@ async fn the_applications_headers_go_to_trusted_origins_only_and_never_over_the_
     let sent = text(&echo, vec![]).await;
     assert!(sent.contains("Bearer for https://api.example/a"), "{sent}");
     assert!(sent.contains(r#"["accept","application/json"]"#), "{sent}");
+    for none in ["undefined", "null", "Promise.resolve()", "Promise.resolve(null)", "{}"] {
+        echo.headers = Some(js_sys::Function::new_no_args(&format!("return {none}")));
+        assert!(text(&echo, vec![]).await.contains("accept"), "{none}");
+    }
+    echo.headers = Some(js_sys::Function::new_no_args("return new Headers({ authorization: 'at once' })"));
+    assert!(text(&echo, vec![("x-correlation-id".into(), "c".into())]).await.contains("at once"));
+    echo.headers = Some(js_sys::Function::new_no_args("return { authorization: 'line\\nbreak' }"));
+    assert_eq!(echo.send(&request(&echo), &vec![]).await.unwrap_err().verdict.kind, NetworkFailureKind::Application);
     echo.headers = Some(js_sys::Function::new_no_args("throw new Error('no session')"));
     let failure = echo.send(&request(&echo), &vec![]).await.unwrap_err();
     assert_eq!(failure.verdict.kind, NetworkFailureKind::Application);

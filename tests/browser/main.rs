@@ -5,6 +5,7 @@
 mod breaker;
 mod client;
 mod clock;
+mod connectivity;
 mod hints;
 mod http;
 mod key_value;
@@ -12,6 +13,7 @@ mod locks;
 mod network_failures;
 mod parse;
 mod policies;
+mod random;
 mod store;
 mod trace_context;
 

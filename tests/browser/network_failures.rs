@@ -27,7 +27,7 @@ fn real_fetch(probes: bool) -> Fetch {
 async fn failure_of(fetch: Fetch, method: &str, url: &str) -> Box<ApiError> {
     let init: RequestInit = Object::new().unchecked_into();
     init.set_method(method);
-    let request = FetchRequest(Request::new_with_str_and_init(url, &init).unwrap());
+    let request = FetchRequest::from(Request::new_with_str_and_init(url, &init).unwrap());
     let options = Options::read(r#"{"baseUrl":"https://api.example"}"#, "https://api.example", std::rc::Rc::default()).unwrap();
     let client = Client::open(Browser::new(&fresh_database(), fetch, Function::new_no_args("")), options);
     match client.call(&request, r#"{"maxAttempts":1}"#).await {

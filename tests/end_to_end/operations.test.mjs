@@ -1,18 +1,11 @@
-// Recovering operations and keeping preferences, with the built package against the real backend.
+// Recovering operations and keeping preferences: `sdk.operations` and `sdk.preferences` against the real backend.
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { build } from "esbuild";
 import { ApiError, Steadfast } from "steadfast";
 import { Backend } from "./backend.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
-const contents = 'export * from "./operations.ts"; export * from "./preferences.ts";';
-const stdin = { contents, resolveDir: join(root, "pkg/src") };
-const { outputFiles } = await build({ stdin, format: "esm", bundle: true, write: false });
-/** @type {typeof import("../../pkg/src/operations.js") & typeof import("../../pkg/src/preferences.js")} */
-const { Operations, Preferences } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0]?.text ?? "")}`);
-
 /**
  * A backend, and an SDK for that user, both gone after the test.
  * @param {import("node:test").TestContext} context
@@ -21,13 +14,18 @@ async function setUp(context, user = "ada") {
   const backend = new Backend({ site: join(root, "tests/end_to_end") });
   context.after(() => backend[Symbol.asyncDispose]());
   await backend.start();
-  const sdk = await Steadfast.open({
-    baseUrl: backend.origin,
-    retry: { maxAttempts: 2, baseDelayMs: 0, maxDelayMs: 0 },
-    headers: () => ({ authorization: `Bearer demo.${user}` }),
-  });
-  context.after(() => sdk.close());
-  return { backend, sdk };
+  /** Another SDK of that user, on another device. */
+  const open = async () => {
+    const sdk = await Steadfast.open({
+      baseUrl: backend.origin,
+      userId: user,
+      retry: { maxAttempts: 2, baseDelayMs: 0, maxDelayMs: 0 },
+      headers: () => ({ authorization: `Bearer demo.${user}` }),
+    });
+    context.after(() => sdk.close());
+    return sdk;
+  };
+  return { backend, open, sdk: await open() };
 }
 
 /** The error that a call to the failing service rejects with. @param {Backend} backend @param {Steadfast} sdk */
@@ -42,7 +40,7 @@ async function failure(backend, sdk) {
 
 test("an operation is queued again from its error, until there were too many retries", async (context) => {
   const { backend, sdk } = await setUp(context);
-  const operations = new Operations(sdk, "ada");
+  const { operations } = sdk;
   const error = await failure(backend, sdk);
   let { newRequestId, estimatedCompletion, retryCount } = await operations.retry(error, { modifiedParams: { quality: "low" } });
   assert.match(String(newRequestId), /^req_/);
@@ -60,7 +58,7 @@ test("an operation is queued again from its error, until there were too many ret
 
 test("an operation whose answers are lost is queued once", async (context) => {
   const { backend, sdk } = await setUp(context);
-  const operations = new Operations(sdk, "ada");
+  const { operations } = sdk;
   await backend.setFault({ kind: "commit_then_drop", path: "/api/operations/", count: 3 });
   await assert.rejects(operations.retry({ requestId: "req_1", code: "NETWORK_TIMEOUT" }), { name: "ApiError", status: null });
   const { retryCount } = await operations.retry({ requestId: "req_1", code: "NETWORK_TIMEOUT" });
@@ -71,7 +69,7 @@ test("an operation whose answers are lost is queued once", async (context) => {
 
 test("operations are recovered together, each for itself", async (context) => {
   const { backend, sdk } = await setUp(context);
-  const operations = new Operations(sdk, "ada");
+  const { operations } = sdk;
   const errors = [await failure(backend, sdk), { requestId: "req_2", code: "FILE_TOO_LARGE" }];
   const recovered = await operations.recover(errors);
   assert.deepEqual(
@@ -84,27 +82,22 @@ test("operations are recovered together, each for itself", async (context) => {
 });
 
 test("preferences hold while the server is away, and reach it when it is back", async (context) => {
-  const { backend, sdk } = await setUp(context);
-  /** @type {string[]} */
-  const applied = [];
-  const host = { apply: (/** @type {string} */ kept) => applied.push(kept) };
-  const preferences = new Preferences(sdk, host);
+  const { backend, open, sdk } = await setUp(context);
+  const { preferences } = sdk;
   assert.deepEqual(await preferences.load(), {});
   await backend.kill();
   const update = await preferences.update({ recovery: { maxAutoRetries: 1 } });
-  assert.equal(update.synced, false);
+  assert.deepEqual([update.synced, preferences.synced], [false, false]);
   assert.ok(update.error instanceof ApiError);
   await backend.start();
-
-  const reopened = new Preferences(sdk, host, applied.at(-1));
-  assert.deepEqual([reopened.current, reopened.synced], [{ recovery: { maxAutoRetries: 1 } }, false]);
-  assert.equal(await reopened.flush(), true);
-  assert.deepEqual(await new Preferences(sdk, host).load(), reopened.current);
+  assert.equal(await preferences.flush(), true);
+  assert.deepEqual(preferences.current, { recovery: { maxAutoRetries: 1 } });
+  assert.deepEqual(await (await open()).preferences.load(), preferences.current);
 });
 
 test("preferences that the backend refuses are taken back", async (context) => {
-  const { backend, sdk } = await setUp(context);
-  const preferences = new Preferences(sdk, { apply() {} });
+  const { backend, open, sdk } = await setUp(context);
+  const { preferences } = sdk;
   await preferences.update({ disclosure: { level: "standard" } });
   await backend.setFault({ kind: "status", status: 400, path: "/api/user/", count: 1 });
   await assert.rejects(preferences.update({ disclosure: { level: "none" } }), { name: "ApiError", status: 400 });
@@ -113,5 +106,5 @@ test("preferences that the backend refuses are taken back", async (context) => {
   assert.equal((await preferences.update({ disclosure: { level: "all" } })).synced, false, "a captive portal refuses nothing");
   await backend.setFault(null);
   assert.equal(await preferences.flush(), true);
-  assert.deepEqual(await new Preferences(sdk, { apply() {} }).load(), { disclosure: { level: "all" } });
+  assert.deepEqual(await (await open()).preferences.load(), { disclosure: { level: "all" } });
 });

@@ -71,7 +71,8 @@ async function run(example, count) {
 for (const [name, part] of [
   ["of one typed error out of any wire format", "google-retry-info"],
   ["of a format of one's own", "ErrorFormat"],
-  ["of successes that are none", "sdk.json"],
+  ["of successes that are none", "success-with-fallback"],
+  ["of calls that help the server", "createPolicy"],
 ]) {
   test(`the README's example ${name} logs what it says`, async () => {
     const example = exampleWith(part ?? "");

@@ -3,9 +3,12 @@
 
 mod calls;
 mod chaos;
+mod connectivity;
 mod herd;
 mod network_failures;
 mod queue;
+mod resilience;
+mod settings;
 
 use steadfast::queue::draft::Draft;
 

@@ -24,7 +24,8 @@ fn call(world: &World, tab: &Tab, method: &str, url: &str) -> Result<u16, Box<Ap
 
 fn failure(faults: Faults, options: &str, method: &str) -> (Box<ApiError>, Vec<String>) {
     let world = World::new(1);
-    let tab = Tab::open(&world, "ada", options);
+    // Whether the backend can be reached at all is looked into by others.
+    let tab = Tab::open(&world, "ada", &format!(r#"{options},"health":false"#));
     world.set_faults(faults);
     let error = call(&world, &tab, method, URL).unwrap_err();
     (error, world.server(|server| server.probes.clone()))

@@ -93,7 +93,8 @@ export class ErrorPanel {
   async #ask(url: string): Promise<void> {
     const silent = SILENT_CASES.find((silentCase) => silentCase.url === url);
     try {
-      this.#succeeded(await this.#sdk.json(url, {}, { ...silent?.options, maxAttempts: 1 }));
+      // A service of its own: an error of the catalogue says nothing of the rest of the backend, nor of the other ones.
+      this.#succeeded(await this.#sdk.json(url, {}, { ...silent?.options, maxAttempts: 1, service: url }));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.#failed(error, { again: () => void this.#ask(url) });

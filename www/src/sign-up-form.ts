@@ -33,7 +33,10 @@ export class SignUpForm {
     const init = { method: "POST", headers: { "Content-Type": "application/json" }, body };
     this.#applied?.clear();
     try {
-      const answer = await this.#sdk.json(`/api/demo/sign-ups/${this.#dialect.value}`, init, { maxAttempts: 1 });
+      const answer = await this.#sdk.json(`/api/demo/sign-ups/${this.#dialect.value}`, init, {
+        maxAttempts: 1,
+        service: "sign-ups",
+      });
       this.#results.succeeded(answer);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -24,7 +24,7 @@ impl CallOptions {
             urgency: named(&mut members, "urgency", &Urgency::NAMES, Urgency::from_name)?.unwrap_or_default(),
             hedge: read_hedge(&mut members)?,
             refresh: members.flag("refreshCredentials")?.unwrap_or(true),
-            invited: members.flag("invited")?.unwrap_or(false),
+            apart: members.internal("apart"),
         };
         members.finish()?;
         Ok(options)
@@ -39,7 +39,7 @@ impl CallOptions {
             urgency: Urgency::Interactive,
             hedge: None,
             refresh: true,
-            invited: false,
+            apart: None,
         }
     }
 }
@@ -64,9 +64,12 @@ fn read_idempotency_key(members: &mut Members<'_>) -> Result<IdempotencyKey, Inv
 
 /// Reads `hedge`, of a call or of a policy.
 pub(super) fn read_hedge(members: &mut Members<'_>) -> Result<Option<HedgePolicy>, InvalidInput> {
-    let mut hedge = members.within("hedge", "an object such as { afterMs: 300 }")?;
-    let after = hedge.milliseconds("afterMs", 1, LONGEST_CALL_WAIT)?;
+    let Some(value) = members.take("hedge") else { return Ok(None) };
+    let mut hedge = members.inner("hedge", value, "an object such as { afterMs: 300 }")?;
+    let Some(after) = hedge.milliseconds("afterMs", 1, LONGEST_CALL_WAIT)? else {
+        return Err(hedge.invalid("afterMs", &Value::Null, "milliseconds, such as 300"));
+    };
     let most = hedge.whole("max", 1, 5)?.unwrap_or(1);
     hedge.finish()?;
-    Ok(after.map(|after| HedgePolicy { after, most }))
+    Ok(Some(HedgePolicy { after, most }))
 }

@@ -32,6 +32,11 @@ impl<'a> Members<'a> {
         if self.path.is_empty() { error } else { error.within(&self.path) }
     }
 
+    /// A text that only the facade hands in, and that no error speaks of.
+    pub(super) fn internal(&mut self, name: &str) -> Option<String> {
+        self.left.remove(name).and_then(|value| value.as_str().map(Into::into))
+    }
+
     pub(super) fn text(&mut self, name: &'a str) -> Result<Option<String>, InvalidInput> {
         match self.take(name) {
             None => Ok(None),

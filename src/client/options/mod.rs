@@ -10,6 +10,7 @@ pub use protection::{Protection, Resolved, ServerDefaults};
 
 use crate::call::CallPolicy;
 use crate::call::correlation::{CorrelationIds, CorrelationPolicy};
+use crate::connectivity::HEALTH_PATH;
 use crate::error::parse::{CustomCode, Extensions};
 use crate::error::{Category, Severity};
 use crate::input::{InvalidInput, Subject};
@@ -61,6 +62,8 @@ pub struct Options {
     pub resolved: Resolved,
     /// What the backend is asked in the background.
     pub configured: Configured,
+    /// Where its health is looked at when it is in doubt whether it can be reached; `None` if it is not looked at.
+    pub health_path: Option<String>,
     /// How the queue is brought to the server.
     pub sync: SyncPolicy,
     /// Whether developers are looking; `None` leaves that to where the page is.
@@ -96,6 +99,12 @@ impl Options {
             configuration: read_polled(&mut members, "configuration", base_origin, CONFIGURATION_PATH, CONFIGURATION_EVERY)?,
             circuits: read_polled(&mut members, "circuits", base_origin, DETAILED_HEALTH_PATH, CIRCUITS_EVERY)?,
         };
+        let health_path = match members.take("health") {
+            None | Some(Value::Bool(true)) => Some(HEALTH_PATH.to_string()),
+            Some(Value::Bool(false)) => None,
+            Some(Value::String(path)) if path.starts_with('/') => Some(path),
+            Some(other) => return Err(members.invalid("health", &other, "true, false, or a path that begins with /")),
+        };
         let protection = Protection::read(&mut members)?;
         let resolved = protection.resolve(&ServerDefaults::default())?;
         let mut sync = Members::new("sync", members.take("sync").unwrap_or_default(), "an object such as { maxActions: 100 }")?;
@@ -115,6 +124,7 @@ impl Options {
             protection,
             resolved: resolved.clone(),
             configured,
+            health_path,
             call: CallPolicy {
                 retry: resolved.retry,
                 trusted_origins,
@@ -123,6 +133,7 @@ impl Options {
             },
             sync: SyncPolicy {
                 url: format!("{base_origin}{path}"),
+                service: base_origin.into(),
                 limits,
                 backoff: queue_backoff(resolved.retry.backoff),
                 timeout,
