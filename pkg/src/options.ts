@@ -21,7 +21,10 @@ export interface RetryOptions {
   readonly maxDelayMs?: number;
   /** How long one attempt may take until the response's headers arrive. Default 30 000. */
   readonly attemptTimeoutMs?: number;
-  /** A server that wants to be asked later than this is not waited for: the call fails and says when. Default 30 000. */
+  /**
+   * A server that wants to be asked later than this is not waited for: the call fails and says when. Default 30 000. A call that
+   * comes while a server wants to be left alone waits for 2 s at most.
+   */
   readonly maxWaitMs?: number;
   /** How long the call may take in all, its waits included. It fails as soon as a wait would outlast that. Default: any time. */
   readonly totalTimeoutMs?: number;

@@ -1,6 +1,6 @@
 /** How a circuit breaker behaves. It opens by whichever of its conditions holds first. */
 export interface BreakerOptions {
-  /** So many failures in a row open it. Default 5. */
+  /** So many failures in a row open it; a timeout counts for two. Default 5. */
   readonly consecutiveFailures?: number;
   /** So large a share of failures among the calls of the last `windowMs` opens it. Default 0.5. */
   readonly failureRatio?: number;

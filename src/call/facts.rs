@@ -91,7 +91,8 @@ pub(crate) fn finding(status: Option<u16>, code: Option<&str>, category: Categor
         Some(408) => Finding::Nothing,
         Some(_) => Finding::Works { degraded: false },
         None => match code {
-            Some("NETWORK_TIMEOUT" | "NETWORK_UNREACHABLE" | "NETWORK_ERROR") => Finding::Fails { by_server: false },
+            Some("NETWORK_TIMEOUT") => Finding::TimesOut,
+            Some("NETWORK_UNREACHABLE" | "NETWORK_ERROR") => Finding::Fails { by_server: false },
             // This device's, this page's or the caller's own doing.
             _ => Finding::Nothing,
         },

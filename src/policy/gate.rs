@@ -1,12 +1,16 @@
 //! The gate in front of the sync endpoint: every attempt to sync, whatever asked for it, goes through it.
 
-use super::{backoff::Backoff, retry::spread};
+use super::{backoff::Backoff, retry::later};
 use crate::time::WallTime;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A server that asks to be left alone for longer than this is taken for misconfigured, and asked again after this long.
 pub const LONGEST_HONOURED_HINT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Queues that were told to wait for the same time come back within as long again after it, and within this: nobody waits for
+/// them, so that they can be spread more widely than calls.
+const LONGEST_SPREAD: Duration = Duration::from_secs(60);
 
 /// Whether the sync endpoint may be asked now. Stored with the queue, so that it holds for every tab and across reloads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +111,11 @@ impl Gate {
         self.failures = self.failures.saturating_add(1);
         let hint = hint.filter(|hint| !hint.is_zero()).map(|hint| hint.min(LONGEST_HONOURED_HINT));
         let (wait, because) = match hint {
-            Some(hint) => (spread(hint, unit), GateReason::ServerHint),
+            // A server that is down and says "in a second" is asked less and less often all the same.
+            Some(hint) => {
+                let spread = later(hint, hint, LONGEST_SPREAD, unit);
+                (spread.max(backoff.delay(self.failures, unit)), GateReason::ServerHint)
+            }
             None => (backoff.delay(self.failures, unit), because),
         };
         // A moment that the server has named stands, whatever happens before it: two drains may overlap where there are no locks.
@@ -145,6 +153,22 @@ mod tests {
             assert_eq!(gate.wait(trigger, NOW), Duration::from_secs(60), "{trigger:?}");
             assert_eq!(gate.wait(trigger, NOW.after(Duration::from_secs(60))), Duration::ZERO, "{trigger:?}");
         }
+    }
+
+    #[test]
+    fn a_hint_is_a_floor_and_so_is_backoff() {
+        let mut gate = Gate::default();
+        let mut close =
+            |seconds, unit| gate.close(&BACKOFF, GateReason::ServerError, Some(Duration::from_secs(seconds)), NOW, unit);
+        assert_eq!(close(1, 0.0), Duration::from_secs(1));
+        // A second, and anything up to another; or half of the two seconds that backoff has come to.
+        assert_eq!(close(1, 0.5), Duration::from_millis(1500));
+        let mut gate = Gate { failures: 6, closed: None };
+        let mut close =
+            |seconds, unit| gate.close(&BACKOFF, GateReason::ServerError, Some(Duration::from_secs(seconds)), NOW, unit);
+        assert_eq!(close(1, 0.5), Duration::from_secs(15));
+        assert_eq!(close(40, 0.5), Duration::from_secs(60));
+        assert_eq!(close(600, 1.0), Duration::from_secs(660));
     }
 
     #[test]

@@ -15,6 +15,10 @@ pub struct RetryPolicy {
     pub attempt_timeout: Duration,
     /// A server that wants to be asked later than this is not waited for: the call ends and says when.
     pub max_wait: Duration,
+    /// A service that wants to be left alone for longer than this when the call comes is not waited for either: it fails at once,
+    /// unsent, and says when. What comes while a service is paused comes to it on top of what others send when the pause is over:
+    /// the longer such a wait may be, the larger the crowd.
+    pub max_pause: Duration,
     /// How long the call may take in all, its attempts and the waits between them. `None` is for as long as it takes.
     pub total_timeout: Option<Duration>,
 }
@@ -27,6 +31,7 @@ impl Default for RetryPolicy {
             backoff: Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30)),
             attempt_timeout: Duration::from_secs(30),
             max_wait: Duration::from_secs(30),
+            max_pause: Duration::from_secs(2),
             total_timeout: None,
         }
     }
@@ -101,8 +106,9 @@ pub enum StopBecause {
 /// Decides after a failed attempt. `delays` are those of the call, and move on with every failure that could be followed by
 /// another attempt. `unit` is uniformly random in `[0, 1)`.
 ///
-/// A server's hint is a floor: jitter is only added to it (up to a tenth of it, at most 5 s), and a hint beyond
-/// [`RetryPolicy::max_wait`] is not shortened to it, but ends the call. So does a wait that leaves no time before the deadline.
+/// A server's hint is a floor: jitter is only added to it (up to a tenth of it, at most 5 s), and so is backoff one: a server that
+/// is down and says "in a second" is asked less and less often all the same. A hint beyond [`RetryPolicy::max_wait`] is not
+/// shortened to it, but ends the call. So does a wait that leaves no time before the deadline.
 pub fn decide(policy: &RetryPolicy, delays: &mut Delays, failed: FailedAttempt, unit: f64) -> Decision {
     if !failed.retryable {
         return Decision::Stop(StopBecause::NotRetryable);
@@ -119,8 +125,8 @@ pub fn decide(policy: &RetryPolicy, delays: &mut Delays, failed: FailedAttempt, 
     let delay = delays.next(unit);
     let (after, because) = match failed.hint {
         Some(hint) if hint > policy.max_wait => return Decision::Stop(StopBecause::HintBeyondMaxWait),
-        // A hint of zero, or one that has passed, does not say "hammer me": backoff is the floor.
-        Some(hint) if !hint.is_zero() => (spread(hint, unit), RetryBecause::ServerHint),
+        // A hint of zero, or one that has passed, does not say "hammer me", and neither does a short one: backoff is the floor.
+        Some(hint) if !hint.is_zero() && spread(hint, unit) >= delay => (spread(hint, unit), RetryBecause::ServerHint),
         _ => (delay, RetryBecause::Backoff),
     };
     if failed.left.is_some_and(|left| after >= left) {
@@ -129,9 +135,14 @@ pub fn decide(policy: &RetryPolicy, delays: &mut Delays, failed: FailedAttempt, 
     Decision::Retry { after, because }
 }
 
-/// A server's hint with jitter on top, so that those who got the same hint do not all come back at once.
+/// A server's hint with jitter on top, so that the calls that got the same hint do not all come back at once.
 pub fn spread(hint: Duration, unit: f64) -> Duration {
-    hint.saturating_add(scaled((hint / 10).min(Duration::from_secs(5)), clamped(unit)))
+    later(hint, hint / 10, Duration::from_secs(5), unit)
+}
+
+/// Anything from the hint to so much later, at most `most`.
+pub(super) fn later(hint: Duration, by: Duration, most: Duration, unit: f64) -> Duration {
+    hint.saturating_add(scaled(by.min(most), clamped(unit)))
 }
 
 /// Whether a method is idempotent (RFC 9110 §9.2.2): sending it twice means the same as sending it once.

@@ -5,7 +5,9 @@ use super::services::{Finding, Patience, Refusal, RefusalReason, Services};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::platform::{Clock, Platform, Random};
+use crate::policy::backoff::Delays;
 use crate::policy::budget::{RetryCost, Urgency, Withdrawal};
+use crate::policy::pause::LONGEST_SPREAD;
 use crate::policy::retry::{Decision, FailedAttempt, RetryPolicy, StopBecause, decide};
 use crate::time::{MonotonicTime, WallTime, milliseconds};
 use std::cell::RefCell;
@@ -96,7 +98,7 @@ pub async fn execute<P: Platform, T, F: Failure>(
     let platform = services.platform();
     let (clock, random) = (platform.clock(), platform.random());
     let deadline = plan.retry.total_timeout.map(|total| clock.monotonic().after(total));
-    let patience = Patience { max_wait: plan.retry.max_wait, deadline, urgency: plan.urgency };
+    let patience = Patience { max_wait: plan.retry.max_wait.min(plan.retry.max_pause), deadline, urgency: plan.urgency };
     let budget = plan.services.first().map(String::as_str);
     let (mut delays, mut paid) = (plan.retry.backoff.delays(), None::<Withdrawal>);
     let mut earlier: Option<F> = None;
@@ -162,14 +164,17 @@ pub async fn execute<P: Platform, T, F: Failure>(
             hint: facts.hint,
             left: left(deadline, clock),
         };
-        let (wait, because) = match decide(plan.retry, &mut delays, failed, random.unit()) {
-            Decision::Retry { .. } if number >= (plan.bound)(plan.retry.max_attempts) => {
-                return fail(failure, StopBecause::AutoRetryOff);
-            }
-            Decision::Retry { after, because } => (after, because),
-            Decision::Stop(because) => return fail(failure, because),
-        };
         let keys = learnt.as_deref().unwrap_or(plan.services);
+        let paused = keys.iter().map(|key| services.paused_for(key)).max().unwrap_or_default();
+        let (wait, because) = match decide_beside(plan, &mut delays, failed, paused, random.unit()) {
+            Decision::Retry { after, because } => (after, because),
+            Decision::Stop(because) => {
+                if because == StopBecause::HintBeyondMaxWait {
+                    failure.postpone(RefusalReason::Paused, paused, clock.wall());
+                }
+                return fail(failure, because);
+            }
+        };
         if let Some(open) = services.refuse(keys).filter(|open| open.is_left_after(wait)) {
             if let Some(open_for) = open.left {
                 failure.postpone(RefusalReason::CircuitOpen, open_for, clock.wall());
@@ -210,6 +215,26 @@ fn take_pause<P: Platform>(services: &Services<P>, plan: &Plan<'_>, keys: &[Stri
         && let Some(key) = facts.service.filter(|_| plan.may_name_services).or(meant.map(String::as_str))
     {
         services.pause(key, hint);
+    }
+}
+
+/// Decides after a failed attempt, within what the user leaves it, and beside what the service has asked of the client as a whole:
+/// that may be later than this call was asked to come.
+fn decide_beside(plan: &Plan<'_>, delays: &mut Delays, failed: FailedAttempt, paused: Duration, unit: f64) -> Decision {
+    let (after, because) = match decide(plan.retry, delays, failed, unit) {
+        Decision::Retry { after, because } => (after, because),
+        stop @ Decision::Stop(_) => return stop,
+    };
+    // The jitter that stands on what it was asked for itself does not count.
+    let longest = plan.retry.max_wait.saturating_add((plan.retry.max_wait / 4).min(LONGEST_SPREAD));
+    if failed.attempt >= (plan.bound)(plan.retry.max_attempts) {
+        Decision::Stop(StopBecause::AutoRetryOff)
+    } else if paused > longest {
+        Decision::Stop(StopBecause::HintBeyondMaxWait)
+    } else if failed.left.is_some_and(|left| paused >= left) {
+        Decision::Stop(StopBecause::DeadlineTooClose)
+    } else {
+        Decision::Retry { after: after.max(paused), because }
     }
 }
 

@@ -9,7 +9,6 @@ use crate::platform::{Clock, Locks, Platform, Random};
 use crate::policy::breaker::{Breaker, BreakerPolicy, BreakerSnapshot, BreakerState, Outcome, Permit, Transition};
 use crate::policy::budget::{BudgetPolicy, BudgetSnapshot, RetryBudget, RetryCost, Urgency, Withdrawal};
 use crate::policy::pause::Pause;
-use crate::policy::retry::spread;
 use crate::policy::send_rate::{SendRate, SendRateSnapshot};
 use crate::time::{MonotonicTime, WallTime, milliseconds};
 use futures_util::future::{Either, select};
@@ -23,6 +22,8 @@ use std::time::Duration;
 /// The most services whose state is kept. The one that was not called for the longest time is forgotten first, of those that all
 /// is well with if there are any.
 const MOST_SERVICES: usize = 64;
+/// A call that came while a service wanted to be left alone goes up to so much later than those that were answered with the wish.
+const LONGEST_STEP_BACK: Duration = Duration::from_secs(1);
 /// Another tab is probing: what it finds is known soon.
 const ANOTHER_TAB_PROBES: Duration = Duration::from_secs(1);
 
@@ -133,6 +134,8 @@ pub enum Finding {
         /// Whether it said so itself. If not, it may as well be the network of this device.
         by_server: bool,
     },
+    /// It gave no answer in time.
+    TimesOut,
     /// Nothing: it was aborted, or never sent.
     Nothing,
 }
@@ -408,7 +411,9 @@ impl<P: Platform> Services<P> {
                 return Err(Refusal { service: key.clone(), reason: RefusalReason::Paused, retry_after: Some(left) });
             }
             patience.max_wait -= left;
-            self.wait(key, WaitReason::Paused, spread(left, self.platform.random().unit()), left, *patience).await?;
+            // Those who were sent away come first: their answer tells whether it makes sense to follow.
+            let wait = left.saturating_add(LONGEST_STEP_BACK.mul_f64(self.platform.random().unit()));
+            self.wait(key, WaitReason::Paused, wait, left, *patience).await?;
             self.catch_up();
             now = self.now();
             has_waited = true;
@@ -491,13 +496,16 @@ impl<P: Platform> Services<P> {
         });
     }
 
-    /// A service wants to be asked again after this long.
-    pub fn pause(&self, key: &str, hint: Duration) {
-        let now = self.now();
-        if self.visit(key, |service| service.pause.prolong(hint, now)) {
-            self.platform.emit(&Event::ServicePaused { service: key.into(), for_ms: milliseconds(hint) });
+    /// A service wants to be asked again after this long. Says how long it is left alone.
+    pub fn pause(&self, key: &str, hint: Duration) -> Duration {
+        let (now, unit) = (self.now(), self.platform.random().unit());
+        let is_later = self.visit(key, |service| service.pause.ask(hint, now, unit));
+        let left = self.paused_for(key);
+        if is_later {
+            self.platform.emit(&Event::ServicePaused { service: key.into(), for_ms: milliseconds(left) });
             self.share(key, false);
         }
+        left
     }
 
     /// How long a service still wants to be left alone.
@@ -723,9 +731,11 @@ impl<P: Platform> Admission<'_, P> {
             };
             let outcome = match finding {
                 Finding::Works { degraded } => Some(Outcome::Success { took, degraded }),
-                Finding::Fails { by_server } if is_responsible => Some(Outcome::Failure { by_server }),
                 // It has passed on what was asked, which is all that can be said of it.
-                Finding::Fails { .. } | Finding::Nothing => None,
+                _ if !is_responsible => None,
+                Finding::Fails { by_server } => Some(Outcome::Failure { by_server }),
+                Finding::TimesOut => Some(Outcome::Timeout),
+                Finding::Nothing => None,
             };
             let transition = self.services.visit(pass.key, |service| {
                 if service.policy.adaptive_rate && finding != Finding::Nothing {

@@ -17,6 +17,6 @@ mod world;
 
 pub use disk::{SimStore, SimTransaction};
 pub use network::{Faults, SimHttp, SimRequest, SimResponse};
-pub use server::{AppliedAction, ModelServer, Reply};
+pub use server::{AppliedAction, Condition, ModelServer, Reply};
 pub use tab::{Tab, TabPlatform};
 pub use world::World;

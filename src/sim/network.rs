@@ -1,6 +1,6 @@
 //! A network that delays, loses, and answers for others.
 
-use super::server::Reply;
+use super::server::{Reception, Reply};
 use super::world::Inner;
 use crate::error::ApiError;
 use crate::error::network::{Rejection, Surroundings};
@@ -158,10 +158,15 @@ async fn exchange(world: Rc<Inner>, number: Option<u64>, sent: SimRequest) -> Re
         let reply = world.server.borrow_mut().leave_alone(now, number, &sent, 1 + world.below(90));
         return Ok(SimResponse { reply, broken: false, endless: false });
     }
-    let reply = match number {
-        _ if world.happens(faults.unavailable) => Reply::new(503, ""),
-        Some(number) => world.server.borrow_mut().handle(now, number, &sent),
-        None => world.server.borrow_mut().tell_health(now),
+    let received = if world.happens(faults.unavailable) {
+        Reception::Reply(Reply::new(503, ""))
+    } else {
+        world.server.borrow_mut().receive(now, number, &sent)
+    };
+    let reply = match received {
+        Reception::Reply(reply) => reply,
+        Reception::Refusal => return Err(lost()),
+        Reception::Silence => pending().await,
     };
     world.sleep(reply.after + Duration::from_millis(1 + world.below(40))).await;
     if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
@@ -230,7 +235,9 @@ impl Http for SimHttp {
     async fn probe(&self, url: &str) -> bool {
         let (world, faults) = (&self.world, self.world.faults.get());
         world.sleep(Duration::from_millis(2 + world.below(80))).await;
-        world.server.borrow_mut().probes.push(url.into());
+        if !world.server.borrow_mut().receive_probe(world.now(), url) {
+            return false;
+        }
         if world.server.borrow().silent.contains(&origin(url)) || !url.ends_with('/') && world.happens(faults.blocked) {
             return false;
         }

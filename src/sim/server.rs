@@ -65,13 +65,40 @@ pub struct AppliedAction {
     pub at: u64,
 }
 
+/// How a server does.
+#[derive(Debug, Clone, Default)]
+pub enum Condition {
+    /// It handles requests.
+    #[default]
+    Well,
+    /// It takes no connection.
+    Refuses,
+    /// It takes requests and never answers.
+    Silent,
+    /// It answers all requests with this.
+    Answers(Reply),
+}
+
+/// What a request that has reached the server gets from it.
+pub(super) enum Reception {
+    Reply(Reply),
+    Refusal,
+    Silence,
+}
+
 /// The server.
 #[derive(Debug, Default)]
 pub struct ModelServer {
     /// All effects, in order. The same action twice is a broken promise.
     pub applied: Vec<AppliedAction>,
-    /// All requests that arrived, with the moment.
+    /// All requests that it has handled, with the moment.
     pub requests: Vec<(u64, SimRequest)>,
+    /// Whether it forgets what it has handled, which would fill the memory of a long run.
+    pub forgets_requests: bool,
+    /// The moments at which it was reached, whatever came of that.
+    pub arrivals: Vec<u64>,
+    /// How it does.
+    pub condition: Condition,
     /// The URLs at which it was asked for a sign of life, in order.
     pub probes: Vec<String>,
     /// What it answers at its health instead of that it is healthy.
@@ -164,6 +191,25 @@ impl ModelServer {
         }
     }
 
+    /// What comes of a request that has reached it; of a look at its health, if it has no number.
+    pub(super) fn receive(&mut self, now: u64, number: Option<u64>, request: &SimRequest) -> Reception {
+        self.arrivals.push(now);
+        match (&self.condition, number) {
+            (Condition::Well, Some(number)) => Reception::Reply(self.handle(now, number, request)),
+            (Condition::Well, None) => Reception::Reply(self.tell_health(now)),
+            (Condition::Answers(reply), _) => Reception::Reply(reply.clone()),
+            (Condition::Refuses, _) => Reception::Refusal,
+            (Condition::Silent, _) => Reception::Silence,
+        }
+    }
+
+    /// A request for a sign of life has reached it. Whether it gives one.
+    pub(super) fn receive_probe(&mut self, now: u64, url: &str) -> bool {
+        self.arrivals.push(now);
+        self.probes.push(url.into());
+        matches!(self.condition, Condition::Well | Condition::Answers(_))
+    }
+
     /// Says how it is.
     pub fn tell_health(&mut self, now: u64) -> Reply {
         self.health_checks.push(now);
@@ -179,8 +225,10 @@ impl ModelServer {
             let (origin, is_the_queues) = place_of(request);
             reply.pause = Some(Pause { origin, is_the_queues, until: now + seconds * 1000, first: 0 });
         }
-        self.requests.push((now, request.clone()));
-        self.statuses.push(reply.status);
+        if !self.forgets_requests {
+            self.requests.push((now, request.clone()));
+            self.statuses.push(reply.status);
+        }
         reply
     }
 

@@ -208,7 +208,9 @@ impl Platform for TabPlatform {
     }
 
     fn emit(&self, event: &Event) {
-        self.process.events.borrow_mut().push(serde_json::to_string(event).unwrap());
+        if self.world.remembers_events.get() {
+            self.process.events.borrow_mut().push(serde_json::to_string(event).unwrap());
+        }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {

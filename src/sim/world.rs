@@ -31,12 +31,15 @@ pub struct World {
     pool: Rc<RefCell<LocalPool>>,
 }
 
+/// By moment and number.
+type Timers = BTreeMap<(u64, u64), oneshot::Sender<()>>;
+
 pub(super) struct Inner {
-    now: Cell<u64>,
+    now: Rc<Cell<u64>>,
     wall_offset: Cell<i64>,
-    rng: RefCell<Rng>,
-    timers: RefCell<BTreeMap<(u64, u64), oneshot::Sender<()>>>,
-    next_timer: Cell<u64>,
+    rng: Rc<RefCell<Rng>>,
+    timers: Rc<RefCell<Timers>>,
+    next_timer: Rc<Cell<u64>>,
     pub(super) spawner: LocalSpawner,
     pub(super) disk: Rc<Disk>,
     /// What the tabs share in small texts; `None` where they may not.
@@ -50,7 +53,9 @@ pub(super) struct Inner {
     pub(super) locks_exclude: Cell<bool>,
     /// Whether the application can refresh credentials.
     pub(super) refreshes_credentials: Cell<bool>,
-    pub(super) next_subscription: Cell<u64>,
+    pub(super) next_subscription: Rc<Cell<u64>>,
+    /// Whether the tabs remember their events.
+    pub(super) remembers_events: Cell<bool>,
     /// The tabs in which nothing runs at the moment.
     pub(super) frozen: RefCell<BTreeSet<u64>>,
     /// How often each has been frozen.
@@ -60,40 +65,35 @@ pub(super) struct Inner {
     /// Who goes on when one of them thaws.
     pub(super) until_thaw: RefCell<Vec<Waker>>,
     /// The server of this world.
-    pub(super) server: RefCell<ModelServer>,
+    pub(super) server: Rc<RefCell<ModelServer>>,
     /// What the network does to requests.
-    pub(super) faults: Cell<Faults>,
+    pub(super) faults: Rc<Cell<Faults>>,
 }
 
 impl World {
     /// The world of that seed.
     pub fn new(seed: u64) -> Self {
         let pool = LocalPool::new();
-        let inner = Inner {
-            now: Cell::new(0),
-            wall_offset: Cell::new(BEGINNING),
-            rng: RefCell::new(Rng::with_seed(seed)),
-            timers: RefCell::default(),
-            next_timer: Cell::new(0),
-            spawner: pool.spawner(),
-            disk: Rc::default(),
-            texts: RefCell::new(Some(BTreeMap::new())),
-            locks: RefCell::default(),
-            ears: RefCell::default(),
-            connectivity: RefCell::default(),
-            online: Cell::new(true),
-            visible: Cell::new(true),
-            locks_exclude: Cell::new(true),
-            refreshes_credentials: Cell::new(false),
-            next_subscription: Cell::new(0),
-            frozen: RefCell::default(),
-            freezes: RefCell::default(),
-            undelivered: Cell::new(0),
-            until_thaw: RefCell::default(),
-            server: RefCell::default(),
-            faults: Cell::new(Faults::default()),
-        };
+        let inner = Inner { rng: Rc::new(RefCell::new(Rng::with_seed(seed))), ..Inner::of_device(pool.spawner()) };
         Self { inner: Rc::new(inner), pool: Rc::new(RefCell::new(pool)) }
+    }
+
+    /// Another device in the same world, as it is delivered: time, chance, the network and the server are the same, and all that a
+    /// device has of its own (the disk, small texts, locks, the channel, the wall clock, what its browser says) is another's.
+    #[must_use]
+    pub fn another_device(&self) -> Self {
+        let world = &self.inner;
+        let inner = Inner {
+            now: world.now.clone(),
+            rng: world.rng.clone(),
+            timers: world.timers.clone(),
+            next_timer: world.next_timer.clone(),
+            next_subscription: world.next_subscription.clone(),
+            server: world.server.clone(),
+            faults: world.faults.clone(),
+            ..Inner::of_device(world.spawner.clone())
+        };
+        Self { inner: Rc::new(inner), pool: self.pool.clone() }
     }
 
     /// Runs until nothing can happen at this moment.
@@ -170,6 +170,11 @@ impl World {
         self.inner.texts.replace(None);
     }
 
+    /// From now on the tabs of this device forget their events, which would fill the memory of a long run.
+    pub fn without_events(&self) {
+        self.inner.remembers_events.set(false);
+    }
+
     /// From now on the application can refresh credentials.
     pub fn refresh_credentials(&self) {
         self.inner.refreshes_credentials.set(true);
@@ -222,6 +227,35 @@ impl World {
 }
 
 impl Inner {
+    /// What a device has when it is delivered, in a world of its own.
+    fn of_device(spawner: LocalSpawner) -> Self {
+        Self {
+            now: Rc::default(),
+            wall_offset: Cell::new(BEGINNING),
+            rng: Rc::new(RefCell::new(Rng::with_seed(0))),
+            timers: Rc::default(),
+            next_timer: Rc::default(),
+            spawner,
+            disk: Rc::default(),
+            texts: RefCell::new(Some(BTreeMap::new())),
+            locks: RefCell::default(),
+            ears: RefCell::default(),
+            connectivity: RefCell::default(),
+            online: Cell::new(true),
+            visible: Cell::new(true),
+            locks_exclude: Cell::new(true),
+            refreshes_credentials: Cell::new(false),
+            next_subscription: Rc::default(),
+            remembers_events: Cell::new(true),
+            frozen: RefCell::default(),
+            freezes: RefCell::default(),
+            undelivered: Cell::new(0),
+            until_thaw: RefCell::default(),
+            server: Rc::default(),
+            faults: Rc::default(),
+        }
+    }
+
     pub(super) fn now(&self) -> u64 {
         self.now.get()
     }

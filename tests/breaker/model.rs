@@ -58,6 +58,7 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
         3 => (0..200_u64, prop::bool::weighted(0.1))
             .prop_map(|(took, degraded)| Outcome::Success { took: Duration::from_millis(took), degraded }),
         3 => prop::bool::weighted(0.7).prop_map(|by_server| Outcome::Failure { by_server }),
+        1 => Just(Outcome::Timeout),
     ]
 }
 
@@ -266,6 +267,7 @@ impl World {
                                 self.row_by_server = Row { failures: by_server + 1, last: self.now };
                             }
                         }
+                        Outcome::Timeout => self.row = Row { failures: counted + 2, last: self.now },
                     }
                 }
             }
@@ -389,6 +391,7 @@ impl Model {
         let world = self.world();
         let (because, shareable) = match outcome {
             Outcome::Failure { by_server } if probe => (TransitionReason::ProbeFailed, by_server),
+            Outcome::Timeout if probe => (TransitionReason::ProbeFailed, false),
             Outcome::Success { degraded, .. } if probe && world.policy.slow_calls.is_some() && world.is_slow(outcome) => {
                 (TransitionReason::ProbeSlow, degraded)
             }
@@ -477,7 +480,7 @@ impl Model {
             state: world.state(),
             failures_in_a_row: world.row.counted(world.now, world.window()),
             calls: world.count(|_, _| true),
-            failures: world.count(|outcome, _| matches!(outcome, Outcome::Failure { .. })),
+            failures: world.count(|outcome, _| !matches!(outcome, Outcome::Success { .. })),
             slow: world.count(|_, slow| slow),
             opens: world.opens(),
             open_remaining_ms: match world.phase {
@@ -497,7 +500,7 @@ impl World {
             count > 1 && calls >= minimum && f64::from(count) / f64::from(calls) >= ratio.min(1.0)
         };
         let calls = self.count(|_, _| true);
-        let with_response = self.count(|outcome, _| outcome != Outcome::Failure { by_server: false });
+        let with_response = self.count(|outcome, _| !matches!(outcome, Outcome::Failure { by_server: false } | Outcome::Timeout));
         match last {
             Outcome::Success { .. } => {
                 let ratio = self.policy.slow_calls.filter(|_| self.is_slow(last))?.ratio;
@@ -505,13 +508,13 @@ impl World {
                 let slow = self.count(|_, slow| slow);
                 reached(slow, calls, ratio).then(|| (TransitionReason::SlowCalls, reached(degraded, with_response, ratio)))
             }
-            Outcome::Failure { .. } => {
+            Outcome::Failure { .. } | Outcome::Timeout => {
                 let row = |row: Row| {
                     self.policy.consecutive_failures.is_some_and(|limit| row.counted(self.now, self.window()) >= limit.max(1))
                 };
                 let ratio = |count: u32, calls: u32| self.policy.ratio.is_some_and(|ratio| reached(count, calls, ratio.failures));
                 let by_server = self.count(|outcome, _| outcome == Outcome::Failure { by_server: true });
-                let failures = self.count(|outcome, _| matches!(outcome, Outcome::Failure { .. }));
+                let failures = self.count(|outcome, _| !matches!(outcome, Outcome::Success { .. }));
                 let shareable = row(self.row_by_server) || ratio(by_server, with_response);
                 if row(self.row) {
                     Some((TransitionReason::ConsecutiveFailures, shareable))

@@ -4,6 +4,7 @@
 mod calls;
 mod chaos;
 mod connectivity;
+mod herd;
 mod network_failures;
 mod queue;
 mod resilience;

@@ -77,7 +77,7 @@ fn take(
             assert_eq!(refused.retry_after.map(milliseconds), step["retryAfterMs"].as_u64(), "{context}");
             assert_eq!(refused.state, breaker.state(now), "{context}");
         }
-        "succeed" | "fail" | "release" => {
+        "succeed" | "fail" | "timeOut" | "release" => {
             let permit = if let Some(call) = step["call"].as_str() {
                 *permits.get(call).unwrap_or_else(|| panic!("{context}: no such call"))
             } else {
@@ -90,6 +90,7 @@ fn take(
                     degraded: step["degraded"] == true,
                 },
                 "fail" => Outcome::Failure { by_server: step["noResponse"] != true },
+                "timeOut" => Outcome::Timeout,
                 _ => return breaker.release(permit, now),
             };
             transitions.extend(breaker.record(permit, outcome, now, unit));
@@ -115,6 +116,7 @@ fn members_of(action: &str) -> &'static [&'static str] {
         "refuse" => &["retryAfterMs"],
         "succeed" => &["call", "tookMs", "degraded", "unit"],
         "fail" => &["call", "noResponse", "unit"],
+        "timeOut" => &["call", "unit"],
         "release" => &["call"],
         "openUntil" => &["moment", "opens"],
         "setPolicy" => &["policy"],

@@ -246,7 +246,7 @@ mod tests {
         );
         assert_eq!(
             error(r#"{"baseUrl":"https://a.example","retry":{"retries":5}}"#),
-            "options.retry.retries is 5; allowed: no such option; there are maxAttempts, baseDelayMs, multiplier, maxDelayMs, jitter, attemptTimeoutMs, maxWaitMs, totalTimeoutMs"
+            "options.retry.retries is 5; allowed: no such option; there are maxAttempts, baseDelayMs, multiplier, maxDelayMs, jitter, attemptTimeoutMs, maxWaitMs, maxPauseMs, totalTimeoutMs"
         );
         assert_eq!(error("{}"), "options.baseUrl is null; allowed: an absolute URL such as https://api.example.com");
         assert!(

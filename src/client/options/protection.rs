@@ -112,6 +112,7 @@ pub(super) fn read_retry(members: &mut Members<'_>, defaults: RetryPolicy) -> Re
         },
         attempt_timeout: members.milliseconds("attemptTimeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(defaults.attempt_timeout),
         max_wait: members.milliseconds("maxWaitMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.max_wait),
+        max_pause: members.milliseconds("maxPauseMs", 0, LONGEST_CALL_WAIT)?.unwrap_or(defaults.max_pause),
         total_timeout: members.milliseconds("totalTimeoutMs", 1, LONGEST_CALL_WAIT)?.or(defaults.total_timeout),
     })
 }

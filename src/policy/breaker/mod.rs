@@ -37,6 +37,9 @@ use probes::Probes;
 use std::time::Duration;
 use window::{Counts, FailuresInRow, Window};
 
+/// For how many failures in a row a timeout counts.
+const TIMEOUT_WEIGHT: u32 = 2;
+
 /// The circuit breaker of one service.
 #[derive(Debug, Clone)]
 pub struct Breaker {
@@ -95,6 +98,9 @@ pub enum Outcome {
         /// Whether the server has said so. If not, no response has arrived, which may be the local network's fault.
         by_server: bool,
     },
+    /// It gave no answer in time, which may be the local network's fault. Counts as two failures in a row: it has kept someone
+    /// waiting for as long as they would, and those that were sent since are waiting still.
+    Timeout,
 }
 
 impl Breaker {
@@ -324,10 +330,11 @@ impl Breaker {
                 let shareable = self.is_reached(total.degraded, total.calls_with_response(), ratio);
                 Some(self.open(TransitionReason::SlowCalls, shareable, now, unit))
             }
-            Outcome::Failure { by_server } => {
-                self.in_row.add(now, window);
+            Outcome::Failure { .. } | Outcome::Timeout => {
+                let by_server = outcome == Outcome::Failure { by_server: true };
+                self.in_row.add(if outcome == Outcome::Timeout { TIMEOUT_WEIGHT } else { 1 }, now, window);
                 if by_server {
-                    self.in_row_by_server.add(now, window);
+                    self.in_row_by_server.add(1, now, window);
                 }
                 let counts = Counts { calls: 1, failures: 1, failures_by_server: by_server.into(), ..Counts::default() };
                 self.window.add(counts, now);
@@ -353,6 +360,7 @@ impl Breaker {
     fn record_probe(&mut self, outcome: Outcome, now: u64, unit: f64) -> Option<Transition> {
         match outcome {
             Outcome::Failure { by_server } => Some(self.open(TransitionReason::ProbeFailed, by_server, now, unit)),
+            Outcome::Timeout => Some(self.open(TransitionReason::ProbeFailed, false, now, unit)),
             Outcome::Success { took, degraded } if self.limits.slow_after.is_some() && self.is_slow(took, degraded) => {
                 Some(self.open(TransitionReason::ProbeSlow, degraded, now, unit))
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// With `consecutive_failures`, `ratio` and `slow_calls` all `None` the breaker counts and never opens by itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BreakerPolicy {
-    /// It opens after so many failures in a row, at least 1. They are forgotten when nothing has failed for longer than the window.
+    /// It opens after so many failures in a row, at least 1; a timeout counts for two. They are forgotten when nothing has failed for longer than the window.
     pub consecutive_failures: Option<u32>,
     /// It opens when so large a share of the calls in the window has failed.
     pub ratio: Option<RatioThreshold>,

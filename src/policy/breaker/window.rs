@@ -142,9 +142,9 @@ impl FailuresInRow {
         self.failures = self.count(now, window);
     }
 
-    /// One more.
-    pub(super) fn add(&mut self, now: u64, window: u64) {
-        self.failures = self.count(now, window).saturating_add(1);
+    /// One more, which counts for so many.
+    pub(super) fn add(&mut self, weight: u32, now: u64, window: u64) {
+        self.failures = self.count(now, window).saturating_add(weight);
         self.last = now;
     }
 }

@@ -36,7 +36,11 @@ fn who_waits_for_an_answer_goes_before_what_nobody_waits_for() {
 #[test]
 fn calls_that_wait_for_one_service_hold_no_seats_of_another() {
     let world = World::new(3);
-    let tab = Tab::open(&world, "ada", r#","services":{"https://api.example":{"bulkhead":{"maxConcurrent":2}}}"#);
+    let tab = Tab::open(
+        &world,
+        "ada",
+        r#","retry":{"maxPauseMs":30000},"services":{"https://api.example":{"bulkhead":{"maxConcurrent":2}}}"#,
+    );
     let slow = r#"{"maxAttempts":1,"service":"search"}"#;
     script(&world, [Reply::new(429, "").header("Retry-After", "20")]);
     start(&tab, request("GET", URL), slow).ended(&world).unwrap_err();

@@ -1,6 +1,6 @@
 //! A service that fails is left alone, and probed by a few.
 
-use super::{ORIGIN, SECOND, URL, asked, code, count, events, fails, get, hint_source, request, script, start};
+use super::{ORIGIN, PATIENT, SECOND, URL, asked, code, count, events, fails, get, hint_source, request, script, start};
 use std::time::Duration;
 use steadfast::policy::breaker::BreakerState;
 use steadfast::resilience::services::ByHand;
@@ -46,7 +46,7 @@ fn wait(world: &World) {
 #[test]
 fn five_failures_in_a_row_open_it_and_then_nothing_is_sent() {
     let world = World::new(1);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     fail(&world, &tab, 4);
     assert_eq!(get(&world, &tab, ONCE).unwrap(), 200);
     fail(&world, &tab, 5);
@@ -63,7 +63,7 @@ fn five_failures_in_a_row_open_it_and_then_nothing_is_sent() {
 #[test]
 fn what_was_refused_for_a_reason_of_its_own_opens_nothing() {
     let world = World::new(2);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     for status in [400, 401, 403, 404, 409, 422, 501] {
         script(&world, fails(status, 3));
         (0..3).for_each(|_| drop(get(&world, &tab, ONCE).unwrap_err()));
@@ -75,7 +75,7 @@ fn what_was_refused_for_a_reason_of_its_own_opens_nothing() {
 fn calls_that_were_under_way_when_it_opened_change_nothing_when_they_come_back() {
     for late in [200, 500] {
         let world = World::new(3);
-        let tab = Tab::open(&world, "ada", "");
+        let tab = Tab::open(&world, "ada", PATIENT);
         script(&world, (0..10).map(|_| Reply::new(late, "").after(40 * SECOND)));
         let under_way: Vec<_> =
             (0..10).map(|_| start(&tab, request("GET", URL), r#"{"maxAttempts":1,"attemptTimeoutMs":60000}"#)).collect();
@@ -92,7 +92,7 @@ fn calls_that_were_under_way_when_it_opened_change_nothing_when_they_come_back()
 #[test]
 fn as_many_probes_as_must_succeed_close_it_and_one_that_fails_opens_it_for_longer() {
     let world = World::new(4);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     fail(&world, &tab, 5);
     wait(&world);
     fail(&world, &tab, 1);
@@ -109,7 +109,7 @@ fn as_many_probes_as_must_succeed_close_it_and_one_that_fails_opens_it_for_longe
 fn no_more_than_three_probes_are_out_in_all_tabs_together() {
     for seed in 0..20 {
         let world = World::new(seed);
-        let tabs: Vec<Tab> = (0..4).map(|_| Tab::open(&world, "ada", "")).collect();
+        let tabs: Vec<Tab> = (0..4).map(|_| Tab::open(&world, "ada", PATIENT)).collect();
         fail(&world, &tabs[0], 5);
         wait(&world);
         world.server(|server| {
@@ -134,7 +134,7 @@ fn no_more_than_three_probes_are_out_in_all_tabs_together() {
 #[test]
 fn a_probe_that_hangs_does_not_keep_others_from_probing_for_ever() {
     let world = World::new(5);
-    let (tab, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+    let (tab, other) = (Tab::open(&world, "ada", PATIENT), Tab::open(&world, "ada", ""));
     fail(&world, &tab, 5);
     wait(&world);
     world.set_faults(Faults { stalls: 1000, ..Faults::default() });
@@ -154,7 +154,7 @@ fn a_probe_that_hangs_does_not_keep_others_from_probing_for_ever() {
 #[test]
 fn the_places_of_probes_in_a_frozen_tab_are_not_kept_longer_than_they_are_leased() {
     let world = World::new(6);
-    let (tab, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+    let (tab, other) = (Tab::open(&world, "ada", PATIENT), Tab::open(&world, "ada", ""));
     fail(&world, &tab, 5);
     wait(&world);
     start(&tab, request("GET", URL), ONCE);
@@ -175,7 +175,7 @@ fn the_places_of_probes_in_a_frozen_tab_are_not_kept_longer_than_they_are_leased
 #[test]
 fn a_probe_that_is_given_up_or_whose_tab_crashes_frees_its_place_at_once() {
     let world = World::new(7);
-    let (tab, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+    let (tab, other) = (Tab::open(&world, "ada", PATIENT), Tab::open(&world, "ada", ""));
     fail(&world, &tab, 5);
     wait(&world);
     (0..3).for_each(|_| drop(start(&tab, request("GET", URL), ONCE)));
@@ -194,7 +194,7 @@ fn a_probe_that_is_given_up_or_whose_tab_crashes_frees_its_place_at_once() {
 #[test]
 fn a_call_that_is_aborted_gives_its_place_back() {
     let world = World::new(8);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     fail(&world, &tab, 5);
     wait(&world);
     let client = tab.client.clone();
@@ -217,12 +217,12 @@ fn a_call_that_is_aborted_gives_its_place_back() {
 #[test]
 fn what_the_server_has_said_opens_and_closes_it_in_other_tabs_and_after_a_reload() {
     let world = World::new(9);
-    let (tab, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+    let (tab, other) = (Tab::open(&world, "ada", PATIENT), Tab::open(&world, "ada", ""));
     fail(&world, &tab, 5);
     world.settle();
     assert_eq!(code(&get(&world, &other, ONCE)), Some("CIRCUIT_OPEN"));
     tab.crash();
-    let reloaded = Tab::open(&world, "ada", "");
+    let reloaded = Tab::open(&world, "ada", PATIENT);
     assert_eq!(code(&get(&world, &reloaded, ONCE)), Some("CIRCUIT_OPEN"));
     wait(&world);
     (0..3).for_each(|_| assert_eq!(get(&world, &reloaded, ONCE).unwrap(), 200));
@@ -234,13 +234,13 @@ fn what_the_server_has_said_opens_and_closes_it_in_other_tabs_and_after_a_reload
 fn what_may_be_the_network_of_this_device_reaches_no_other_tab() {
     for faults in [Faults::OUTAGE, Faults { stalls: 1000, ..Faults::default() }, Faults { portals: 1000, ..Faults::default() }] {
         let world = World::new(10);
-        let (tab, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+        let (tab, other) = (Tab::open(&world, "ada", PATIENT), Tab::open(&world, "ada", ""));
         world.set_faults(faults);
         (0..5).for_each(|_| drop(get(&world, &tab, r#"{"maxAttempts":1,"attemptTimeoutMs":1000}"#)));
         world.set_faults(Faults::default());
         assert_eq!(get(&world, &other, ONCE).unwrap(), 200);
         tab.crash();
-        let reloaded = Tab::open(&world, "ada", "");
+        let reloaded = Tab::open(&world, "ada", PATIENT);
         assert_eq!(get(&world, &reloaded, ONCE).unwrap(), 200);
     }
 }
@@ -248,7 +248,7 @@ fn what_may_be_the_network_of_this_device_reaches_no_other_tab() {
 #[test]
 fn a_device_that_is_offline_opens_nothing_at_all() {
     let world = World::new(11);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     world.set_online(false);
     world.set_faults(Faults::OUTAGE);
     (0..20).for_each(|_| assert_eq!(code(&get(&world, &tab, ONCE)), Some("NETWORK_OFFLINE")));
@@ -260,7 +260,7 @@ fn a_device_that_is_offline_opens_nothing_at_all() {
 #[test]
 fn news_of_another_service_do_not_close_what_has_opened_since() {
     let world = World::new(12);
-    let (tab, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+    let (tab, other) = (Tab::open(&world, "ada", PATIENT), Tab::open(&world, "ada", ""));
     fail(&world, &tab, 5);
     wait(&world);
     (0..3).for_each(|_| assert_eq!(get(&world, &tab, ONCE).unwrap(), 200));
@@ -277,7 +277,7 @@ fn news_of_another_service_do_not_close_what_has_opened_since() {
 #[test]
 fn a_service_that_an_error_names_is_held_responsible_alone() {
     let world = World::new(13);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     script(&world, (0..5).map(|_| names_service(504)));
     (0..5).for_each(|_| drop(start(&tab, request("GET", EFFECTS), ONCE).ended(&world).unwrap_err()));
     assert_eq!((state(&tab, "runninghub_api"), state(&tab, ORIGIN)), (BreakerState::Open, BreakerState::Closed));
@@ -290,7 +290,7 @@ fn a_service_that_an_error_names_is_held_responsible_alone() {
 #[test]
 fn it_is_opened_closed_and_reset_by_hand_one_and_all() {
     let world = World::new(14);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     let services = tab.client.services().clone();
     services.set_by_hand(Some(ORIGIN), ByHand::Open);
     let refused = get(&world, &tab, ONCE);
@@ -313,7 +313,7 @@ fn it_is_opened_closed_and_reset_by_hand_one_and_all() {
 #[test]
 fn one_closed_by_hand_stays_closed_whatever_is_said_of_its_opening_before() {
     let world = World::new(15);
-    let (tab, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+    let (tab, other) = (Tab::open(&world, "ada", PATIENT), Tab::open(&world, "ada", ""));
     fail(&world, &tab, 5);
     world.advance(SECOND);
     tab.client.services().set_by_hand(Some(ORIGIN), ByHand::Close);
@@ -325,7 +325,7 @@ fn one_closed_by_hand_stays_closed_whatever_is_said_of_its_opening_before() {
 #[test]
 fn one_failure_after_twenty_idle_minutes_does_not_open_it() {
     let world = World::new(16);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     fail(&world, &tab, 4);
     world.advance(Duration::from_secs(1200));
     fail(&world, &tab, 1);
@@ -335,7 +335,7 @@ fn one_failure_after_twenty_idle_minutes_does_not_open_it() {
 #[test]
 fn one_that_opens_while_a_call_waits_to_be_sent_again_ends_the_call_with_what_went_wrong() {
     let world = World::new(17);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     script(&world, fails(500, 3));
     (0..3).for_each(|_| drop(get(&world, &tab, ONCE)));
     script(&world, [Reply::new(500, r#"{"error":"The first"}"#), Reply::new(500, r#"{"error":"The second"}"#)]);
@@ -350,7 +350,7 @@ fn one_that_opens_while_a_call_waits_to_be_sent_again_ends_the_call_with_what_we
 #[test]
 fn the_hint_is_that_of_the_circuit_where_that_is_open_for_longer_than_the_server_asked_for() {
     let world = World::new(18);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     fail(&world, &tab, 4);
     script(&world, [Reply::new(503, "").header("Retry-After", "1")]);
     let ended = get(&world, &tab, "{}");
@@ -361,7 +361,7 @@ fn the_hint_is_that_of_the_circuit_where_that_is_open_for_longer_than_the_server
 #[test]
 fn it_says_what_it_does() {
     let world = World::new(19);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     fail(&world, &tab, 5);
     wait(&world);
     (0..3).for_each(|_| assert_eq!(get(&world, &tab, ONCE).unwrap(), 200));
@@ -381,7 +381,7 @@ fn it_says_what_it_does() {
 #[test]
 fn strangers_have_no_say_in_the_backends_services() {
     let world = World::new(20);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     script(&world, [names_service_with(504, r#","retryAfter":600"#)]);
     start(&tab, request("GET", "https://another.example/a"), ONCE).ended(&world).unwrap_err();
     script(&world, (0..5).map(|_| names_service(504)));
@@ -394,7 +394,7 @@ fn strangers_have_no_say_in_the_backends_services() {
 #[test]
 fn a_call_that_has_to_wait_again_does_not_keep_the_place_of_a_probe() {
     let world = World::new(21);
-    let tab = Tab::open(&world, "ada", r#","bulkhead":{"maxConcurrent":1}"#);
+    let tab = Tab::open(&world, "ada", r#","retry":{"maxPauseMs":30000},"bulkhead":{"maxConcurrent":1}"#);
     fail(&world, &tab, 5);
     wait(&world);
     script(&world, [Reply::new(429, "").header("Retry-After", "10")]);

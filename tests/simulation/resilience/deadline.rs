@@ -1,13 +1,13 @@
 //! No call takes longer than it may.
 
-use super::{SECOND, URL, code, count, events, fails, get, request, script, start};
+use super::{PATIENT, SECOND, URL, code, count, events, fails, get, request, script, start};
 use std::time::Duration;
 use steadfast::sim::{Faults, Reply, Tab, World};
 
 #[test]
 fn an_attempt_ends_at_its_limit_and_a_call_at_its_deadline() {
     let world = World::new(1);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     world.set_faults(Faults { stalls: 1000, ..Faults::default() });
     let ended = get(&world, &tab, r#"{"maxAttempts":5,"baseDelayMs":100,"attemptTimeoutMs":2000,"totalTimeoutMs":7000}"#);
     assert_eq!(code(&ended), Some("NETWORK_TIMEOUT"));
@@ -21,7 +21,7 @@ fn a_wait_that_would_outlast_the_deadline_is_not_waited_for() {
         (Reply::new(503, r#"{"error":"We are down"}"#), r#"{"totalTimeoutMs":10000,"baseDelayMs":30000,"jitter":"none"}"#),
     ] {
         let world = World::new(2);
-        let tab = Tab::open(&world, "ada", "");
+        let tab = Tab::open(&world, "ada", PATIENT);
         script(&world, [reply]);
         let ended = get(&world, &tab, options);
         assert_eq!(ended.unwrap_err().message.as_deref(), Some("We are down"));
@@ -33,7 +33,7 @@ fn a_wait_that_would_outlast_the_deadline_is_not_waited_for() {
 #[test]
 fn a_pause_that_would_outlast_the_deadline_is_not_waited_for() {
     let world = World::new(3);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     script(&world, [Reply::new(429, "").header("Retry-After", "20")]);
     get(&world, &tab, r#"{"maxAttempts":1}"#).unwrap_err();
     let before = world.now();
@@ -59,7 +59,7 @@ fn nobody_stands_in_line_beyond_the_deadline() {
 #[test]
 fn a_hedge_has_no_more_time_than_the_call_it_is_sent_for() {
     let world = World::new(5);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     world.set_faults(Faults { stalls: 1000, ..Faults::default() });
     get(&world, &tab, r#"{"totalTimeoutMs":5000,"hedge":{"afterMs":3000,"max":5}}"#).unwrap_err();
     assert!(world.now() <= 5000, "{}", world.now());
@@ -74,7 +74,7 @@ fn refreshing_credentials_takes_no_more_time_than_the_call_has() {
             server.oldest_valid_token = 1;
             server.refresh_takes = refresh_takes * SECOND;
         });
-        let tab = Tab::open(&world, "ada", "");
+        let tab = Tab::open(&world, "ada", PATIENT);
         let call = start(&tab, request("GET", URL), r#"{"totalTimeoutMs":5000}"#);
         world.advance(Duration::from_millis(500));
         world.set_faults(Faults { stalls, ..Faults::default() });
@@ -86,7 +86,7 @@ fn refreshing_credentials_takes_no_more_time_than_the_call_has() {
 #[test]
 fn nothing_is_sent_that_could_not_be_answered_before_the_deadline() {
     let world = World::new(7);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     script(&world, fails(503, 1));
     tab.spawn({
         let client = tab.client.clone();
@@ -105,7 +105,7 @@ fn nothing_is_sent_that_could_not_be_answered_before_the_deadline() {
 fn an_answer_that_arrived_while_the_page_was_frozen_counts_though_its_deadline_has_passed() {
     for seed in 0..20 {
         let world = World::new(seed);
-        let tab = Tab::open(&world, "ada", "");
+        let tab = Tab::open(&world, "ada", PATIENT);
         script(&world, [Reply::new(200, "").after(2 * SECOND)]);
         let call = start(&tab, request("POST", URL), r#"{"attemptTimeoutMs":10000}"#);
         world.advance(SECOND);
@@ -121,7 +121,7 @@ fn an_answer_that_arrived_while_the_page_was_frozen_counts_though_its_deadline_h
 #[test]
 fn what_never_answered_a_frozen_page_has_timed_out_soon_after_it_is_back() {
     let world = World::new(8);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     script(&world, [Reply::new(200, "").after(3600 * SECOND)]);
     let call = start(&tab, request("POST", URL), r#"{"attemptTimeoutMs":10000}"#);
     world.advance(SECOND);
@@ -135,7 +135,7 @@ fn what_never_answered_a_frozen_page_has_timed_out_soon_after_it_is_back() {
 #[test]
 fn a_frozen_page_honours_a_pause_that_others_were_told_of_meanwhile() {
     let world = World::new(9);
-    let (tab, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+    let (tab, other) = (Tab::open(&world, "ada", PATIENT), Tab::open(&world, "ada", ""));
     script(&world, fails(500, 1));
     let call = start(&tab, request("GET", URL), "{}");
     world.advance(Duration::from_millis(300));
@@ -152,7 +152,7 @@ fn a_frozen_page_honours_a_pause_that_others_were_told_of_meanwhile() {
 #[test]
 fn the_words_of_an_error_are_not_waited_for_beyond_the_limit_and_the_error_is_one_without_them() {
     let world = World::new(10);
-    let tab = Tab::open(&world, "ada", "");
+    let tab = Tab::open(&world, "ada", PATIENT);
     script(&world, [Reply::new(503, "").after(4 * SECOND)]);
     world.server(|server| server.leaves_bodies_open = true);
     let ended = get(&world, &tab, r#"{"maxAttempts":1,"totalTimeoutMs":5000}"#);
