@@ -32,6 +32,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Between the application and its backend. Cheap to clone; all clones are the same client.
 pub struct Client<P: Platform> {
@@ -164,8 +165,12 @@ impl<P: Platform> Client<P> {
         let sharing = Sharing { scope, posts: options.user_id.is_some() };
         let Resolved { service, services, .. } = options.resolved.clone();
         let services = Rc::new(Services::new(platform.clone(), service, services, Some(sharing)));
-        let watcher = watch.clone();
-        services.on_change(Box::new(move |all_closed| watcher.breaker_open(!all_closed)));
+        let (watcher, backend) = (watch.clone(), options.sync.service.clone());
+        services.on_change(Rc::new(move |services| watcher.breaker_open(services.is_open(&backend))));
+        let (known, backend) = (Rc::downgrade(&services), options.sync.service.clone());
+        let left_alone = move || known.upgrade().map_or(Duration::ZERO, |services| services.paused_for(&backend));
+        watch.leave_alone(Box::new(left_alone));
+        watch.rest_until_wanted();
         let queue = options
             .user_id
             .clone()
@@ -344,6 +349,11 @@ impl<P: Platform> Client<P> {
     /// Whether the backend can be reached.
     pub fn connectivity(&self) -> Report {
         self.inner.watch.report()
+    }
+
+    /// Somebody wants to know whether the backend can be reached: from now on it is looked at where that is in doubt.
+    pub fn watch_connectivity(&self) {
+        self.inner.watch.want();
     }
 
     /// Looks whether the backend can be reached, and says what is known then.

@@ -17,6 +17,7 @@ use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Where the health of a backend is, on its origin (Cosnap).
 pub const HEALTH_PATH: &str = "/api/health";
@@ -66,6 +67,10 @@ struct Inner<P: Platform> {
     /// Those who wait for the next probe to end.
     checks: RefCell<Vec<oneshot::Sender<()>>>,
     on_online: Box<dyn Fn()>,
+    /// Whether someone wants to know.
+    is_wanted: Cell<bool>,
+    /// How long the backend wants to be left alone.
+    pause: RefCell<Option<Box<dyn Fn() -> Duration>>>,
 }
 
 impl<P: Platform> Watch<P> {
@@ -86,6 +91,8 @@ impl<P: Platform> Watch<P> {
             is_news_waiting: Cell::new(false),
             checks: RefCell::default(),
             on_online,
+            is_wanted: Cell::new(true),
+            pause: RefCell::default(),
         });
         let ears = inner.clone();
         let subscription = page.subscribe(Box::new(move |change| ears.hear(change)));
@@ -95,6 +102,24 @@ impl<P: Platform> Watch<P> {
             let _: Result<(), Aborted> = run.await;
         });
         Self { inner, task, subscription: RefCell::new(Some(subscription)) }
+    }
+
+    /// Does not look at the backend before somebody [wants](Self::want) to know: what is looked at by all that stand before a
+    /// server in trouble is load, and nobody would see what it finds. What is heard anyway counts.
+    pub fn rest_until_wanted(&self) {
+        self.inner.is_wanted.set(false);
+    }
+
+    /// Somebody wants to know from now on.
+    pub fn want(&self) {
+        if !self.inner.is_wanted.replace(true) {
+            self.inner.wake();
+        }
+    }
+
+    /// Does not look for as long as `pause` says that the backend wants to be left alone.
+    pub fn leave_alone(&self, pause: Box<dyn Fn() -> Duration>) {
+        *self.inner.pause.borrow_mut() = Some(pause);
     }
 
     /// Whether the backend can be reached.
@@ -132,7 +157,8 @@ impl<P: Platform> Watch<P> {
     /// Probes now, unless that has just been done, and says what is known then.
     pub async fn check(&self) -> Report {
         let (sender, done) = oneshot::channel();
-        if self.inner.options.probes.enabled && !self.task.is_aborted() {
+        let is_left_alone = !self.inner.left_alone_for().is_zero();
+        if self.inner.options.probes.enabled && !self.task.is_aborted() && !is_left_alone {
             self.inner.checks.borrow_mut().push(sender);
             self.inner.observe(Evidence::Asked);
             // Where it is closed meanwhile, what was known last is all that there is.
@@ -203,14 +229,24 @@ impl<P: Platform> Inner<P> {
         }
     }
 
+    fn left_alone_for(&self) -> Duration {
+        self.pause.borrow().as_ref().map_or(Duration::ZERO, |pause| pause())
+    }
+
+    fn wake(&self) {
+        if !self.is_news_waiting.replace(true) {
+            // It fails only when the task has ended, and then there is nothing to wake.
+            let _: Result<(), mpsc::TrySendError<()>> = self.news.unbounded_send(());
+        }
+    }
+
     fn observe(&self, evidence: Evidence) {
         let (before, consequence) = {
             let mut machine = self.machine.borrow_mut();
             (machine.state(), machine.observe(evidence, self.platform.clock().monotonic()))
         };
-        if consequence.replan && !self.is_news_waiting.replace(true) {
-            // It fails only when the task has ended, and then there is nothing to wake.
-            let _: Result<(), mpsc::TrySendError<()>> = self.news.unbounded_send(());
+        if consequence.replan {
+            self.wake();
         }
         if consequence.changed {
             self.since.set(self.platform.clock().wall());
@@ -229,8 +265,9 @@ async fn run<P: Platform>(inner: Rc<Inner<P>>, mut inbox: mpsc::UnboundedReceive
     loop {
         inner.is_news_waiting.set(false);
         let now = platform.clock().monotonic();
-        let wait = inner.machine.borrow_mut().probe_after(now, platform.random().unit());
-        match wait {
+        let is_wanted = inner.is_wanted.get() || !inner.checks.borrow().is_empty();
+        let wait = if is_wanted { inner.machine.borrow_mut().probe_after(now, platform.random().unit()) } else { None };
+        match wait.map(|wait| wait.max(inner.left_alone_for())) {
             None => {
                 if inbox.next().await.is_none() {
                     return;

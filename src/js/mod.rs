@@ -257,6 +257,12 @@ impl Core {
         to_text(&self.client.connectivity())
     }
 
+    /// Somebody wants to know whether the backend can be reached.
+    #[wasm_bindgen(js_name = watchConnectivity)]
+    pub fn watch_connectivity(&self) {
+        self.client.watch_connectivity();
+    }
+
     /// Looks whether the backend can be reached; a promise of the JSON of what is known then.
     #[wasm_bindgen(js_name = checkConnectivity)]
     pub fn check_connectivity(&self) -> Promise {

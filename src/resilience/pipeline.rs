@@ -89,6 +89,7 @@ pub trait Failure: Sized {
 
 /// Does what has to be done until it succeeds, or until doing it again would be wrong or in vain. `is_degraded` says whether a
 /// success gave less than was asked for.
+#[expect(clippy::too_many_lines, reason = "one attempt after another, read from top to bottom")]
 pub async fn execute<P: Platform, T, F: Failure>(
     services: &Services<P>,
     plan: &Plan<'_>,

@@ -173,13 +173,13 @@ pub struct Services<P: Platform> {
     seen: RefCell<Option<String>>,
     /// Held while this tab probes: the probes of a service that are out share one lock between tabs.
     probes: Mutex<FlatMap<String, Weak<Probe<P>>>>,
-    /// Hears of changes, and whether all circuits are closed after them.
-    listener: RefCell<Option<Listener>>,
+    /// Hears of changes.
+    listener: RefCell<Option<Listener<P>>>,
     /// Which route needs which service.
     pub routes: Routes,
 }
 
-type Listener = Box<dyn Fn(bool)>;
+type Listener<P> = Rc<dyn Fn(&Services<P>)>;
 type Probe<P> = Option<<<P as Platform>::Locks as Locks>::Guard>;
 
 /// A call that was let through, until it is concluded or dropped.
@@ -243,14 +243,20 @@ impl<P: Platform> Services<P> {
         Self::new(self.platform.clone(), ServicePolicy::default(), FlatMap::default(), None)
     }
 
-    /// Has `listener` called when a circuit changes, with whether all of them are closed then.
-    pub fn on_change(&self, listener: Listener) {
+    /// Has `listener` called whenever a circuit changes.
+    pub fn on_change(&self, listener: Listener<P>) {
         *self.listener.borrow_mut() = Some(listener);
     }
 
     /// The world that the calls go out to.
     pub fn platform(&self) -> &P {
         &self.platform
+    }
+
+    /// Whether the circuit of that service is open.
+    pub fn is_open(&self, key: &str) -> bool {
+        let now = self.now();
+        self.by_key.borrow().get(key).is_some_and(|service| service.refuses(now).is_some())
     }
 
     /// Whether a circuit breaker of these refuses everything now.
@@ -604,9 +610,9 @@ impl<P: Platform> Services<P> {
             because: transition.because,
             open_for_ms: transition.open_for.map(milliseconds),
         });
-        if let Some(listener) = self.listener.borrow().as_ref() {
-            let now = self.now();
-            listener(self.by_key.borrow().values().all(|service| service.breaker.state(now) == BreakerState::Closed));
+        let listener = self.listener.borrow().clone();
+        if let Some(listener) = listener {
+            listener(self);
         }
         if transition.shareable {
             let opening = transition.open_for.map(|open_for| (self.now().after(open_for), transition.opens));

@@ -87,6 +87,7 @@ pub(super) enum Reception {
 }
 
 /// The server.
+#[expect(clippy::struct_excessive_bools, reason = "each is a way to be difficult")]
 #[derive(Debug, Default)]
 pub struct ModelServer {
     /// All effects, in order. The same action twice is a broken promise.

@@ -481,6 +481,7 @@ fn the_queue_is_brought_to_the_server_as_soon_as_that_is_seen() {
     for seed in SEEDS {
         let world = World::new(seed);
         let tab = Tab::open(&world, "ada", "");
+        tab.client.watch_connectivity();
         assert!(world.run_until(Duration::from_secs(5), || tab.client.connectivity().state == State::Online));
         world.set_faults(Faults::OUTAGE);
         world.set_online(false);
@@ -509,4 +510,39 @@ fn a_wall_clock_that_jumps_changes_nothing_but_the_stamp() {
     world.jump_wall_clock(2 * 365 * 86_400_000);
     world.set_faults(Faults::default());
     assert!(device.comes_to(State::Online, 61));
+}
+
+#[test]
+fn nobody_looks_before_somebody_wants_to_know_nor_while_the_backend_wants_to_be_left_alone() {
+    let world = World::new(3);
+    let tab = Tab::open(&world, "ada", "");
+    let looks = || world.server(|server| server.health_checks.len());
+    world.set_faults(Faults::OUTAGE);
+    world.advance(Duration::from_secs(600));
+    assert_eq!(looks(), 0);
+    world.set_faults(Faults::default());
+    tab.client.watch_connectivity();
+    assert!(world.run_until(Duration::from_secs(5), || tab.client.connectivity().state == State::Online));
+    assert!(looks() > 0);
+    let before = looks();
+    tab.client.services().pause("https://api.example", Duration::from_secs(600));
+    world.show();
+    let client = tab.client.clone();
+    let checked = world.block_on(async move { client.check_connectivity().await });
+    assert_eq!(checked.state, State::Online, "what is known is said at once");
+    world.advance(Duration::from_secs(300));
+    assert_eq!(looks(), before);
+}
+
+#[test]
+fn the_circuit_of_somebody_else_says_nothing_of_the_backend() {
+    use steadfast::resilience::services::ByHand;
+    let world = World::new(4);
+    let tab = Tab::open(&world, "ada", "");
+    tab.client.services().set_by_hand(Some("https://stranger.example"), ByHand::Open);
+    assert_ne!(tab.client.connectivity().state, State::Degraded);
+    tab.client.services().set_by_hand(Some("https://api.example"), ByHand::Open);
+    assert_eq!(tab.client.connectivity().state, State::Degraded);
+    tab.client.services().set_by_hand(Some("https://api.example"), ByHand::Close);
+    assert_ne!(tab.client.connectivity().state, State::Degraded);
 }
