@@ -41,13 +41,11 @@ impl Draft {
         }
         let name = |member: &str| {
             let Some(value) = fields.get(member) else { return Ok(None) };
-            match value.as_str().filter(|text| (1..=LONGEST_NAME).contains(&text.chars().count())) {
-                Some(text) => Ok(Some(text.into_owned())),
-                None => {
-                    let allowed = format!("a string of 1 to {LONGEST_NAME} characters");
-                    Err(InvalidInput::new(subject, member, &shown(value), &allowed))
-                }
+            if let Some(text) = value.as_str().filter(|text| (1..=LONGEST_NAME).contains(&text.chars().count())) {
+                return Ok(Some(text.into_owned()));
             }
+            let allowed = format!("a string of 1 to {LONGEST_NAME} characters");
+            Err(InvalidInput::new(subject, member, &shown(value), &allowed))
         };
         let priority = match fields.get("priority") {
             None => Priority::default(),

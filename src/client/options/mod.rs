@@ -82,7 +82,7 @@ impl Options {
         let mut members = Members::new("", Some(document.root()), "an object of options")?;
         // The browser has already made an origin of it.
         let base = members.take("baseUrl");
-        if !base.and_then(Value::as_str).is_some_and(|url| !url.is_empty()) {
+        if base.and_then(Value::as_str).is_none_or(|url| url.is_empty()) {
             let received = base.map_or_else(|| "null".into(), shown);
             return Err(members.refuse("baseUrl", &received, "an absolute URL such as https://api.example.com"));
         }
