@@ -124,7 +124,8 @@ mod tests {
             assert_eq!(error(status, "").facts().finding, expected, "{status}");
         }
         let failed = |code| ApiError::without_response(code, String::new(), true);
-        assert_eq!(Box::new(failed("NETWORK_TIMEOUT")).facts().finding, Finding::Fails { by_server: false });
+        assert_eq!(Box::new(failed("NETWORK_TIMEOUT")).facts().finding, Finding::TimesOut);
+        assert_eq!(Box::new(failed("NETWORK_ERROR")).facts().finding, Finding::Fails { by_server: false });
         for code in ["NETWORK_OFFLINE", "NETWORK_CORS", "NETWORK_BLOCKED", "REQUEST_INVALID", "APPLICATION_HOOK_FAILED"] {
             assert_eq!(Box::new(failed(code)).facts().finding, Finding::Nothing, "{code}");
         }

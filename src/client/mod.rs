@@ -30,8 +30,8 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 /// Between the application and its backend. Cheap to clone; all clones are the same client.
@@ -159,12 +159,15 @@ impl<P: Platform> Client<P> {
     pub fn open(platform: P, options: Options) -> Self {
         let platform = Rc::new(platform);
         let (requests, inbox) = mpsc::unbounded();
-        let watch = Rc::new(watch(&platform, &options, requests.clone()));
+        let services_later = Rc::new(OnceCell::<Weak<Services<P>>>::new());
+        let watch = Rc::new(watch(&platform, &options, requests.clone(), services_later.clone()));
         let scope = ["steadfast:", &options.database].concat();
         let credentials = Rc::new(Credentials::new(platform.clone(), &scope));
         let sharing = Sharing { scope, posts: options.user_id.is_some() };
         let Resolved { service, services, .. } = options.resolved.clone();
         let services = Rc::new(Services::new(platform.clone(), service, services, Some(sharing)));
+        // It is empty until here, and nothing can have come back before.
+        let _: Result<(), Weak<Services<P>>> = services_later.set(Rc::downgrade(&services));
         let (watcher, backend) = (watch.clone(), options.sync.service.clone());
         services.on_change(Rc::new(move |services| watcher.breaker_open(services.is_open(&backend))));
         let (known, backend) = (Rc::downgrade(&services), options.sync.service.clone());
@@ -386,11 +389,23 @@ impl<P: Platform> Client<P> {
     }
 }
 
-/// Watches whether the backend can be reached; the queue drains as soon as it can again.
-fn watch<P: Platform>(platform: &Rc<P>, options: &Options, requests: Requests) -> Watch<P> {
+/// Watches whether the backend can be reached; as soon as it can again, the queue drains, and a circuit that no answers had opened is
+/// probed.
+fn watch<P: Platform>(
+    platform: &Rc<P>,
+    options: &Options,
+    requests: Requests,
+    services: Rc<OnceCell<Weak<Services<P>>>>,
+) -> Watch<P> {
     let trusted_origins = options.call.trusted_origins.clone();
     let backend = trusted_origins.first().cloned().unwrap_or_default();
-    let on_online = Box::new(move || schedule::request(&requests, Trigger::Online));
+    let key = backend.clone();
+    let on_online = Box::new(move || {
+        if let Some(services) = services.get().and_then(Weak::upgrade) {
+            services.reached_again(&key);
+        }
+        schedule::request(&requests, Trigger::Online);
+    });
     let health_path = options.health_path.clone().unwrap_or_else(|| HEALTH_PATH.into());
     let probes = ProbePolicy { enabled: options.health_path.is_some(), ..ProbePolicy::default() };
     Watch::open(platform, WatchOptions { backend, trusted_origins, health_path, probes }, on_online)

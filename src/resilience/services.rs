@@ -539,6 +539,20 @@ impl<P: Platform> Services<P> {
         self.changed(key, transition);
     }
 
+    /// The backend answers again after nobody had. Its circuit is probed before its time, if it was the silence that has opened it;
+    /// what the server's own responses or reports were reason enough for stands.
+    pub fn reached_again(&self, key: &str) {
+        if !self.by_key.borrow().contains_key(key) {
+            return;
+        }
+        let now = self.now();
+        let transition = self.visit(key, |service| {
+            let is_by_server = service.opening.is_some() || service.is_out_as_told;
+            if is_by_server { None } else { service.breaker.half_open(now) }
+        });
+        self.changed(key, transition);
+    }
+
     /// Opens, closes or resets the circuit of a service by hand; of all that are known, without a key.
     pub fn set_by_hand(&self, key: Option<&str>, change: ByHand) {
         let keys = match key {

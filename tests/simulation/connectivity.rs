@@ -539,6 +539,8 @@ fn the_circuit_of_somebody_else_says_nothing_of_the_backend() {
     use steadfast::resilience::services::ByHand;
     let world = World::new(4);
     let tab = Tab::open(&world, "ada", "");
+    tab.client.watch_connectivity();
+    assert!(world.run_until(Duration::from_secs(5), || tab.client.connectivity().state == State::Online));
     tab.client.services().set_by_hand(Some("https://stranger.example"), ByHand::Open);
     assert_ne!(tab.client.connectivity().state, State::Degraded);
     tab.client.services().set_by_hand(Some("https://api.example"), ByHand::Open);

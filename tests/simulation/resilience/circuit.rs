@@ -405,3 +405,41 @@ fn a_call_that_has_to_wait_again_does_not_keep_the_place_of_a_probe() {
     assert_eq!((second.has_ended(), probes_out(&[&tab])), (false, 0));
     assert_eq!(second.ended(&world).unwrap(), 200);
 }
+
+/// A tab whose server falls silent, so that its circuit opens.
+fn silenced(world: &World) -> Tab {
+    let tab = Tab::open(world, "ada", "");
+    assert_eq!(get(world, &tab, ONCE).unwrap(), 200);
+    world.server(|server| server.silent.insert(ORIGIN.into()));
+    (0..5).for_each(|_| drop(get(world, &tab, r#"{"maxAttempts":1,"attemptTimeoutMs":1000}"#).unwrap_err()));
+    tab
+}
+
+#[test]
+fn a_circuit_that_silence_has_opened_is_probed_as_soon_as_the_backend_answers_again() {
+    let world = World::new(61);
+    let tab = silenced(&world);
+    assert_eq!(state(&tab, ORIGIN), BreakerState::Open);
+    let opened = world.now();
+    assert!(world.run_until(10 * SECOND, || !tab.client.connectivity().online));
+    world.server(|server| server.silent.clear());
+    assert!(world.run_until(25 * SECOND, || tab.client.connectivity().online));
+    assert_eq!(state(&tab, ORIGIN), BreakerState::HalfOpen);
+    assert!(world.now() - opened < 27_000, "that is before its time");
+    (0..3).for_each(|_| assert_eq!(get(&world, &tab, ONCE).unwrap(), 200));
+    assert_eq!(state(&tab, ORIGIN), BreakerState::Closed);
+}
+
+#[test]
+fn a_circuit_that_the_server_has_opened_stands_though_the_network_comes_and_goes() {
+    let world = World::new(62);
+    let tab = Tab::open(&world, "ada", "");
+    tab.client.watch_connectivity();
+    tab.client.watch_connectivity();
+    fail(&world, &tab, 5);
+    world.set_online(false);
+    world.advance(SECOND);
+    world.set_online(true);
+    assert!(world.run_until(10 * SECOND, || tab.client.connectivity().online));
+    assert_eq!(state(&tab, ORIGIN), BreakerState::Open);
+}

@@ -19,7 +19,7 @@ use steadfast::sim::{Reply, SimRequest, Tab, World};
 
 const ORIGIN: &str = "https://api.example";
 /// Calls that come while a service is paused wait as long as those that were answered with the wish.
-pub const PATIENT: &str = r#","retry":{"maxPauseMs":30000}"#;
+const PATIENT: &str = r#","retry":{"maxPauseMs":30000}"#;
 const URL: &str = "https://api.example/api/drafts";
 const SECOND: Duration = Duration::from_secs(1);
 
