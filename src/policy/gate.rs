@@ -10,7 +10,7 @@ pub const LONGEST_HONOURED_HINT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Queues that were told to wait for the same time come back within as long again after it, and within this: nobody waits for
 /// them, so that they can be spread more widely than calls.
-const LONGEST_SPREAD: Duration = Duration::from_secs(60);
+pub const LONGEST_SPREAD: Duration = Duration::from_secs(60);
 
 /// Whether the sync endpoint may be asked now. Stored with the queue, so that it holds for every tab and across reloads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -141,7 +141,7 @@ pub fn spread(hint: Duration, unit: f64) -> Duration {
 }
 
 /// Anything from the hint to so much later, at most `most`.
-pub(super) fn later(hint: Duration, by: Duration, most: Duration, unit: f64) -> Duration {
+pub fn later(hint: Duration, by: Duration, most: Duration, unit: f64) -> Duration {
     hint.saturating_add(scaled(by.min(most), clamped(unit)))
 }
 

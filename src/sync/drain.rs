@@ -12,7 +12,8 @@ use crate::flat_map::FlatMap;
 use crate::outbox::{self, Begin, Claim, Closed, Moment};
 use crate::platform::{Channel, Clock, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
 use crate::policy::backoff::Backoff;
-use crate::policy::gate::{GateReason, Trigger};
+use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
+use crate::policy::retry::later;
 use crate::queue::action::Action;
 use crate::queue::answer::{self, NoAnswer, Verdict};
 use crate::queue::plan::BatchLimits;
@@ -115,7 +116,7 @@ impl<P: Platform> Drainer<P> {
         // Calls go through another door to the same server: what it has told them holds here, too.
         let paused = self.services.paused_for(&self.policy.service);
         if !paused.is_zero() && !record.gate.was_closed_after(self.now()) {
-            return Ok(DrainReport { counts: record.counts, next: Some(paused) });
+            return Ok(DrainReport { counts: record.counts, next: Some(self.after_pause(paused)) });
         }
         let _one_drain_at_a_time = self.platform.locks().acquire(&self.lock).await;
         let (epoch, counts) = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
@@ -138,7 +139,7 @@ impl<P: Platform> Drainer<P> {
             let paused = self.services.paused_for(&self.policy.service);
             if !paused.is_zero() {
                 let record = outbox::record(self.platform.store(), &self.user_id).await?;
-                return Ok(DrainReport { counts: record.counts, next: Some(paused) });
+                return Ok(DrainReport { counts: record.counts, next: Some(self.after_pause(paused)) });
             }
             let fresh_key = unique_id(self.platform.as_ref());
             let claim = outbox::claim(self.platform.store(), &self.user_id, epoch, limits, self.now(), &fresh_key).await?;
@@ -185,6 +186,11 @@ impl<P: Platform> Drainer<P> {
                 return self.superseded().await;
             }
         }
+    }
+
+    /// When to come back to a server that wants to be left alone: behind the calls, for which someone waits.
+    fn after_pause(&self, pause: Duration) -> Duration {
+        later(pause, pause, LONGEST_SPREAD, self.platform.random().unit())
     }
 
     /// Another drain has taken over and will see to the rest.

@@ -409,6 +409,7 @@ fn a_call_that_has_to_wait_again_does_not_keep_the_place_of_a_probe() {
 /// A tab whose server falls silent, so that its circuit opens.
 fn silenced(world: &World) -> Tab {
     let tab = Tab::open(world, "ada", "");
+    tab.client.watch_connectivity();
     assert_eq!(get(world, &tab, ONCE).unwrap(), 200);
     world.server(|server| server.silent.insert(ORIGIN.into()));
     (0..5).for_each(|_| drop(get(world, &tab, r#"{"maxAttempts":1,"attemptTimeoutMs":1000}"#).unwrap_err()));
@@ -434,7 +435,6 @@ fn a_circuit_that_silence_has_opened_is_probed_as_soon_as_the_backend_answers_ag
 fn a_circuit_that_the_server_has_opened_stands_though_the_network_comes_and_goes() {
     let world = World::new(62);
     let tab = Tab::open(&world, "ada", "");
-    tab.client.watch_connectivity();
     tab.client.watch_connectivity();
     fail(&world, &tab, 5);
     world.set_online(false);
