@@ -16,6 +16,8 @@ export interface Degraded {
   readonly fallbackUsed: boolean;
   /** Why it does. */
   readonly fallbackReason: string | null;
+  /** How old the answer is that stands in, in milliseconds: of `lastGood` alone. */
+  readonly ageMs?: number;
 }
 
 /** A whole answer in JSON. */
@@ -65,7 +67,7 @@ interface Kind<T> {
 /** @internal Calls, and what happens when they have failed for good. */
 export class Calls {
   readonly #world: World;
-  readonly #good = new GoodAnswers();
+  #good = new GoodAnswers();
   /** Whether fallbacks are used at all: the user may not want them. */
   usesFallbacks = true;
 
@@ -87,7 +89,7 @@ export class Calls {
       keep: async (response) => {
         const { status, headers } = response;
         const body = await smallBody(response);
-        return body && { status, headers: [...headers], body, at: Date.now() };
+        return body && { status, headers: [...headers], body };
       },
       restore: ({ status, headers, body }, degraded) => {
         const hasBody = status !== 204 && status !== 205 && status !== 304;
@@ -126,7 +128,7 @@ export class Calls {
       keep: (answer) => {
         // A fallback of the server's own is no good answer.
         if (answer.degraded?.fallbackUsed) return undefined;
-        return { status: answer.status, headers: [...answer.headers], body: texts.get(answer) ?? "", at: Date.now() };
+        return { status: answer.status, headers: [...answer.headers], body: texts.get(answer) ?? "" };
       },
       restore: ({ status, headers, body }, degraded) => {
         return { data: parse(String(body)), degraded, status, headers: new Headers(headers.map(([...pair]) => pair)) };
@@ -154,6 +156,8 @@ export class Calls {
     const { fallback, queueAs, ...plain } = options;
     const fallbacks = fallbacksOf(fallback);
     const key = fallbacks.includes("lastGood") ? GoodAnswers.key(kind.name, request) : undefined;
+    // Of now: when all is forgotten meanwhile, this call still belongs to the user of before.
+    const good = this.#good;
     // Now, and not when it is needed: what went wrong then would be hidden by it.
     if (queueAs) this.#world.queue.check(queueAs);
     // One id for the call and for the action that does the same later.
@@ -161,13 +165,13 @@ export class Calls {
     const text = optionsText({ ...plain, ...(id !== undefined && { idempotencyKey: id }), ...(apart && { apart }) });
     try {
       const answer = await this.#timed(kind, request, text);
-      if (key) void this.#keep(kind, key, answer);
+      if (key) void this.#keep(kind, good, key, answer);
       return answer;
     } catch (error) {
       if (!(error instanceof ApiError) || !error.retryable) throw error;
       if (this.usesFallbacks) {
         for (const next of fallbacks) {
-          const answer = await this.#fallBack(kind, next, request, key, error, plain, wrap);
+          const answer = await this.#fallBack(kind, next, request, good, key, error, plain, wrap);
           if (answer !== undefined) return answer;
         }
       }
@@ -206,10 +210,10 @@ export class Calls {
     }
   }
 
-  async #keep<T>(kind: Kind<T>, key: string, answer: T): Promise<void> {
+  async #keep<T>(kind: Kind<T>, good: GoodAnswers, key: string, answer: T): Promise<void> {
     try {
       const kept = await kind.keep(answer);
-      if (kept) this.#good.set(key, kept);
+      if (kept) good.set(key, kept);
     } catch {
       // A body that breaks off is the caller's to find out; it is no good answer.
     }
@@ -220,6 +224,7 @@ export class Calls {
     kind: Kind<T>,
     fallback: Fallback<V>,
     request: Request,
+    good: GoodAnswers,
     key: string | undefined,
     error: ApiError,
     options: CallOptions<V>,
@@ -239,8 +244,8 @@ export class Calls {
     };
     if (typeof fallback === "function") return tell(kind.degrade(wrap(await fallback(error)), degraded));
     if (fallback === "lastGood") {
-      const kept = key === undefined ? undefined : this.#good.get(key);
-      return kept && tell(kind.restore(kept, degraded));
+      const kept = key === undefined ? undefined : good.get(key);
+      return kept && tell(kind.restore(kept.answer, { ...degraded, ageMs: kept.ageMs }));
     }
     const url = alternativeTo(request, error, (origin) => trusted.has(origin));
     if (url === undefined) return undefined;
@@ -255,8 +260,13 @@ export class Calls {
     }
   }
 
-  close(): void {
+  forget(): void {
     this.#good.clear();
+    this.#good = new GoodAnswers();
+  }
+
+  close(): void {
+    this.forget();
   }
 }
 

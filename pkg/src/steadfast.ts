@@ -261,6 +261,14 @@ export class Steadfast {
     await this.#vocabulary.ready();
   }
 
+  /**
+   * Forgets the last good answers, which the fallback `lastGood` would give: call it when the user changes, as on signing out. What
+   * calls that are under way are answered is not kept either.
+   */
+  forget(): void {
+    this.#calls.forget();
+  }
+
   /** Stops everything: what is being sent is aborted, calls reject with a {@link ClosedError}. The queue stays on disk. */
   close(): void {
     this.#core.close();

@@ -229,6 +229,47 @@ test("the last good response can be read like any other, again and again", async
   assert.equal((await failure(sdk.fetch("/a", { method: "POST" }, { fallback: "lastGood" }))).status, 503);
 });
 
+test("a user does not get the last good answer of another", async () => {
+  const { sdk } = await open((_, number) => (number === 1 ? Response.json("ada's") : status(503)), { breaker: false });
+  const lastGood = /** @type {const} */ ({ fallback: "lastGood" });
+  const as = (/** @type {string} */ user, /** @type {HeadersInit} */ more = {}) => ({ headers: { authorization: user, ...more } });
+  await sdk.json("/me", as("ada"), lastGood);
+  assert.equal((await failure(sdk.json("/me", as("bob"), lastGood))).status, 503);
+  assert.equal((await failure(sdk.json("/me", {}, lastGood))).status, 503);
+  assert.equal((await failure(sdk.json("/me", as("ada", { "x-tenant": "2" }), lastGood))).status, 503);
+  assert.equal((await failure(sdk.json("/me", { ...as("ada"), credentials: "omit" }, lastGood))).status, 503);
+  assert.equal((await sdk.json("/me", as("ada"), lastGood)).data, "ada's");
+  const correlated = as("ada", { "x-correlation-id": "another-with-each-call" });
+  assert.equal((await sdk.json("/me", correlated, lastGood)).data, "ada's");
+  sdk.forget();
+  assert.equal((await failure(sdk.json("/me", as("ada"), lastGood))).status, 503);
+});
+
+test("what a call is answered that was under way when all was forgotten is not kept", async () => {
+  const gate = gated();
+  const { sdk } = await open((_, number) => (number === 1 ? gate.promise.then(() => Response.json("ada's")) : status(503)));
+  const early = sdk.json("/me", {}, { fallback: "lastGood" });
+  await turn();
+  sdk.forget();
+  gate.resolve();
+  assert.equal((await early).data, "ada's");
+  assert.equal((await failure(sdk.json("/me", {}, { fallback: "lastGood" }))).status, 503);
+});
+
+test("the last good answer says how old it is, and does not stand in when it is older than an hour", async (context) => {
+  const { sdk } = await open((_, number) => (number === 1 ? Response.json(1) : status(503)), { breaker: false });
+  await sdk.json("/a", {}, { fallback: "lastGood" });
+  const start = Date.now();
+  const clock = context.mock.method(Date, "now", () => start + 60_000);
+  const old = await sdk.json("/a", {}, { fallback: "lastGood" });
+  assert.ok((old.degraded?.ageMs ?? 0) >= 59_000, `${old.degraded?.ageMs} ms`);
+  assert.equal((await sdk.json("/a", {}, { fallback: () => 2 })).degraded?.ageMs, undefined);
+  clock.mock.mockImplementation(() => start - 60_000);
+  assert.ok(((await sdk.json("/a", {}, { fallback: "lastGood" })).degraded?.ageMs ?? -1) >= 0, "the clock was turned back");
+  clock.mock.mockImplementation(() => start + 3_601_000);
+  assert.equal((await failure(sdk.json("/a", {}, { fallback: "lastGood" }))).status, 503);
+});
+
 test("answers to fetch and to json are kept apart", async () => {
   const { sdk } = await open((_, number) => (number === 1 ? Response.json([1]) : status(503)));
   const headers = { accept: "application/json" };
