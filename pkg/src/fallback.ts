@@ -7,7 +7,7 @@ import { type ApiError, invalidOption } from "./errors.js";
  *   its fallbacks has had, for an hour at most. What the option `headers` adds is not looked at: call `sdk.forget()` when the user
  *   changes;
  * - `alternativeEndpoint`: what the error names as another place to ask (StellarFlow's `recovery.alternativeEndpoint`), for `GET`
- *   and `HEAD` and on trusted origins only, asked once;
+ *   and `HEAD` and from one trusted origin to another or the same only, asked once, in what is left of `totalTimeoutMs`;
  * - a function of yours. What it throws the call rejects with.
  *
  * Of several, the first that has something counts.
@@ -100,11 +100,16 @@ export function fallbacksOf<T>(fallback: Fallback<T> | readonly Fallback<T>[] | 
   return all;
 }
 
-/** @internal Where the error says to ask instead, if that is a place that may be asked. */
+/**
+ * @internal Where the error says to ask instead, if that is a place that may be asked, and the one that says so may send us there.
+ */
 export function alternativeTo(request: Request, error: ApiError, isTrusted: (origin: string) => boolean): string | undefined {
   if (request.method !== "GET" && request.method !== "HEAD") return undefined;
+  if (!isTrusted(new URL(request.url).origin)) return undefined;
   const link = error.recovery?.links.find(({ rel }) => rel === "alternativeEndpoint");
   if (!link || !URL.canParse(link.href, request.url)) return undefined;
   const url = new URL(link.href, request.url);
+  // With these, there can be no request.
+  if (url.username || url.password) return undefined;
   return isTrusted(url.origin) && url.href !== request.url ? url.href : undefined;
 }

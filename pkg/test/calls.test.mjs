@@ -329,6 +329,21 @@ test("the place that the error names is asked once, if it is a trusted one", asy
   assert.equal(itself.requests.length, 1);
 });
 
+test("who is not trusted sends nobody anywhere, and a place with a password in it is none", async () => {
+  const { sdk, requests } = await open(({ url }) =>
+    url.startsWith(baseUrl) ? Response.json("secret") : elsewhere(`${baseUrl}/delete-all`),
+  );
+  const other = await failure(sdk.json("https://other.example/a", {}, { fallback: "alternativeEndpoint" }));
+  assert.equal(other.status, 503);
+  assert.equal(requests.length, 1);
+  for (const userinfo of ["me:secret@", "me@", ":secret@"]) {
+    const { sdk, requests } = await open(() => elsewhere(`https://${userinfo}api.example/b`));
+    const error = await failure(sdk.json("/a", {}, { fallback: "alternativeEndpoint" }));
+    assert.ok(error instanceof ApiError, String(error));
+    assert.equal(requests.length, 1);
+  }
+});
+
 test("the place that the error names is asked although the service wants to be left alone, or its circuit is open", async () => {
   const { sdk, requests } = await open(
     ({ url }) => (url.includes("alternative") ? Response.json("other") : elsewhere("/alternative", { "retry-after": "600" })),
