@@ -169,14 +169,19 @@ export class Calls {
       return answer;
     } catch (error) {
       if (!(error instanceof ApiError) || !error.retryable) throw error;
-      if (this.usesFallbacks) {
-        for (const next of fallbacks) {
+      let thrown: unknown = error;
+      try {
+        for (const next of this.usesFallbacks ? fallbacks : []) {
           const answer = await this.#fallBack(kind, next, request, good, key, error, plain, wrap);
           if (answer !== undefined) return answer;
         }
+      } catch (cause) {
+        // The caller has taken it back.
+        if (request.signal.aborted) throw cause;
+        thrown = cause;
       }
       if (queueAs && id !== undefined) await this.#enqueue({ ...queueAs, id }, error);
-      throw error;
+      throw thrown;
     }
   }
 

@@ -160,7 +160,8 @@ export interface CallOptions<T = unknown> extends RetryOptions {
    * The action that does the same later: put into the queue when the call has failed for good and the failure may pass. The call
    * still rejects, and the error's `queued` is the receipt; if the disk failed as well, that is `null`, and the error's `cause` says
    * why. Its id is the call's idempotency key, so that the server can tell that both are the same. Nothing is queued if a fallback
-   * stands in.
+   * stands in, or if the call is aborted. If a fallback throws, the action is queued, and the call rejects with what was thrown: the
+   * receipt is in the error that the fallback was given.
    */
   readonly queueAs?: Action;
   /**

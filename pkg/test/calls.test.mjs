@@ -382,6 +382,37 @@ test("what a fallback throws is what the call rejects with, and what a fetch is 
   assert.match(String(error), /TypeError.*Response/);
 });
 
+test("what is to be queued is queued although a fallback throws, or gives what is none", async () => {
+  const mine = new Error("mine");
+  const queueAs = { type: "t", data: 1 };
+  const useless = [() => Promise.reject(mine), /** @type {any} */ (() => "made up")];
+  for (const give of useless) {
+    const { sdk } = await open(() => status(503), { userId: "ada" });
+    /** @type {any} */
+    let told;
+    const fallback = (/** @type {any} */ error) => ((told = error), give());
+    const thrown = await failure(sdk.fetch("/a", { method: "POST" }, { fallback, queueAs }));
+    assert.ok(thrown === mine || thrown instanceof TypeError, String(thrown));
+    // Node has no IndexedDB: that it was tried shows by what it came to.
+    assert.equal(told.cause?.name, "StoreError");
+  }
+});
+
+test("what the caller takes back while a fallback is looked for is not queued", async () => {
+  const { sdk } = await open(() => status(503), { userId: "ada" });
+  const controller = new AbortController();
+  /** @type {any} */
+  let told;
+  const fallback = (/** @type {any} */ error) => {
+    told = error;
+    controller.abort("enough");
+    throw controller.signal.reason;
+  };
+  const options = { fallback, queueAs: { type: "t", data: 1 } };
+  assert.equal(await failure(sdk.fetch("/a", { method: "POST", signal: controller.signal }, options)), "enough");
+  assert.equal(told.cause, undefined);
+});
+
 test("an abort is no failure that something could stand in for", async () => {
   const { sdk } = await open(() => new Promise(() => {}));
   const controller = new AbortController();
