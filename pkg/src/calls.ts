@@ -158,11 +158,20 @@ export class Calls {
     const key = fallbacks.includes("lastGood") ? GoodAnswers.key(kind.name, request) : undefined;
     // Of now: when all is forgotten meanwhile, this call still belongs to the user of before.
     const good = this.#good;
-    // Now, and not when it is needed: what went wrong then would be hidden by it.
-    if (queueAs) this.#world.queue.check(queueAs);
+    const own = ownKey(request);
+    const given = typeof plain.idempotencyKey === "string" ? plain.idempotencyKey : undefined;
     // One id for the call and for the action that does the same later.
-    const id = queueAs && (queueAs.id ?? (typeof plain.idempotencyKey === "string" ? plain.idempotencyKey : randomKey()));
-    const text = optionsText({ ...plain, ...(id !== undefined && { idempotencyKey: id }), ...(apart && { apart }) });
+    const id = queueAs && (queueAs.id ?? given ?? own ?? randomKey());
+    // Now, and not when it is needed: what went wrong then would be hidden by it.
+    if (queueAs) this.#world.queue.check({ ...queueAs, id });
+    const idempotencyKey = id ?? plain.idempotencyKey;
+    // The header that is there already is left as it is.
+    const isThere = own !== undefined && (idempotencyKey === own || idempotencyKey === true);
+    const text = optionsText({
+      ...plain,
+      ...(idempotencyKey !== undefined && { idempotencyKey: isThere ? false : idempotencyKey }),
+      ...(apart && { apart }),
+    });
     try {
       const answer = await this.#timed(kind, request, text);
       if (key) void this.#keep(kind, good, key, answer);
@@ -280,6 +289,13 @@ function signalOf(input: Request | string | URL, init?: RequestInit): AbortSigna
   const given = init?.signal;
   if (given !== undefined) return given ?? undefined;
   return input instanceof Request ? input.signal : undefined;
+}
+
+/** The key in the request's own `Idempotency-Key`, which many write without the quotes that the header's draft asks for. */
+function ownKey(request: Request): string | undefined {
+  const key = request.headers.get("idempotency-key") || undefined;
+  const isQuoted = key !== undefined && /^"(?:[^"\\]|\\["\\])*"$/.test(key);
+  return isQuoted ? key.slice(1, -1).replace(/\\(.)/g, "$1") || undefined : key;
 }
 
 /** The body of a response, if it is one that ends soon. The caller gets the response as if nobody had looked. */

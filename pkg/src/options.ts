@@ -159,14 +159,15 @@ export interface CallOptions<T = unknown> extends RetryOptions {
   /**
    * The action that does the same later: put into the queue when the call has failed for good and the failure may pass. The call
    * still rejects, and the error's `queued` is the receipt; if the disk failed as well, that is `null`, and the error's `cause` says
-   * why. Its id is the call's idempotency key, so that the server can tell that both are the same. Nothing is queued if a fallback
+   * why. Its id is the call's idempotency key, so that the server can tell that both are the same: the action's own `id`,
+   * else `idempotencyKey`, else the request's own `Idempotency-Key`, else one that is made. Nothing is queued if a fallback
    * stands in, or if the call is aborted. If a fallback throws, the action is queued, and the call rejects with what was thrown: the
    * receipt is in the error that the fallback was given.
    */
   readonly queueAs?: Action;
   /**
    * Lets a POST or a PATCH be sent again: the server knows by this key that it is the same request. `true` makes one for this
-   * call; give your own to keep it across reloads.
+   * call, unless the request has an `Idempotency-Key` of its own; give your own to keep it across reloads.
    */
   readonly idempotencyKey?: string | boolean;
 }

@@ -467,6 +467,43 @@ test("a call that is to be queued carries the action's id as its key, on insecur
   );
 });
 
+test("the caller's own Idempotency-Key is the key, and no other is made", async () => {
+  const { sdk, requests } = await open(() => status(503), {
+    userId: "ada",
+    retry: { maxAttempts: 2, ...atOnce },
+    breaker: false,
+  });
+  const keys = async (/** @type {string} */ own, /** @type {any} */ options) => {
+    requests.length = 0;
+    await failure(sdk.fetch("/a", { method: "POST", headers: { "idempotency-key": own } }, options));
+    return requests.map(({ headers }) => headers.get("idempotency-key"));
+  };
+  const queueAs = { type: "t", data: 1 };
+  assert.deepEqual(await keys("order-7", { idempotencyKey: true }), ["order-7", "order-7"]);
+  assert.deepEqual(await keys('"order-7"', { idempotencyKey: true }), ['"order-7"', '"order-7"']);
+  assert.deepEqual(await keys("order-7", { queueAs }), ["order-7", "order-7"]);
+  assert.deepEqual(await keys('"order-7"', { queueAs, idempotencyKey: true }), ['"order-7"', '"order-7"']);
+  assert.deepEqual(await keys("order-7", { queueAs: { ...queueAs, id: "mine" } }), ['"mine"', '"mine"']);
+  assert.deepEqual(await keys("order-7", { idempotencyKey: "call" }), ['"call"', '"call"']);
+});
+
+test("the action has the caller's own Idempotency-Key as its id", async () => {
+  const { sdk } = await open(() => status(503), { userId: "ada", breaker: false });
+  for (const [own, id] of [
+    ["order-7", "order-7"],
+    ['"order-7"', "order-7"],
+    ['"a\\"b\\\\c"', 'a"b\\c'],
+    ['"unfinished', '"unfinished'],
+  ]) {
+    /** @type {any[]} */
+    const actions = [];
+    sdk.queue.enqueue = async (action) => (actions.push(action), /** @type {any} */ ({ id: action.id }));
+    const headers = { "idempotency-key": String(own) };
+    const error = await failure(sdk.fetch("/a", { method: "POST", headers }, { queueAs: { type: "t", data: 1 } }));
+    assert.deepEqual([actions[0]?.id, error.queued?.id], [id, id]);
+  }
+});
+
 test("that the disk fails, too, does not hide what went wrong", async () => {
   // Node has no IndexedDB.
   const { sdk } = await open((_, number) => status(number === 1 ? 503 : 404), { userId: "ada" });
