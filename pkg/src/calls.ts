@@ -46,6 +46,8 @@ interface World {
   readonly publish: (event: SteadfastEvent) => void;
   readonly timeline: Timeline | null;
   readonly trusted: ReadonlySet<string>;
+  /** How long calls may take in all that do not say so themselves. */
+  readonly totalTimeoutMs: number | undefined;
 }
 
 /** An answer, whatever the caller asked it to be. */
@@ -158,6 +160,7 @@ export class Calls {
     const key = fallbacks.includes("lastGood") ? GoodAnswers.key(kind.name, request) : undefined;
     // Of now: when all is forgotten meanwhile, this call still belongs to the user of before.
     const good = this.#good;
+    const deadline = performance.now() + (plain.totalTimeoutMs ?? this.#world.totalTimeoutMs ?? Infinity);
     const own = ownKey(request);
     const given = typeof plain.idempotencyKey === "string" ? plain.idempotencyKey : undefined;
     // One id for the call and for the action that does the same later.
@@ -181,7 +184,7 @@ export class Calls {
       let thrown: unknown = error;
       try {
         for (const next of this.usesFallbacks ? fallbacks : []) {
-          const answer = await this.#fallBack(kind, next, request, good, key, error, plain, wrap);
+          const answer = await this.#fallBack(kind, next, request, good, key, error, plain, deadline, wrap);
           if (answer !== undefined) return answer;
         }
       } catch (cause) {
@@ -242,6 +245,7 @@ export class Calls {
     key: string | undefined,
     error: ApiError,
     options: CallOptions<V>,
+    deadline: number,
     wrap: (value: V) => T,
   ): Promise<T | undefined> {
     const { publish, trusted, vocabulary } = this.#world;
@@ -262,10 +266,16 @@ export class Calls {
       return kept && tell(kind.restore(kept.answer, { ...degraded, ageMs: kept.ageMs }));
     }
     const url = alternativeTo(request, error, (origin) => trusted.has(origin));
-    if (url === undefined) return undefined;
+    const left = Math.floor(deadline - performance.now());
+    if (url === undefined || left < 1) return undefined;
     try {
       // Asked once, and whatever the service has asked for: it has sent us there itself.
-      const text = optionsText({ ...options, maxAttempts: 1, apart: "alternative" });
+      const text = optionsText({
+        ...options,
+        maxAttempts: 1,
+        ...(Number.isFinite(left) && { totalTimeoutMs: left }),
+        apart: "alternative",
+      });
       const answer = await this.#timed(kind, new Request(url, request), text);
       return tell(kind.degrade(answer, degraded));
     } catch (thrown) {

@@ -156,7 +156,8 @@ export class Steadfast {
     const handle = new CoreHandle(core);
     const queue = new Queue(handle, vocabulary);
     const trusted = new Set([base.origin, ...(plain.trustedOrigins ?? [])]);
-    calls = new Calls({ core: handle, baseUrl: base.href, vocabulary, queue, publish, timeline, trusted });
+    const totalTimeoutMs = plain.retry?.totalTimeoutMs;
+    calls = new Calls({ core: handle, baseUrl: base.href, vocabulary, queue, publish, timeline, trusted, totalTimeoutMs });
     const host = {
       apply: (kept: string) => {
         handle.get().prefer(kept);

@@ -329,6 +329,35 @@ test("the place that the error names is asked once, if it is a trusted one", asy
   assert.equal(itself.requests.length, 1);
 });
 
+test("the place that the error names is asked in the time that is left, and not if none is", async (context) => {
+  const start = performance.now();
+  for (const { retry, options } of [
+    { retry: {}, options: { totalTimeoutMs: 60_000 } },
+    { retry: { totalTimeoutMs: 60_000 }, options: {} },
+  ]) {
+    let now = 0;
+    const clock = context.mock.method(performance, "now", () => start + now);
+    const spends = async (/** @type {number} */ spent) => {
+      now = 0;
+      const { sdk, requests } = await open(
+        ({ url, signal }) => {
+          if (!url.endsWith("/alternative")) {
+            now = spent;
+            return elsewhere("/alternative");
+          }
+          return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+        },
+        { retry: { maxAttempts: 1, ...retry } },
+      );
+      assert.equal((await failure(sdk.json("/a", {}, { fallback: "alternativeEndpoint", ...options }))).status, 503);
+      return requests.length;
+    };
+    assert.equal(await spends(60_000), 1, "nothing is left");
+    assert.equal(await spends(59_980), 2, "twenty milliseconds are left");
+    clock.mock.restore();
+  }
+});
+
 test("who is not trusted sends nobody anywhere, and a place with a password in it is none", async () => {
   const { sdk, requests } = await open(({ url }) =>
     url.startsWith(baseUrl) ? Response.json("secret") : elsewhere(`${baseUrl}/delete-all`),
