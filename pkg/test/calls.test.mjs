@@ -1,5 +1,6 @@
 // Calls, and what becomes of them: retries, hedges, fallbacks, the queue, credentials, correlation.
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { after, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { ApiError, degradation, InvalidInputError, Steadfast } from "steadfast";
@@ -690,4 +691,23 @@ test("a call continues the trace that its request brings, and traces can be swit
     ["traceparent", "x-attempt"].map((name) => off.requests[0]?.headers.get(name)),
     [null, null],
   );
+});
+
+// The end.
+
+test("nothing hangs on the signals of listeners after the SDK was closed", async () => {
+  const { sdk } = await open(() => status(200));
+  const { signal } = new AbortController();
+  const hanging = () => getEventListeners(signal, "abort").length;
+  sdk.on("callFailed", () => {}, { signal });
+  const events = sdk.events({ signal });
+  sdk.connectivity.subscribe(() => {}, { signal });
+  assert.equal(hanging(), 3);
+  sdk.close();
+  assert.equal(hanging(), 0);
+  assert.equal((await events.next()).done, true);
+  sdk.on("callFailed", () => {}, { signal });
+  sdk.events({ signal });
+  sdk.connectivity.subscribe(() => {}, { signal });
+  assert.equal(hanging(), 0);
 });
