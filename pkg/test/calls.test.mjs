@@ -233,7 +233,9 @@ test("the last good response can be read like any other, again and again", async
 test("a user does not get the last good answer of another", async () => {
   const { sdk } = await open((_, number) => (number === 1 ? Response.json("ada's") : status(503)), { breaker: false });
   const lastGood = /** @type {const} */ ({ fallback: "lastGood" });
-  const as = (/** @type {string} */ user, /** @type {HeadersInit} */ more = {}) => ({ headers: { authorization: user, ...more } });
+  const as = (/** @type {string} */ user, /** @type {HeadersInit} */ more = {}) => ({
+    headers: { authorization: user, ...more },
+  });
   await sdk.json("/me", as("ada"), lastGood);
   assert.equal((await failure(sdk.json("/me", as("bob"), lastGood))).status, 503);
   assert.equal((await failure(sdk.json("/me", {}, lastGood))).status, 503);
