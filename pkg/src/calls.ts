@@ -16,6 +16,8 @@ export interface Degraded {
   readonly fallbackUsed: boolean;
   /** Why it does. */
   readonly fallbackReason: string | null;
+  /** How old the answer is that stands in, in milliseconds: of `lastGood` alone. */
+  readonly ageMs?: number;
 }
 
 /** A whole answer in JSON. */
@@ -44,6 +46,8 @@ interface World {
   readonly publish: (event: SteadfastEvent) => void;
   readonly timeline: Timeline | null;
   readonly trusted: ReadonlySet<string>;
+  /** How long calls may take in all that do not say so themselves. */
+  readonly totalTimeoutMs: number | undefined;
 }
 
 /** An answer, whatever the caller asked it to be. */
@@ -65,7 +69,7 @@ interface Kind<T> {
 /** @internal Calls, and what happens when they have failed for good. */
 export class Calls {
   readonly #world: World;
-  readonly #good = new GoodAnswers();
+  #good = new GoodAnswers();
   /** Whether fallbacks are used at all: the user may not want them. */
   usesFallbacks = true;
 
@@ -87,7 +91,7 @@ export class Calls {
       keep: async (response) => {
         const { status, headers } = response;
         const body = await smallBody(response);
-        return body && { status, headers: [...headers], body, at: Date.now() };
+        return body && { status, headers: [...headers], body };
       },
       restore: ({ status, headers, body }, degraded) => {
         const hasBody = status !== 204 && status !== 205 && status !== 304;
@@ -126,7 +130,7 @@ export class Calls {
       keep: (answer) => {
         // A fallback of the server's own is no good answer.
         if (answer.degraded?.fallbackUsed) return undefined;
-        return { status: answer.status, headers: [...answer.headers], body: texts.get(answer) ?? "", at: Date.now() };
+        return { status: answer.status, headers: [...answer.headers], body: texts.get(answer) ?? "" };
       },
       restore: ({ status, headers, body }, degraded) => {
         return { data: parse(String(body)), degraded, status, headers: new Headers(headers.map(([...pair]) => pair)) };
@@ -154,25 +158,42 @@ export class Calls {
     const { fallback, queueAs, ...plain } = options;
     const fallbacks = fallbacksOf(fallback);
     const key = fallbacks.includes("lastGood") ? GoodAnswers.key(kind.name, request) : undefined;
-    // Now, and not when it is needed: what went wrong then would be hidden by it.
-    if (queueAs) this.#world.queue.check(queueAs);
+    // Of now: when all is forgotten meanwhile, this call still belongs to the user of before.
+    const good = this.#good;
+    const deadline = performance.now() + (plain.totalTimeoutMs ?? this.#world.totalTimeoutMs ?? Infinity);
+    const own = ownKey(request);
+    const given = typeof plain.idempotencyKey === "string" ? plain.idempotencyKey : undefined;
     // One id for the call and for the action that does the same later.
-    const id = queueAs && (queueAs.id ?? (typeof plain.idempotencyKey === "string" ? plain.idempotencyKey : randomKey()));
-    const text = optionsText({ ...plain, ...(id !== undefined && { idempotencyKey: id }), ...(apart && { apart }) });
+    const id = queueAs && (queueAs.id ?? given ?? own ?? randomKey());
+    // Now, and not when it is needed: what went wrong then would be hidden by it.
+    if (queueAs) this.#world.queue.check({ ...queueAs, id });
+    const idempotencyKey = id ?? plain.idempotencyKey;
+    // The header that is there already is left as it is.
+    const isThere = own !== undefined && (idempotencyKey === own || idempotencyKey === true);
+    const text = optionsText({
+      ...plain,
+      ...(idempotencyKey !== undefined && { idempotencyKey: isThere ? false : idempotencyKey }),
+      ...(apart && { apart }),
+    });
     try {
       const answer = await this.#timed(kind, request, text);
-      if (key) void this.#keep(kind, key, answer);
+      if (key) void this.#keep(kind, good, key, answer);
       return answer;
     } catch (error) {
       if (!(error instanceof ApiError) || !error.retryable) throw error;
-      if (this.usesFallbacks) {
-        for (const next of fallbacks) {
-          const answer = await this.#fallBack(kind, next, request, key, error, plain, wrap);
+      let thrown: unknown = error;
+      try {
+        for (const next of this.usesFallbacks ? fallbacks : []) {
+          const answer = await this.#fallBack(kind, next, request, good, key, error, plain, deadline, wrap);
           if (answer !== undefined) return answer;
         }
+      } catch (cause) {
+        // The caller has taken it back.
+        if (request.signal.aborted) throw cause;
+        thrown = cause;
       }
       if (queueAs && id !== undefined) await this.#enqueue({ ...queueAs, id }, error);
-      throw error;
+      throw thrown;
     }
   }
 
@@ -206,10 +227,10 @@ export class Calls {
     }
   }
 
-  async #keep<T>(kind: Kind<T>, key: string, answer: T): Promise<void> {
+  async #keep<T>(kind: Kind<T>, good: GoodAnswers, key: string, answer: T): Promise<void> {
     try {
       const kept = await kind.keep(answer);
-      if (kept) this.#good.set(key, kept);
+      if (kept) good.set(key, kept);
     } catch {
       // A body that breaks off is the caller's to find out; it is no good answer.
     }
@@ -220,9 +241,11 @@ export class Calls {
     kind: Kind<T>,
     fallback: Fallback<V>,
     request: Request,
+    good: GoodAnswers,
     key: string | undefined,
     error: ApiError,
     options: CallOptions<V>,
+    deadline: number,
     wrap: (value: V) => T,
   ): Promise<T | undefined> {
     const { publish, trusted, vocabulary } = this.#world;
@@ -239,14 +262,20 @@ export class Calls {
     };
     if (typeof fallback === "function") return tell(kind.degrade(wrap(await fallback(error)), degraded));
     if (fallback === "lastGood") {
-      const kept = key === undefined ? undefined : this.#good.get(key);
-      return kept && tell(kind.restore(kept, degraded));
+      const kept = key === undefined ? undefined : good.get(key);
+      return kept && tell(kind.restore(kept.answer, { ...degraded, ageMs: kept.ageMs }));
     }
     const url = alternativeTo(request, error, (origin) => trusted.has(origin));
-    if (url === undefined) return undefined;
+    const left = Math.floor(deadline - performance.now());
+    if (url === undefined || left < 1) return undefined;
     try {
       // Asked once, and whatever the service has asked for: it has sent us there itself.
-      const text = optionsText({ ...options, maxAttempts: 1, apart: "alternative" });
+      const text = optionsText({
+        ...options,
+        maxAttempts: 1,
+        ...(Number.isFinite(left) && { totalTimeoutMs: left }),
+        apart: "alternative",
+      });
       const answer = await this.#timed(kind, new Request(url, request), text);
       return tell(kind.degrade(answer, degraded));
     } catch (thrown) {
@@ -255,8 +284,13 @@ export class Calls {
     }
   }
 
-  close(): void {
+  forget(): void {
     this.#good.clear();
+    this.#good = new GoodAnswers();
+  }
+
+  close(): void {
+    this.forget();
   }
 }
 
@@ -265,6 +299,13 @@ function signalOf(input: Request | string | URL, init?: RequestInit): AbortSigna
   const given = init?.signal;
   if (given !== undefined) return given ?? undefined;
   return input instanceof Request ? input.signal : undefined;
+}
+
+/** The key in the request's own `Idempotency-Key`, which many write without the quotes that the header's draft asks for. */
+function ownKey(request: Request): string | undefined {
+  const key = request.headers.get("idempotency-key") || undefined;
+  const isQuoted = key !== undefined && /^"(?:[^"\\]|\\["\\])*"$/.test(key);
+  return isQuoted ? key.slice(1, -1).replace(/\\(.)/g, "$1") || undefined : key;
 }
 
 /** The body of a response, if it is one that ends soon. The caller gets the response as if nobody had looked. */

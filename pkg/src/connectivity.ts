@@ -62,10 +62,11 @@ type Listener = (snapshot: ConnectivitySnapshot) => void;
  * in React, `$connectivity` in Svelte.
  */
 export class Connectivity {
-  readonly #listeners = new Set<{ readonly listener: Listener }>();
+  readonly #listeners = new Set<{ readonly listener: Listener; readonly remove: () => void }>();
   readonly #probe: () => Promise<unknown>;
   #snapshot: ConnectivitySnapshot;
   #checking: Promise<unknown> | undefined;
+  #isClosed = false;
 
   /** @internal `probe` looks at the backend, and resolves when what it finds has been received. */
   constructor(initial: ConnectivitySnapshot, probe: () => Promise<unknown>) {
@@ -106,13 +107,15 @@ export class Connectivity {
   readonly subscribe = (listener: Listener, options?: { readonly signal?: AbortSignal }): (() => void) => {
     const signal = options?.signal;
     if (signal?.aborted) return () => {};
-    const entry = { listener };
     const remove = () => {
       this.#listeners.delete(entry);
       signal?.removeEventListener("abort", remove);
     };
-    this.#listeners.add(entry);
-    signal?.addEventListener("abort", remove);
+    const entry = { listener, remove };
+    if (!this.#isClosed) {
+      this.#listeners.add(entry);
+      signal?.addEventListener("abort", remove);
+    }
     listener(this.#snapshot);
     return remove;
   };
@@ -145,7 +148,9 @@ export class Connectivity {
 
   /** @internal */
   close(): void {
-    this.#listeners.clear();
+    this.#isClosed = true;
+    // Each by itself: a signal of the application's may outlive this by far.
+    for (const { remove } of [...this.#listeners]) remove();
   }
 }
 

@@ -147,7 +147,7 @@ const MOST_WAITING = 1000;
 
 /** @internal Carries events to listeners, each in a task of its own, so that none of them re-enters the core. */
 export class Events {
-  readonly #listeners = new Set<{ type: string | null; listener: Listener }>();
+  readonly #listeners = new Set<{ type: string | null; listener: Listener; remove: () => void }>();
   readonly #iterators = new Set<Iterator>();
   #isClosed = false;
 
@@ -164,11 +164,11 @@ export class Events {
 
   on(type: string | null, listener: Listener, signal?: AbortSignal): () => void {
     if (this.#isClosed || signal?.aborted) return () => {};
-    const entry = { type, listener };
     const remove = () => {
       this.#listeners.delete(entry);
       signal?.removeEventListener("abort", remove);
     };
+    const entry = { type, listener, remove };
     this.#listeners.add(entry);
     signal?.addEventListener("abort", remove);
     return remove;
@@ -188,7 +188,8 @@ export class Events {
 
   close(): void {
     this.#isClosed = true;
-    this.#listeners.clear();
+    // Each by itself: a signal of the application's may outlive this by far.
+    for (const { remove } of [...this.#listeners]) remove();
     for (const iterator of [...this.#iterators]) iterator.end();
   }
 }

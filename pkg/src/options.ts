@@ -19,13 +19,20 @@ export interface RetryOptions {
   readonly multiplier?: number;
   /** No delay is longer than this. Default 30 000. */
   readonly maxDelayMs?: number;
-  /** How long one attempt may take until the response's headers arrive. Default 30 000. */
+  /**
+   * How long one attempt may take: until the response's headers arrive; for `json`, until the whole answer is there. Default 30 000.
+   */
   readonly attemptTimeoutMs?: number;
   /**
-   * A server that wants to be asked later than this is not waited for: the call fails and says when. Default 30 000. A call that
-   * comes while a server wants to be left alone waits for 2 s at most.
+   * The longest that a call waits before it is sent again, if it was itself answered with the wish to be asked later. If the server
+   * wants more, the call fails and says when. For calls that come meanwhile, see `maxPauseMs`. Default 30 000.
    */
   readonly maxWaitMs?: number;
+  /**
+   * How long a call that comes while the service is paused waits: what comes meanwhile comes on top of what others send when the
+   * pause is over. Default 2000.
+   */
+  readonly maxPauseMs?: number;
   /** How long the call may take in all, its waits included. It fails as soon as a wait would outlast that. Default: any time. */
   readonly totalTimeoutMs?: number;
   /**
@@ -149,7 +156,11 @@ export interface SteadfastOptions extends WordsOptions, ReadingOptions, Protecti
 
 /** What holds for one call: the retry policy, what it is known by, and what happens if it fails. */
 export interface CallOptions<T = unknown> extends RetryOptions {
-  /** The service that it goes to, beside its origin, in a word of yours: it gets a circuit and limits of its own. */
+  /**
+   * The service that it goes to, beside its origin, in a word of yours: it gets a circuit and limits of its own. A limit that an
+   * error of such a call names (429 or 503 with a moment to ask again) holds for this service and not for the whole origin: that is
+   * what it is for.
+   */
   readonly service?: string;
   /** Whether someone waits for it. Default `interactive`. */
   readonly urgency?: Urgency;
@@ -162,13 +173,15 @@ export interface CallOptions<T = unknown> extends RetryOptions {
   /**
    * The action that does the same later: put into the queue when the call has failed for good and the failure may pass. The call
    * still rejects, and the error's `queued` is the receipt; if the disk failed as well, that is `null`, and the error's `cause` says
-   * why. Its id is the call's idempotency key, so that the server can tell that both are the same. Nothing is queued if a fallback
-   * stands in.
+   * why. Its id is the call's idempotency key, so that the server can tell that both are the same: the action's own `id`,
+   * else `idempotencyKey`, else the request's own `Idempotency-Key`, else one that is made. Nothing is queued if a fallback
+   * stands in, or if the call is aborted. If a fallback throws, the action is queued, and the call rejects with what was thrown: the
+   * receipt is then in the error that the fallback was given.
    */
   readonly queueAs?: Action;
   /**
    * Lets a POST or a PATCH be sent again: the server knows by this key that it is the same request. `true` makes one for this
-   * call; give your own to keep it across reloads.
+   * call, unless the request has an `Idempotency-Key` of its own; give your own to keep it across reloads.
    */
   readonly idempotencyKey?: string | boolean;
 }

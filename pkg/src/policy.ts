@@ -181,7 +181,7 @@ export class Policy implements Executor {
     this.#core.setCircuit("close");
   }
 
-  /** Forgets all that has happened. */
+  /** Forgets how calls have gone, and closes its circuit. What the service has asked for, and the budget, stay. */
   reset(): void {
     this.#core.setCircuit("reset");
   }

@@ -156,7 +156,8 @@ export class Steadfast {
     const handle = new CoreHandle(core);
     const queue = new Queue(handle, vocabulary);
     const trusted = new Set([base.origin, ...(plain.trustedOrigins ?? [])]);
-    calls = new Calls({ core: handle, baseUrl: base.href, vocabulary, queue, publish, timeline, trusted });
+    const totalTimeoutMs = plain.retry?.totalTimeoutMs;
+    calls = new Calls({ core: handle, baseUrl: base.href, vocabulary, queue, publish, timeline, trusted, totalTimeoutMs });
     const host = {
       apply: (kept: string) => {
         handle.get().prefer(kept);
@@ -259,6 +260,14 @@ export class Steadfast {
   async setLanguage(language: string | readonly string[] | undefined): Promise<void> {
     this.#vocabulary.setLanguage(language);
     await this.#vocabulary.ready();
+  }
+
+  /**
+   * Forgets the last good answers, which the fallback `lastGood` would give: call it when the user changes, as on signing out. What
+   * calls that are under way are answered is not kept either.
+   */
+  forget(): void {
+    this.#calls.forget();
   }
 
   /** Stops everything: what is being sent is aborted, calls reject with a {@link ClosedError}. The queue stays on disk. */

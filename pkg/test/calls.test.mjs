@@ -1,5 +1,6 @@
 // Calls, and what becomes of them: retries, hedges, fallbacks, the queue, credentials, correlation.
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { after, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { ApiError, degradation, InvalidInputError, Steadfast } from "steadfast";
@@ -229,6 +230,49 @@ test("the last good response can be read like any other, again and again", async
   assert.equal((await failure(sdk.fetch("/a", { method: "POST" }, { fallback: "lastGood" }))).status, 503);
 });
 
+test("a user does not get the last good answer of another", async () => {
+  const { sdk } = await open((_, number) => (number === 1 ? Response.json("ada's") : status(503)), { breaker: false });
+  const lastGood = /** @type {const} */ ({ fallback: "lastGood" });
+  const as = (/** @type {string} */ user, /** @type {HeadersInit} */ more = {}) => ({
+    headers: { authorization: user, ...more },
+  });
+  await sdk.json("/me", as("ada"), lastGood);
+  assert.equal((await failure(sdk.json("/me", as("bob"), lastGood))).status, 503);
+  assert.equal((await failure(sdk.json("/me", {}, lastGood))).status, 503);
+  assert.equal((await failure(sdk.json("/me", as("ada", { "x-tenant": "2" }), lastGood))).status, 503);
+  assert.equal((await failure(sdk.json("/me", { ...as("ada"), credentials: "omit" }, lastGood))).status, 503);
+  assert.equal((await sdk.json("/me", as("ada"), lastGood)).data, "ada's");
+  const correlated = as("ada", { "x-correlation-id": "another-with-each-call" });
+  assert.equal((await sdk.json("/me", correlated, lastGood)).data, "ada's");
+  sdk.forget();
+  assert.equal((await failure(sdk.json("/me", as("ada"), lastGood))).status, 503);
+});
+
+test("what a call is answered that was under way when all was forgotten is not kept", async () => {
+  const gate = gated();
+  const { sdk } = await open((_, number) => (number === 1 ? gate.promise.then(() => Response.json("ada's")) : status(503)));
+  const early = sdk.json("/me", {}, { fallback: "lastGood" });
+  await turn();
+  sdk.forget();
+  gate.resolve();
+  assert.equal((await early).data, "ada's");
+  assert.equal((await failure(sdk.json("/me", {}, { fallback: "lastGood" }))).status, 503);
+});
+
+test("the last good answer says how old it is, and does not stand in when it is older than an hour", async (context) => {
+  const { sdk } = await open((_, number) => (number === 1 ? Response.json(1) : status(503)), { breaker: false });
+  await sdk.json("/a", {}, { fallback: "lastGood" });
+  const start = Date.now();
+  const clock = context.mock.method(Date, "now", () => start + 60_000);
+  const old = await sdk.json("/a", {}, { fallback: "lastGood" });
+  assert.ok((old.degraded?.ageMs ?? 0) >= 59_000, `${old.degraded?.ageMs} ms`);
+  assert.equal((await sdk.json("/a", {}, { fallback: () => 2 })).degraded?.ageMs, undefined);
+  clock.mock.mockImplementation(() => start - 60_000);
+  assert.ok(((await sdk.json("/a", {}, { fallback: "lastGood" })).degraded?.ageMs ?? -1) >= 0, "the clock was turned back");
+  clock.mock.mockImplementation(() => start + 3_601_000);
+  assert.equal((await failure(sdk.json("/a", {}, { fallback: "lastGood" }))).status, 503);
+});
+
 test("answers to fetch and to json are kept apart", async () => {
   const { sdk } = await open((_, number) => (number === 1 ? Response.json([1]) : status(503)));
   const headers = { accept: "application/json" };
@@ -288,6 +332,50 @@ test("the place that the error names is asked once, if it is a trusted one", asy
   assert.equal(itself.requests.length, 1);
 });
 
+test("the place that the error names is asked in the time that is left, and not if none is", async (context) => {
+  const start = performance.now();
+  for (const { retry, options } of [
+    { retry: {}, options: { totalTimeoutMs: 60_000 } },
+    { retry: { totalTimeoutMs: 60_000 }, options: {} },
+  ]) {
+    let now = 0;
+    const clock = context.mock.method(performance, "now", () => start + now);
+    const spends = async (/** @type {number} */ spent) => {
+      now = 0;
+      const { sdk, requests } = await open(
+        ({ url, signal }) => {
+          if (!url.endsWith("/alternative")) {
+            now = spent;
+            return elsewhere("/alternative");
+          }
+          return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+        },
+        { retry: { maxAttempts: 1, ...retry } },
+      );
+      assert.equal((await failure(sdk.json("/a", {}, { fallback: "alternativeEndpoint", ...options }))).status, 503);
+      return requests.length;
+    };
+    assert.equal(await spends(60_000), 1, "nothing is left");
+    assert.equal(await spends(59_980), 2, "twenty milliseconds are left");
+    clock.mock.restore();
+  }
+});
+
+test("who is not trusted sends nobody anywhere, and a place with a password in it is none", async () => {
+  const { sdk, requests } = await open(({ url }) =>
+    url.startsWith(baseUrl) ? Response.json("secret") : elsewhere(`${baseUrl}/delete-all`),
+  );
+  const other = await failure(sdk.json("https://other.example/a", {}, { fallback: "alternativeEndpoint" }));
+  assert.equal(other.status, 503);
+  assert.equal(requests.length, 1);
+  for (const userinfo of ["me:secret@", "me@", ":secret@"]) {
+    const { sdk, requests } = await open(() => elsewhere(`https://${userinfo}api.example/b`));
+    const error = await failure(sdk.json("/a", {}, { fallback: "alternativeEndpoint" }));
+    assert.ok(error instanceof ApiError, String(error));
+    assert.equal(requests.length, 1);
+  }
+});
+
 test("the place that the error names is asked although the service wants to be left alone, or its circuit is open", async () => {
   const { sdk, requests } = await open(
     ({ url }) => (url.includes("alternative") ? Response.json("other") : elsewhere("/alternative", { "retry-after": "600" })),
@@ -324,6 +412,37 @@ test("what a fallback throws is what the call rejects with, and what a fetch is 
   assert.equal(degradation(response)?.fallbackReason, "HTTP 503");
   const error = await failure(sdk.fetch("/a", {}, { fallback: /** @type {any} */ (() => "made up") }));
   assert.match(String(error), /TypeError.*Response/);
+});
+
+test("what is to be queued is queued although a fallback throws, or gives what is none", async () => {
+  const mine = new Error("mine");
+  const queueAs = { type: "t", data: 1 };
+  const useless = [() => Promise.reject(mine), /** @type {any} */ (() => "made up")];
+  for (const give of useless) {
+    const { sdk } = await open(() => status(503), { userId: "ada" });
+    /** @type {any} */
+    let told;
+    const fallback = (/** @type {any} */ error) => ((told = error), give());
+    const thrown = await failure(sdk.fetch("/a", { method: "POST" }, { fallback, queueAs }));
+    assert.ok(thrown === mine || thrown instanceof TypeError, String(thrown));
+    // Node has no IndexedDB: that it was tried shows by what it came to.
+    assert.equal(told.cause?.name, "StoreError");
+  }
+});
+
+test("what the caller takes back while a fallback is looked for is not queued", async () => {
+  const { sdk } = await open(() => status(503), { userId: "ada" });
+  const controller = new AbortController();
+  /** @type {any} */
+  let told;
+  const fallback = (/** @type {any} */ error) => {
+    told = error;
+    controller.abort("enough");
+    throw controller.signal.reason;
+  };
+  const options = { fallback, queueAs: { type: "t", data: 1 } };
+  assert.equal(await failure(sdk.fetch("/a", { method: "POST", signal: controller.signal }, options)), "enough");
+  assert.equal(told.cause, undefined);
 });
 
 test("an abort is no failure that something could stand in for", async () => {
@@ -378,6 +497,43 @@ test("a call that is to be queued carries the action's id as its key, on insecur
     requests.slice(2).map(({ headers }) => headers.get("idempotency-key")),
     ['"mine"', '"mine"', '"call"', '"call"'],
   );
+});
+
+test("the caller's own Idempotency-Key is the key, and no other is made", async () => {
+  const { sdk, requests } = await open(() => status(503), {
+    userId: "ada",
+    retry: { maxAttempts: 2, ...atOnce },
+    breaker: false,
+  });
+  const keys = async (/** @type {string} */ own, /** @type {any} */ options) => {
+    requests.length = 0;
+    await failure(sdk.fetch("/a", { method: "POST", headers: { "idempotency-key": own } }, options));
+    return requests.map(({ headers }) => headers.get("idempotency-key"));
+  };
+  const queueAs = { type: "t", data: 1 };
+  assert.deepEqual(await keys("order-7", { idempotencyKey: true }), ["order-7", "order-7"]);
+  assert.deepEqual(await keys('"order-7"', { idempotencyKey: true }), ['"order-7"', '"order-7"']);
+  assert.deepEqual(await keys("order-7", { queueAs }), ["order-7", "order-7"]);
+  assert.deepEqual(await keys('"order-7"', { queueAs, idempotencyKey: true }), ['"order-7"', '"order-7"']);
+  assert.deepEqual(await keys("order-7", { queueAs: { ...queueAs, id: "mine" } }), ['"mine"', '"mine"']);
+  assert.deepEqual(await keys("order-7", { idempotencyKey: "call" }), ['"call"', '"call"']);
+});
+
+test("the action has the caller's own Idempotency-Key as its id", async () => {
+  const { sdk } = await open(() => status(503), { userId: "ada", breaker: false });
+  for (const [own, id] of [
+    ["order-7", "order-7"],
+    ['"order-7"', "order-7"],
+    ['"a\\"b\\\\c"', 'a"b\\c'],
+    ['"unfinished', '"unfinished'],
+  ]) {
+    /** @type {any[]} */
+    const actions = [];
+    sdk.queue.enqueue = async (action) => (actions.push(action), /** @type {any} */ ({ id: action.id }));
+    const headers = { "idempotency-key": String(own) };
+    const error = await failure(sdk.fetch("/a", { method: "POST", headers }, { queueAs: { type: "t", data: 1 } }));
+    assert.deepEqual([actions[0]?.id, error.queued?.id], [id, id]);
+  }
 });
 
 test("that the disk fails, too, does not hide what went wrong", async () => {
@@ -537,4 +693,23 @@ test("a call continues the trace that its request brings, and traces can be swit
     ["traceparent", "x-attempt"].map((name) => off.requests[0]?.headers.get(name)),
     [null, null],
   );
+});
+
+// The end.
+
+test("nothing hangs on the signals of listeners after the SDK was closed", async () => {
+  const { sdk } = await open(() => status(200));
+  const { signal } = new AbortController();
+  const hanging = () => getEventListeners(signal, "abort").length;
+  sdk.on("callFailed", () => {}, { signal });
+  const events = sdk.events({ signal });
+  sdk.connectivity.subscribe(() => {}, { signal });
+  assert.equal(hanging(), 3);
+  sdk.close();
+  assert.equal(hanging(), 0);
+  assert.equal((await events.next()).done, true);
+  sdk.on("callFailed", () => {}, { signal });
+  sdk.events({ signal });
+  sdk.connectivity.subscribe(() => {}, { signal });
+  assert.equal(hanging(), 0);
 });

@@ -1,5 +1,6 @@
 // Whether the backend can be reached, as the application sees it.
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { build } from "esbuild";
@@ -159,4 +160,19 @@ test("a closed one tells nobody any longer, and keeps what it knows", async () =
   connectivity.receive(ONLINE);
   await settle();
   assert.deepEqual([told, connectivity.state], [1, "online"]);
+});
+
+test("nothing hangs on the signals of subscribers after it was closed", async () => {
+  const connectivity = opened();
+  const { signal } = new AbortController();
+  let told = 0;
+  connectivity.subscribe(() => (told += 1), { signal });
+  assert.equal(getEventListeners(signal, "abort").length, 1);
+  connectivity.close();
+  assert.equal(getEventListeners(signal, "abort").length, 0);
+  connectivity.subscribe(() => (told += 1), { signal });
+  assert.equal(getEventListeners(signal, "abort").length, 0);
+  connectivity.receive(ONLINE);
+  await settle();
+  assert.equal(told, 2, "each at once, and of no change");
 });
