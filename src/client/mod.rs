@@ -160,7 +160,7 @@ impl<P: Platform> Client<P> {
         let (requests, inbox) = mpsc::unbounded();
         let watch = Rc::new(watch(&platform, &options, requests.clone()));
         let scope = ["steadfast:", &options.database].concat();
-        let credentials = Rc::new(Credentials::new(platform.clone(), &scope));
+        let credentials = Rc::new(Credentials::new(platform.clone(), &scope, options.user_id.as_deref()));
         let sharing = Sharing { scope, posts: options.user_id.is_some() };
         let Resolved { service, services, .. } = options.resolved.clone();
         let services = Rc::new(Services::new(platform.clone(), service, services, Some(sharing)));

@@ -69,6 +69,20 @@ fn a_configuration_is_kept_across_reloads_and_a_broken_one_changes_nothing_and_s
 }
 
 #[test]
+fn what_the_server_configures_for_one_user_is_not_kept_for_another() {
+    let world = World::new(9);
+    let tab = configured(&world, r#"{"retryDefaults":{"maxAttempts":7}}"#, r#","configuration":true"#);
+    tab.crash();
+    for user in ["bob", ""] {
+        let other = Tab::open(&world, user, r#","configuration":true"#);
+        assert_eq!(other.client.settings().policy().retry.max_attempts, 3, "{user}");
+        other.crash();
+    }
+    let again = Tab::open(&world, "ada", r#","configuration":true"#);
+    assert_eq!(again.client.settings().policy().retry.max_attempts, 7);
+}
+
+#[test]
 fn what_is_out_of_bounds_is_brought_inside_and_that_is_said() {
     let world = World::new(3);
     let tab = configured(&world, r#"{"retryDefaults":{"maxAttempts":1000000,"baseDelay":0}}"#, r#","configuration":true"#);
