@@ -173,3 +173,23 @@ fn a_circuit_that_opened_because_calls_failed_waits_for_its_probes_whatever_the_
     world.advance(Duration::from_secs(10));
     assert_eq!(call(&world, &tab, r#"{"service":"images"}"#).unwrap_err().code.as_deref(), Some("CIRCUIT_OPEN"));
 }
+
+#[test]
+fn a_key_that_the_request_brings_is_the_only_one_unless_the_call_names_another() {
+    let world = World::new(10);
+    let tab = Tab::open(&world, "ada", "");
+    for (options, expected) in [
+        (r#"{"idempotencyKey":true}"#, &["\"mine\""] as &[&str]),
+        ("{}", &["\"mine\""]),
+        (r#"{"idempotencyKey":"named"}"#, &["\"mine\"", "\"named\""]),
+    ] {
+        let headers = vec![("Idempotency-Key".to_string(), "\"mine\"".to_string())];
+        let request = SimRequest { method: "POST".into(), url: URL.into(), headers, ..SimRequest::default() };
+        let client = tab.client.clone();
+        world.block_on(async move { client.call(&request, options).await.map(drop) }).unwrap();
+        let sent = world.server(|server| server.requests.last().unwrap().1.clone());
+        let keys: Vec<_> =
+            sent.headers.iter().filter(|(name, _)| name == "Idempotency-Key").map(|(_, key)| key.as_str()).collect();
+        assert_eq!(keys, expected, "{options}: the last one replaces those before");
+    }
+}
