@@ -2,8 +2,10 @@
 
 use super::options::{Configured, Polled};
 use super::settings::Settings;
-use crate::call::{self, CallOptions, Caller, credentials::Credentials};
+use crate::call::{self, CallOptions, Caller, attempt, credentials::Credentials};
 use crate::connectivity::{self, Watch};
+use crate::error::parse::parse;
+use crate::event::Event;
 use crate::platform::{Clock, Http, Platform, Random};
 use crate::policy::budget::Urgency;
 use crate::policy::health::{self, ReportedState};
@@ -13,6 +15,9 @@ use crate::resilience::services::{Services, ToldCircuit};
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use std::convert::Infallible;
 use std::rc::Rc;
+
+/// The most that is read of a configuration.
+const LARGEST_CONFIGURATION: usize = 64 << 10;
 
 /// What a task in the background works with.
 pub(super) struct Background<P: Platform> {
@@ -88,8 +93,19 @@ impl<P: Platform> Background<P> {
         let mut options = CallOptions::of(&policy);
         options.urgency = Urgency::Background;
         // One that fails has told so itself, as any call does.
-        if let Ok(answer) = call::call_json(&caller, &options, &request).await {
-            self.settings.configure(answer.text.as_bytes());
+        let Ok(response) = call::call(&caller, &options, &request).await else { return };
+        let platform = self.platform.as_ref();
+        let limit = policy.retry.attempt_timeout;
+        let answer = attempt::read_error(platform, response, limit, LARGEST_CONFIGURATION).await;
+        if parse(&answer, &policy.extensions).format.name == "html" {
+            self.watch.answered_with_page(&platform.http().summary(&request).origin);
+        }
+        // What is broken is not asked for at once again: it is what the backend says, until someone puts it right there.
+        if answer.truncated {
+            let message = "the configuration is cut off, or longer than 65536 bytes".into();
+            platform.emit(&Event::ConfigurationIgnored { message });
+        } else {
+            self.settings.configure(&answer.body);
         }
     }
 

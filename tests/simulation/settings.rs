@@ -4,7 +4,7 @@ use std::time::Duration;
 use steadfast::client::CallError;
 use steadfast::error::ApiError;
 use steadfast::policy::breaker::BreakerState;
-use steadfast::sim::{Reply, SimRequest, Tab, World};
+use steadfast::sim::{Faults, Reply, SimRequest, Tab, World};
 
 const URL: &str = "https://api.example/api/drafts";
 const ORIGIN: &str = "https://api.example";
@@ -192,4 +192,32 @@ fn a_key_that_the_request_brings_is_the_only_one_unless_the_call_names_another()
             sent.headers.iter().filter(|(name, _)| name == "Idempotency-Key").map(|(_, key)| key.as_str()).collect();
         assert_eq!(keys, expected, "{options}: the last one replaces those before");
     }
+}
+
+#[test]
+fn a_broken_configuration_is_asked_for_once_and_said_to_be_ignored() {
+    let page = Reply::new(200, "<!doctype html><title>Welcome</title>").header("Content-Type", "text/html");
+    for broken in [Reply::new(200, r#"{"retryDefaults":{"maxAttempts":5"#), Reply::new(200, "soon"), Reply::new(200, ""), page] {
+        let world = World::new(11);
+        world.server(|server| server.scripted.extend((0..9).map(|_| broken.clone())));
+        let tab = Tab::open(&world, "ada", r#","configuration":true,"health":false"#);
+        world.advance(Duration::from_secs(300));
+        assert_eq!(told(&tab, "configurationIgnored").len(), 1, "{}: {:?}", broken.body, tab.events());
+        assert_eq!(told(&tab, "callFailed"), [""; 0], "the call itself went well");
+        assert_eq!(world.server(|server| server.requests.len()), 1, "{}", broken.body);
+    }
+}
+
+#[test]
+fn one_that_breaks_off_is_ignored_and_one_that_fails_for_now_is_asked_for_again() {
+    let world = World::new(12);
+    world.set_faults(Faults { cut_responses: 1000, ..Faults::default() });
+    let tab = configured(&world, r#"{"retryDefaults":{"maxAttempts":5}}"#, r#","configuration":true"#);
+    assert_eq!(told(&tab, "configurationIgnored").len(), 1);
+    tab.crash();
+    world.set_faults(Faults::default());
+    world.server(|server| server.scripted.push_back(Reply::new(503, "")));
+    let tab = configured(&world, r#"{"retryDefaults":{"maxAttempts":5}}"#, r#","configuration":true"#);
+    assert_eq!(tab.client.settings().policy().retry.max_attempts, 5);
+    assert_eq!(told(&tab, "configurationIgnored").len(), 0);
 }
