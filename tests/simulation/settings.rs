@@ -221,3 +221,38 @@ fn one_that_breaks_off_is_ignored_and_one_that_fails_for_now_is_asked_for_again(
     assert_eq!(tab.client.settings().policy().retry.max_attempts, 5);
     assert_eq!(told(&tab, "configurationIgnored").len(), 0);
 }
+
+#[test]
+fn of_all_tabs_one_asks_for_circuits_and_all_of_them_know() {
+    // Without probes, which look at the same health.
+    const OPTIONS: &str = r#","health":false,"circuits":{"refreshMs":60000}"#;
+    let world = World::new(13);
+    let open = r#"{"services":{"images":{"circuitBreakerState":"open","recoveryTime":"2026-06-01T12:08:00Z"}}}"#;
+    world.server(|server| server.health = Some(Reply::new(200, open)));
+    let tabs: Vec<Tab> = (0..4).map(|_| Tab::open(&world, "ada", OPTIONS)).collect();
+    world.advance(Duration::from_secs(2));
+    for tab in &tabs {
+        assert_eq!(call(&world, tab, r#"{"service":"images"}"#).unwrap_err().code.as_deref(), Some("CIRCUIT_OPEN"));
+    }
+    assert_eq!(world.server(|server| server.health_checks.len()), 1);
+    world.advance(Duration::from_secs(240));
+    let checks = world.server(|server| server.health_checks.len());
+    assert!((3..=6).contains(&checks), "{checks}");
+    let late = Tab::open(&world, "ada", OPTIONS);
+    world.advance(Duration::from_secs(1));
+    let left = call(&world, &late, r#"{"service":"images"}"#).unwrap_err().retry_hint.unwrap().after_ms;
+    assert!((232_000..244_000).contains(&left), "{left}");
+}
+
+#[test]
+fn nobody_asks_for_circuits_in_pages_that_nobody_looks_at() {
+    let world = World::new(14);
+    world.hide();
+    let tab = Tab::open(&world, "ada", r#","circuits":{"refreshMs":10000}"#);
+    world.advance(Duration::from_secs(600));
+    assert_eq!(world.server(|server| server.health_checks.len()), 0);
+    world.show();
+    world.advance(Duration::from_secs(15));
+    assert!(world.server(|server| !server.health_checks.is_empty()));
+    drop(tab);
+}
