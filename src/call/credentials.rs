@@ -17,13 +17,13 @@ use std::time::Duration;
 const LONGEST_REFRESH: Duration = Duration::from_secs(30);
 /// Those that could not be refreshed are not tried again for this long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
-/// Where the tabs find out that it has been done.
+/// Where the tabs find out that it has been done: this and, if there is a user, a colon and the user's id.
 const KEY: &str = "credentials";
 
 /// A tab that refreshes them and stands still holds the others no longer than this.
 const LONGEST_TURN: Duration = Duration::from_secs(35);
-/// Where the tabs find out that it was in vain.
-const FAILED_KEY: &str = "credentials:failed";
+/// Where the tabs find out that it was in vain: as above, and such that no user's id makes the one of the other.
+const FAILED_KEY: &str = "credentialsFailed";
 
 /// The credentials of a client, which the application knows and refreshes.
 pub struct Credentials<P: Platform> {
@@ -33,6 +33,8 @@ pub struct Credentials<P: Platform> {
 struct Inner<P: Platform> {
     platform: Rc<P>,
     lock: String,
+    key: String,
+    failed_key: String,
     /// Who waits for the refresh that is under way.
     waiting: RefCell<Option<Vec<oneshot::Sender<()>>>>,
     failed: Cell<Option<(u64, MonotonicTime)>>,
@@ -49,10 +51,14 @@ pub fn have_expired(error: &ApiError) -> bool {
 }
 
 impl<P: Platform> Credentials<P> {
-    /// Those of the clients that share this name.
-    pub fn new(platform: Rc<P>, scope: &str) -> Self {
-        let lock = [scope, ":credentials"].concat();
-        Self { inner: Rc::new(Inner { platform, lock, waiting: RefCell::default(), failed: Cell::new(None) }) }
+    /// Those of the clients that share this name and have the same user, or none.
+    pub fn new(platform: Rc<P>, scope: &str, user_id: Option<&str>) -> Self {
+        let of_user = |name: &str| match user_id {
+            Some(user_id) => [name, ":", user_id].concat(),
+            None => name.into(),
+        };
+        let (lock, key, failed_key) = (of_user(&[scope, ":credentials"].concat()), of_user(KEY), of_user(FAILED_KEY));
+        Self { inner: Rc::new(Inner { platform, lock, key, failed_key, waiting: RefCell::default(), failed: Cell::new(None) }) }
     }
 
     /// Which ones these are, as all tabs count them; `None` if nobody can refresh them.
@@ -100,7 +106,7 @@ impl<P: Platform> Credentials<P> {
 
 impl<P: Platform> Inner<P> {
     fn generation(&self) -> u64 {
-        self.platform.key_value().read(KEY).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.platform.key_value().read(&self.key).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
     /// Whether it was just tried in vain, here or in another tab.
@@ -110,7 +116,7 @@ impl<P: Platform> Inner<P> {
         if self.failed.get().is_some_and(is_recent) {
             return true;
         }
-        let text = self.platform.key_value().read(FAILED_KEY).unwrap_or_default();
+        let text = self.platform.key_value().read(&self.failed_key).unwrap_or_default();
         let Some((generation, at)) = text.split_once(' ') else { return false };
         let (at, now) = (at.parse().map_or(WallTime::default(), WallTime), clock.wall());
         // By a clock that was set back since it is not known when that was.
@@ -130,10 +136,10 @@ impl<P: Platform> Inner<P> {
             Err(_) => Some("the credentials were not refreshed within 30 s".to_string()),
         };
         if failure.is_none() {
-            platform.key_value().write(KEY, &self.generation().wrapping_add(1).to_string());
+            platform.key_value().write(&self.key, &self.generation().wrapping_add(1).to_string());
         } else {
             self.failed.set(Some((seen, clock.monotonic())));
-            platform.key_value().write(FAILED_KEY, &[&seen.to_string(), " ", &clock.wall().0.to_string()].concat());
+            platform.key_value().write(&self.failed_key, &[&seen.to_string(), " ", &clock.wall().0.to_string()].concat());
         }
         platform.emit(&Event::CredentialsRefreshed { succeeded: failure.is_none(), message: failure });
     }

@@ -175,6 +175,8 @@ impl Call {
     fn new<P: Platform>(platform: &P, options: &CallOptions, summary: RequestSummary) -> Self {
         let key = match &options.idempotency_key {
             IdempotencyKey::None => None,
+            // The application knows by it what has been sent before, perhaps before the page was reloaded.
+            IdempotencyKey::Generated if summary.idempotency_key.is_some() => None,
             IdempotencyKey::Generated => Some(unique_id(platform)),
             IdempotencyKey::Given(key) => Some(key.clone()),
         };

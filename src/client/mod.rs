@@ -162,7 +162,8 @@ impl<P: Platform> Client<P> {
         let services_later = Rc::new(OnceCell::<Weak<Services<P>>>::new());
         let watch = Rc::new(watch(&platform, &options, requests.clone(), services_later.clone()));
         let scope = ["steadfast:", &options.database].concat();
-        let credentials = Rc::new(Credentials::new(platform.clone(), &scope));
+        let credentials = Rc::new(Credentials::new(platform.clone(), &scope, options.user_id.as_deref()));
+        let circuits_lock = [&scope, ":circuits"].concat();
         let sharing = Sharing { scope, posts: options.user_id.is_some() };
         let Resolved { service, services, .. } = options.resolved.clone();
         let services = Rc::new(Services::new(platform.clone(), service, services, Some(sharing)));
@@ -187,6 +188,7 @@ impl<P: Platform> Client<P> {
             credentials: credentials.clone(),
             watch: watch.clone(),
             origin,
+            circuits_lock,
         };
         let background = RefCell::new(background.start(configured));
         let (calls, closed) = (Calls::default(), Cell::new(false));

@@ -11,7 +11,8 @@ use crate::resilience::services::Services;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Where the configuration is kept across reloads.
+/// Where the configuration is kept across reloads: this and, if there is a user, a colon and the user's id. The server may treat
+/// each user differently.
 const CONFIGURATION: &str = "configuration";
 /// Where a user's preferences are kept: this, and the user's id.
 const PREFERENCES: &str = "preferences:";
@@ -24,6 +25,7 @@ pub struct Settings<P: Platform> {
     asked: CallPolicy,
     protection: Protection,
     user_id: Option<String>,
+    configuration_key: String,
     configuration: RefCell<Configuration>,
     preferences: Cell<Preferences>,
     /// The text of the preferences, as this tab has read it last.
@@ -35,8 +37,13 @@ impl<P: Platform> Settings<P> {
     /// Those of a client that has just been opened: what was kept holds at once.
     pub fn new(platform: Rc<P>, services: Rc<Services<P>>, options: Options) -> Self {
         let is_configured = options.configured.configuration.is_some();
+        let configuration_key = match &options.user_id {
+            Some(user_id) => [CONFIGURATION, ":", user_id].concat(),
+            None => CONFIGURATION.into(),
+        };
         let settings = Self {
             platform,
+            configuration_key,
             services,
             policy: RefCell::new(Rc::new(options.call.clone())),
             asked: options.call,
@@ -46,7 +53,7 @@ impl<P: Platform> Settings<P> {
             preferences: Cell::default(),
             seen: RefCell::default(),
         };
-        if is_configured && let Some(kept) = settings.platform.key_value().read(CONFIGURATION) {
+        if is_configured && let Some(kept) = settings.platform.key_value().read(&settings.configuration_key) {
             // What is damaged is as good as nothing kept.
             let kept = configuration::read(kept.as_bytes()).unwrap_or_default();
             settings.put(kept);
@@ -79,7 +86,7 @@ impl<P: Platform> Settings<P> {
                 let adjustments = new.adjustments.clone();
                 let has_changed = new.to_text() != self.configuration_text();
                 if has_changed {
-                    self.platform.key_value().write(CONFIGURATION, &new.to_text());
+                    self.platform.key_value().write(&self.configuration_key, &new.to_text());
                     self.put(new);
                 }
                 if has_changed || !adjustments.is_empty() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use steadfast::client::CallError;
 use steadfast::error::ApiError;
 use steadfast::policy::breaker::BreakerState;
-use steadfast::sim::{Reply, SimRequest, Tab, World};
+use steadfast::sim::{Faults, Reply, SimRequest, Tab, World};
 
 const URL: &str = "https://api.example/api/drafts";
 const ORIGIN: &str = "https://api.example";
@@ -66,6 +66,20 @@ fn a_configuration_is_kept_across_reloads_and_a_broken_one_changes_nothing_and_s
     assert_eq!(again.client.settings().policy().retry.max_attempts, 2);
     let said = [told(&again, "configurationIgnored"), told(&again, "configurationChanged")].concat();
     assert!(said.iter().any(|event| event.contains("retryDefaults") || event.contains("soon")), "{said:?}");
+}
+
+#[test]
+fn what_the_server_configures_for_one_user_is_not_kept_for_another() {
+    let world = World::new(9);
+    let tab = configured(&world, r#"{"retryDefaults":{"maxAttempts":7}}"#, r#","configuration":true"#);
+    tab.crash();
+    for user in ["bob", ""] {
+        let other = Tab::open(&world, user, r#","configuration":true"#);
+        assert_eq!(other.client.settings().policy().retry.max_attempts, 3, "{user}");
+        other.crash();
+    }
+    let again = Tab::open(&world, "ada", r#","configuration":true"#);
+    assert_eq!(again.client.settings().policy().retry.max_attempts, 7);
 }
 
 #[test]
@@ -158,4 +172,87 @@ fn a_circuit_that_opened_because_calls_failed_waits_for_its_probes_whatever_the_
     }
     world.advance(Duration::from_secs(10));
     assert_eq!(call(&world, &tab, r#"{"service":"images"}"#).unwrap_err().code.as_deref(), Some("CIRCUIT_OPEN"));
+}
+
+#[test]
+fn a_key_that_the_request_brings_is_the_only_one_unless_the_call_names_another() {
+    let world = World::new(10);
+    let tab = Tab::open(&world, "ada", "");
+    for (options, expected) in [
+        (r#"{"idempotencyKey":true}"#, &["\"mine\""] as &[&str]),
+        ("{}", &["\"mine\""]),
+        (r#"{"idempotencyKey":"named"}"#, &["\"mine\"", "\"named\""]),
+    ] {
+        let headers = vec![("Idempotency-Key".to_string(), "\"mine\"".to_string())];
+        let request = SimRequest { method: "POST".into(), url: URL.into(), headers, ..SimRequest::default() };
+        let client = tab.client.clone();
+        world.block_on(async move { client.call(&request, options).await.map(drop) }).unwrap();
+        let sent = world.server(|server| server.requests.last().unwrap().1.clone());
+        let keys: Vec<_> =
+            sent.headers.iter().filter(|(name, _)| name == "Idempotency-Key").map(|(_, key)| key.as_str()).collect();
+        assert_eq!(keys, expected, "{options}: the last one replaces those before");
+    }
+}
+
+#[test]
+fn a_broken_configuration_is_asked_for_once_and_said_to_be_ignored() {
+    let page = Reply::new(200, "<!doctype html><title>Welcome</title>").header("Content-Type", "text/html");
+    for broken in [Reply::new(200, r#"{"retryDefaults":{"maxAttempts":5"#), Reply::new(200, "soon"), Reply::new(200, ""), page] {
+        let world = World::new(11);
+        world.server(|server| server.scripted.extend((0..9).map(|_| broken.clone())));
+        let tab = Tab::open(&world, "ada", r#","configuration":true,"health":false"#);
+        world.advance(Duration::from_secs(300));
+        assert_eq!(told(&tab, "configurationIgnored").len(), 1, "{}: {:?}", broken.body, tab.events());
+        assert_eq!(told(&tab, "callFailed"), [""; 0], "the call itself went well");
+        assert_eq!(world.server(|server| server.requests.len()), 1, "{}", broken.body);
+    }
+}
+
+#[test]
+fn one_that_breaks_off_is_ignored_and_one_that_fails_for_now_is_asked_for_again() {
+    let world = World::new(12);
+    world.set_faults(Faults { cut_responses: 1000, ..Faults::default() });
+    let tab = configured(&world, r#"{"retryDefaults":{"maxAttempts":5}}"#, r#","configuration":true"#);
+    assert_eq!(told(&tab, "configurationIgnored").len(), 1);
+    tab.crash();
+    world.set_faults(Faults::default());
+    world.server(|server| server.scripted.push_back(Reply::new(503, "")));
+    let tab = configured(&world, r#"{"retryDefaults":{"maxAttempts":5}}"#, r#","configuration":true"#);
+    assert_eq!(tab.client.settings().policy().retry.max_attempts, 5);
+    assert_eq!(told(&tab, "configurationIgnored").len(), 0);
+}
+
+#[test]
+fn of_all_tabs_one_asks_for_circuits_and_all_of_them_know() {
+    // Without probes, which look at the same health.
+    const OPTIONS: &str = r#","health":false,"circuits":{"refreshMs":60000}"#;
+    let world = World::new(13);
+    let open = r#"{"services":{"images":{"circuitBreakerState":"open","recoveryTime":"2026-06-01T12:08:00Z"}}}"#;
+    world.server(|server| server.health = Some(Reply::new(200, open)));
+    let tabs: Vec<Tab> = (0..4).map(|_| Tab::open(&world, "ada", OPTIONS)).collect();
+    world.advance(Duration::from_secs(2));
+    for tab in &tabs {
+        assert_eq!(call(&world, tab, r#"{"service":"images"}"#).unwrap_err().code.as_deref(), Some("CIRCUIT_OPEN"));
+    }
+    assert_eq!(world.server(|server| server.health_checks.len()), 1);
+    world.advance(Duration::from_secs(240));
+    let checks = world.server(|server| server.health_checks.len());
+    assert!((3..=6).contains(&checks), "{checks}");
+    let late = Tab::open(&world, "ada", OPTIONS);
+    world.advance(Duration::from_secs(1));
+    let left = call(&world, &late, r#"{"service":"images"}"#).unwrap_err().retry_hint.unwrap().after_ms;
+    assert!((232_000..244_000).contains(&left), "{left}");
+}
+
+#[test]
+fn nobody_asks_for_circuits_in_pages_that_nobody_looks_at() {
+    let world = World::new(14);
+    world.hide();
+    let tab = Tab::open(&world, "ada", r#","circuits":{"refreshMs":10000}"#);
+    world.advance(Duration::from_secs(600));
+    assert_eq!(world.server(|server| server.health_checks.len()), 0);
+    world.show();
+    world.advance(Duration::from_secs(15));
+    assert!(world.server(|server| !server.health_checks.is_empty()));
+    drop(tab);
 }

@@ -167,3 +167,31 @@ fn without_shared_texts_each_tab_refreshes_for_itself() {
     }
     assert_eq!(refreshes(&world), 2);
 }
+
+#[test]
+fn a_refresh_that_failed_for_one_user_says_nothing_of_another() {
+    for next in ["bob", ""] {
+        let world = expired(9);
+        world.server(|server| server.refuses_refresh = true);
+        let ada = Tab::open(&world, "ada", "");
+        get(&world, &ada, "{}").unwrap_err();
+        ada.crash();
+        world.server(|server| server.refuses_refresh = false);
+        let other = Tab::open(&world, next, "");
+        assert_eq!(get(&world, &other, "{}").unwrap(), 200, "{next}");
+        assert_eq!(refreshes(&world), 2);
+    }
+}
+
+#[test]
+fn users_count_their_credentials_apart() {
+    let world = expired(10);
+    world.server(|server| server.refresh_takes = 5 * SECOND);
+    let (ada, bob) = (Tab::open(&world, "ada", ""), Tab::open(&world, "bob", ""));
+    let calls = [start(&ada, request("GET", URL), "{}"), start(&bob, request("GET", URL), "{}")];
+    for call in &calls {
+        assert_eq!(call.ended(&world).unwrap(), 200);
+    }
+    assert_eq!(refreshes(&world), 2, "what is new for one is not for the other");
+    assert!(world.now() < 9_000, "nor does one wait for the other: {}", world.now());
+}
