@@ -203,7 +203,10 @@ impl Policy {
             BrowserRandom.fill(&mut random);
             ["policy-", &u64::from_le_bytes(random).to_string()].concat()
         });
-        services.define(&name, options.protection);
+        // What it does not change goes on following the client's settings.
+        if options.protection != services.policy_of(&name) {
+            services.define(&name, options.protection);
+        }
         Ok(Self { services, options: Rc::new(Settings { name: [name], options }), client })
     }
 

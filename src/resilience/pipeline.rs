@@ -1,7 +1,7 @@
 //! A function, and all policies around it: see [the order](super).
 
 use super::hedge::{HedgePolicy, hedged};
-use super::services::{Finding, Patience, Refusal, RefusalReason, Services};
+use super::services::{Blame, Finding, Patience, Refusal, RefusalReason, Services};
 use crate::error::ApiError;
 use crate::event::Event;
 use crate::platform::{Clock, Platform, Random};
@@ -141,7 +141,7 @@ pub async fn execute<P: Platform, T, F: Failure>(
         drop(company);
         let mut failure = match result {
             Ok(value) => {
-                admission.conclude(Finding::Works { degraded: is_degraded(&value) }, None, false);
+                admission.conclude(Finding::Works { degraded: is_degraded(&value) }, None, Blame::General, false);
                 if let Some(key) = budget {
                     services.deposit(key, paid);
                 }
@@ -152,7 +152,8 @@ pub async fn execute<P: Platform, T, F: Failure>(
         failure.after(number);
         let facts = failure.facts();
         let (cost, service) = (facts.cost, facts.service.filter(|_| plan.may_name_services));
-        admission.conclude(facts.finding, service, cost == RetryCost::Throttling);
+        let blame = if plan.is_named_by_caller { Blame::Particular } else { Blame::General };
+        admission.conclude(facts.finding, service, blame, cost == RetryCost::Throttling);
         if let (Some(service), false) = (service, plan.is_named_by_caller) {
             // From now on this call, too, goes through it.
             let origin = plan.services.iter().take(1).filter(|origin| *origin != service);

@@ -182,6 +182,15 @@ pub struct Services<P: Platform> {
 type Listener<P> = Rc<dyn Fn(&Services<P>)>;
 type Probe<P> = Option<<<P as Platform>::Locks as Locks>::Guard>;
 
+/// Which of the services of a call a failure counts against that names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The most general: what the more particular one was named for was another failure.
+    General,
+    /// The most particular: the caller has named it.
+    Particular,
+}
+
 /// A call that was let through, until it is concluded or dropped.
 pub struct Admission<'a, P: Platform> {
     services: &'a Services<P>,
@@ -526,8 +535,13 @@ impl<P: Platform> Services<P> {
     /// What it says is well again was out by its own word: a circuit that has opened because calls failed waits for its probes,
     /// whatever is said.
     pub fn told(&self, key: &str, circuit: ToldCircuit) {
+        let is_known = self.by_key.borrow().contains_key(key);
+        if !is_known && !matches!(circuit, ToldCircuit::Open { .. }) {
+            return;
+        }
         let now = self.now();
         let transition = self.visit(key, |service| {
+            service.policy.breaker?;
             let was_told = std::mem::replace(&mut service.is_out_as_told, matches!(circuit, ToldCircuit::Open { .. }));
             match circuit {
                 ToldCircuit::Open { for_so_long } => service.breaker.open_until(now.after(for_so_long), 1, now),
@@ -573,6 +587,10 @@ impl<P: Platform> Services<P> {
                 }
             });
             self.changed(&key, transition);
+            if change != ByHand::Open {
+                // What is written down would open it again after a reload.
+                self.share(&key, false);
+            }
         }
     }
 
@@ -737,17 +755,20 @@ fn open(key: &str, retry_after: Option<Duration>) -> Refusal {
 impl<P: Platform> Admission<'_, P> {
     /// What the attempt has shown. `service` is the part of the backend that the error named, if it did: then that part is held
     /// responsible, and not the whole.
-    pub fn conclude(mut self, finding: Finding, service: Option<&str>, throttled: bool) {
+    pub fn conclude(mut self, finding: Finding, service: Option<&str>, blame: Blame, throttled: bool) {
         let (now, unit) = (self.services.now(), self.services.platform.random().unit());
         let took = now.since(self.began);
         let passes = std::mem::take(&mut self.passes);
-        let last = passes.len().saturating_sub(1);
+        let blamed = match blame {
+            Blame::General => 0,
+            Blame::Particular => passes.len().saturating_sub(1),
+        };
         let named = service.filter(|service| !passes.iter().any(|pass| pass.key == *service));
         for (index, pass) in passes.into_iter().enumerate() {
             let is_responsible = match service {
                 Some(service) if named.is_none() => pass.key == service,
                 Some(_) => false,
-                None => index == last,
+                None => index == blamed,
             };
             let outcome = match finding {
                 Finding::Works { degraded } => Some(Outcome::Success { took, degraded }),
@@ -766,7 +787,10 @@ impl<P: Platform> Admission<'_, P> {
                     service.breaker.release(permit, now);
                     return None;
                 };
-                service.breaker.record(permit, outcome, now, unit)
+                let transition = service.breaker.record(permit, outcome, now, unit);
+                // From now on it is out by what has been seen here.
+                service.is_out_as_told &= transition.is_none();
+                transition
             });
             self.services.changed(pass.key, transition);
         }
@@ -860,8 +884,9 @@ impl Service {
 
     /// Whether nothing passes now.
     fn refuses(&self, now: MonotonicTime) -> Option<Open> {
-        self.policy.breaker?;
         match self.breaker.state(now) {
+            // Without a policy, only a hand opens it.
+            BreakerState::Open if self.policy.breaker.is_none() => None,
             BreakerState::Open => Some(Open { left: self.breaker.snapshot(now).open_remaining_ms.map(Duration::from_millis) }),
             BreakerState::ForcedOpen => Some(Open { left: None }),
             BreakerState::Closed | BreakerState::HalfOpen => None,
@@ -871,7 +896,7 @@ impl Service {
     /// Lets a call through to it; its circuit may become half-open with that.
     fn admit(&mut self, now: MonotonicTime) -> (Option<Transition>, Result<Option<Permit>, Option<Duration>>) {
         if self.policy.breaker.is_none() {
-            return (None, Ok(None));
+            return (None, self.refuses(now).map_or(Ok(None), |open| Err(open.left)));
         }
         let half_open = self.breaker.advance(now);
         (half_open, self.breaker.admit(now).map(Some).map_err(|rejection| rejection.retry_after))
