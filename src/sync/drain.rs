@@ -2,7 +2,7 @@
 
 use super::waiters::{Announcement, Waiters};
 use crate::call::attempt::{self, AttemptError};
-use crate::call::correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
+use crate::call::correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
 use crate::call::exposure;
 use crate::connectivity::Watch;
 use crate::error::ApiError;
@@ -40,8 +40,8 @@ pub struct SyncPolicy {
     pub timeout: Duration,
     /// The service that they go to: the origin.
     pub service: String,
-    /// What `x-source-service` says.
-    pub source_service: String,
+    /// What ties a batch to what it causes.
+    pub correlation: CorrelationPolicy,
     /// The application's formats and codes.
     pub extensions: Rc<Extensions>,
 }
@@ -149,12 +149,13 @@ impl<P: Platform> Drainer<P> {
                 }
                 Claim::Superseded => return self.superseded().await,
             };
-            let correlation_id = correlation_id(self.platform.as_ref());
+            let trace = self.trace();
+            let correlation_id = trace.correlation_id().to_string();
             self.platform.emit(&Event::BatchSent {
                 correlation_id: correlation_id.clone(),
                 ids: actions.iter().map(|action| action.id.clone()).collect(),
             });
-            let verdicts = match self.send(&actions, &key, &correlation_id).await {
+            let verdicts = match self.send(&actions, &key, &trace).await {
                 Sent::Answered(verdicts) => {
                     limits = self.policy.limits;
                     verdicts
@@ -193,7 +194,16 @@ impl<P: Platform> Drainer<P> {
         Ok(DrainReport { counts: record.counts, next: None })
     }
 
-    async fn send(&self, actions: &[Action], key: &str, correlation_id: &str) -> Sent {
+    /// What ties a batch to what it causes: as for a call, except that it goes to the backend, which is trusted.
+    fn trace(&self) -> CallTrace {
+        let (platform, policy) = (self.platform.as_ref(), &self.policy);
+        let (page, trusted) = (&platform.http().surroundings().page, std::slice::from_ref(&policy.service));
+        let recipient = Recipient::of(&policy.service, page.origin.as_deref(), trusted, &policy.correlation.traced_origins);
+        let brought = Brought { page_traceparent: page.traceparent.as_deref(), ..Brought::default() };
+        CallTrace::begin(platform, &policy.correlation, recipient, brought)
+    }
+
+    async fn send(&self, actions: &[Action], key: &str, trace: &CallTrace) -> Sent {
         let http = self.platform.http();
         let body = QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
         let request = serde_json::to_string(&body)
@@ -205,7 +215,8 @@ impl<P: Platform> Drainer<P> {
                 return failed(ApiError::without_response("REQUEST_INVALID", message, false), GateReason::ServerError);
             }
         };
-        let mut headers = correlation_headers(correlation_id, &self.policy.source_service);
+        // How often it was sent before is not counted: each time has an id of its own.
+        let mut headers = trace.headers(self.platform.as_ref(), 1);
         headers.push(idempotency_header(key));
         let summary = http.summary(&request);
         let platform = self.platform.as_ref();

@@ -403,3 +403,29 @@ fn a_closed_client_stops_and_keeps_the_queue() {
     world.advance(HOUR);
     assert_eq!(world.stored("ada").len(), 2);
 }
+
+#[test]
+fn a_batch_says_what_it_belongs_to_as_a_call_does() {
+    let sent = |options: &'static str| {
+        let world = World::new(22);
+        let tab = Tab::open(&world, "ada", options);
+        enqueue(&world, &tab, &ids(1), None);
+        assert!(drained(&world));
+        let sent = world.server(|server| server.requests[0].1.clone());
+        let told = tab.events().into_iter().find(|event| event.contains("batchSent")).unwrap();
+        assert!(told.contains(sent.header("x-correlation-id").unwrap()), "{told}");
+        sent
+    };
+    let usual = sent("");
+    assert!(usual.header("x-correlation-id").unwrap().starts_with("req_"));
+    assert_eq!(usual.header("x-source-service"), Some("steadfast"));
+    assert_eq!((usual.header("traceparent"), usual.header("x-attempt")), (None, None), "across origins nobody has asked for it");
+    let traced = r#","sourceService":"shop","correlation":{"ids":"uuid","tracedOrigins":["https://api.example"]}"#;
+    let traced = sent(traced);
+    assert_eq!(traced.header("x-correlation-id").unwrap().len(), 36);
+    assert_eq!(traced.header("x-source-service"), Some("shop"));
+    assert_eq!(traced.header("x-attempt"), Some("1"));
+    assert!(traced.header("traceparent").unwrap().starts_with("00-"));
+    let untraced = sent(r#","correlation":{"traces":false,"attemptNumber":false,"tracedOrigins":["https://api.example"]}"#);
+    assert_eq!((untraced.header("traceparent"), untraced.header("x-attempt")), (None, None));
+}
