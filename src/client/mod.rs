@@ -167,10 +167,10 @@ impl<P: Platform> Client<P> {
         let services = Rc::new(Services::new(platform.clone(), service, services, Some(sharing)));
         let watcher = watch.clone();
         services.on_change(Box::new(move |all_closed| watcher.breaker_open(!all_closed)));
-        let queue = options
-            .user_id
-            .clone()
-            .map(|user_id| Queue::open(&platform, user_id, &options, services.clone(), watch.clone(), (requests, inbox)));
+        let queue = options.user_id.clone().map(|user_id| {
+            let backend = (services.clone(), watch.clone(), credentials.clone());
+            Queue::open(&platform, user_id, &options, backend, (requests, inbox))
+        });
         let (configured, origin) = (options.configured.clone(), options.sync.service.clone());
         let settings = Rc::new(Settings::new(platform.clone(), services.clone(), options));
         let background = Background {
@@ -407,8 +407,7 @@ impl<P: Platform> Queue<P> {
         platform: &Rc<P>,
         user_id: String,
         options: &Options,
-        services: Rc<Services<P>>,
-        watch: Rc<Watch<P>>,
+        (services, watch, credentials): (Rc<Services<P>>, Rc<Watch<P>>, Rc<Credentials<P>>),
         (requests, inbox): (Requests, mpsc::UnboundedReceiver<schedule::Request>),
     ) -> Self {
         let waiters = Rc::new(Waiters::default());
@@ -422,6 +421,7 @@ impl<P: Platform> Queue<P> {
             waiters,
             services,
             watch,
+            credentials,
         });
         let (run, schedule) = abortable(schedule::run(drainer.clone(), inbox));
         platform.spawn(async move {

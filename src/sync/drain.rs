@@ -3,6 +3,7 @@
 use super::waiters::{Announcement, Waiters};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
+use crate::call::credentials::{self, Credentials};
 use crate::call::exposure;
 use crate::connectivity::Watch;
 use crate::error::ApiError;
@@ -71,6 +72,8 @@ pub struct Drainer<P: Platform> {
     pub services: Rc<Services<P>>,
     /// What learns from answers whether the backend can be reached.
     pub watch: Rc<Watch<P>>,
+    /// What requests are authorised by.
+    pub credentials: Rc<Credentials<P>>,
 }
 
 /// What became of a batch that was sent.
@@ -134,6 +137,10 @@ impl<P: Platform> Drainer<P> {
 
     async fn send_batches(&self, epoch: u64) -> Result<DrainReport, StoreError> {
         let mut limits = self.policy.limits;
+        // Once until a batch is answered: new credentials that are refused as well do not become better by newer ones.
+        let mut may_refresh = true;
+        // What a batch belongs to that is sent again with new credentials: that is no retry.
+        let mut resumed: Option<CallTrace> = None;
         loop {
             let paused = self.services.paused_for(&self.policy.service);
             if !paused.is_zero() {
@@ -149,7 +156,8 @@ impl<P: Platform> Drainer<P> {
                 }
                 Claim::Superseded => return self.superseded().await,
             };
-            let trace = self.trace();
+            let trace = resumed.take().unwrap_or_else(|| self.trace());
+            let seen = may_refresh.then(|| self.credentials.generation()).flatten();
             let correlation_id = trace.correlation_id().to_string();
             self.platform.emit(&Event::BatchSent {
                 correlation_id: correlation_id.clone(),
@@ -158,6 +166,7 @@ impl<P: Platform> Drainer<P> {
             let verdicts = match self.send(&actions, &key, &trace).await {
                 Sent::Answered(verdicts) => {
                     limits = self.policy.limits;
+                    may_refresh = true;
                     verdicts
                 }
                 // Whichever action it is that the server does not take: halves find it.
@@ -177,6 +186,14 @@ impl<P: Platform> Drainer<P> {
                 {
                     vec![Verdict::Retry(Some(error))]
                 }
+                Sent::Failed { error, because: GateReason::Authentication, .. }
+                    if may_refresh && self.has_new_credentials(&error, seen).await =>
+                {
+                    // Claimed again, it is the same batch under the same key, if nothing of it was discarded meanwhile.
+                    may_refresh = false;
+                    resumed = Some(trace);
+                    continue;
+                }
                 Sent::Failed { error, because, counts_against_batch } => {
                     return Ok(self.close_gate(correlation_id, error, because, counts_against_batch).await);
                 }
@@ -192,6 +209,14 @@ impl<P: Platform> Drainer<P> {
     async fn superseded(&self) -> Result<DrainReport, StoreError> {
         let record = outbox::record(self.platform.store(), &self.user_id).await?;
         Ok(DrainReport { counts: record.counts, next: None })
+    }
+
+    /// Whether there are others now than the `seen` credentials that the server has refused.
+    async fn has_new_credentials(&self, error: &ApiError, seen: Option<u64>) -> bool {
+        match seen {
+            Some(seen) if credentials::have_expired(error) => self.credentials.renew(error, seen).await,
+            _ => false,
+        }
     }
 
     /// What ties a batch to what it causes: as for a call, except that it goes to the backend, which is trusted.
