@@ -149,7 +149,9 @@ impl<P: Platform> Background<P> {
         let now = clock.wall();
         let kept = platform.key_value().read(CIRCUITS).and_then(|text| Told::read(&text));
         // One from the future was kept by a clock that has been set back since.
-        if let Some(told) = kept.filter(|told| told.at <= now && now.since(told.at) < polled.every - polled.every / 4) {
+        if let Some(told) =
+            kept.filter(|told| told.at <= now && now.since(told.at) < polled.every.saturating_sub(polled.every / 4))
+        {
             return Some(told);
         }
         if !self.services.paused_for(&self.origin).is_zero() {
