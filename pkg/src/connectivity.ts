@@ -56,7 +56,7 @@ type Listener = (snapshot: ConnectivitySnapshot) => void;
 
 /**
  * Whether the backend can be reached: one answer, drawn from what requests come to, from the browser, and from the backend's
- * health, which is asked only where there is a doubt.
+ * health, which is asked only where there is a doubt, and only once somebody has wanted to know: read or subscribed to it.
  *
  * It is what stores of frameworks are made of as it is: `useSyncExternalStore(connectivity.subscribe, connectivity.getSnapshot)`
  * in React, `$connectivity` in Svelte.
@@ -64,38 +64,50 @@ type Listener = (snapshot: ConnectivitySnapshot) => void;
 export class Connectivity {
   readonly #listeners = new Set<{ readonly listener: Listener; readonly remove: () => void }>();
   readonly #probe: () => Promise<unknown>;
+  #want: (() => void) | undefined;
   #snapshot: ConnectivitySnapshot;
   #checking: Promise<unknown> | undefined;
   #isClosed = false;
 
-  /** @internal `probe` looks at the backend, and resolves when what it finds has been received. */
-  constructor(initial: ConnectivitySnapshot, probe: () => Promise<unknown>) {
+  /**
+   * @internal `probe` looks at the backend, and resolves when what it finds has been received. `want` is called once, when somebody
+   * wants to know: nobody looks before.
+   */
+  constructor(initial: ConnectivitySnapshot, probe: () => Promise<unknown>, want?: () => void) {
     this.#snapshot = snapshotOf(initial);
     this.#probe = probe;
+    this.#want = want;
+  }
+
+  #known(): ConnectivitySnapshot {
+    const want = this.#want;
+    this.#want = undefined;
+    want?.();
+    return this.#snapshot;
   }
 
   /** Whether the backend can be reached. */
   get state(): ConnectivityState {
-    return this.#snapshot.state;
+    return this.#known().state;
   }
 
   /** Whether a request has a chance. True until something speaks against it. */
   get online(): boolean {
-    return this.#snapshot.online;
+    return this.#known().online;
   }
 
   /** What the state was concluded from. */
   get because(): ConnectivityReason {
-    return this.#snapshot.because;
+    return this.#known().because;
   }
 
   /** Since when it is so, in milliseconds since the epoch. */
   get since(): number {
-    return this.#snapshot.since;
+    return this.#known().since;
   }
 
   /** All of it. The same object until something changes. */
-  readonly getSnapshot = (): ConnectivitySnapshot => this.#snapshot;
+  readonly getSnapshot = (): ConnectivitySnapshot => this.#known();
 
   /**
    * Calls `listener` at once, and then with each change, until the function it returns is called or `signal` is aborted.
@@ -116,7 +128,7 @@ export class Connectivity {
       this.#listeners.add(entry);
       signal?.addEventListener("abort", remove);
     }
-    listener(this.#snapshot);
+    listener(this.#known());
     return remove;
   };
 

@@ -167,7 +167,8 @@ export class Steadfast {
     };
     const snapshot = (text: unknown) => JSON.parse(text as string) as ConnectivitySnapshot;
     const look = async () => connectivity?.receive(snapshot(await handle.get().checkConnectivity()));
-    const reachable = new Connectivity(snapshot(core.connectivity()), look);
+    const want = () => handle.get().watchConnectivity();
+    const reachable = new Connectivity(snapshot(core.connectivity()), look, want);
     connectivity = reachable;
     const mine = (preferences = new Preferences(calls, host, core.keptPreferences()));
     const current = () => mine.current;

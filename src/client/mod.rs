@@ -98,6 +98,9 @@ struct Queue<P: Platform> {
     subscriptions: RefCell<Option<Subscriptions<P>>>,
 }
 
+/// What is known of the backend, and what it is asked with.
+type Backend<P> = (Rc<Services<P>>, Rc<Watch<P>>, Rc<Credentials<P>>);
+
 type Subscriptions<P> =
     (<<P as Platform>::Channel as Channel>::Subscription, <<P as Platform>::Connectivity as Connectivity>::Subscription);
 
@@ -175,10 +178,10 @@ impl<P: Platform> Client<P> {
         let left_alone = move || known.upgrade().map_or(Duration::ZERO, |services| services.paused_for(&backend));
         watch.leave_alone(Box::new(left_alone));
         watch.rest_until_wanted();
-        let queue = options
-            .user_id
-            .clone()
-            .map(|user_id| Queue::open(&platform, user_id, &options, services.clone(), watch.clone(), (requests, inbox)));
+        let queue = options.user_id.clone().map(|user_id| {
+            let backend = (services.clone(), watch.clone(), credentials.clone());
+            Queue::open(&platform, user_id, &options, backend, (requests, inbox))
+        });
         let (configured, origin) = (options.configured.clone(), options.sync.service.clone());
         let settings = Rc::new(Settings::new(platform.clone(), services.clone(), options));
         let background = Background {
@@ -432,8 +435,7 @@ impl<P: Platform> Queue<P> {
         platform: &Rc<P>,
         user_id: String,
         options: &Options,
-        services: Rc<Services<P>>,
-        watch: Rc<Watch<P>>,
+        (services, watch, credentials): Backend<P>,
         (requests, inbox): (Requests, mpsc::UnboundedReceiver<schedule::Request>),
     ) -> Self {
         let waiters = Rc::new(Waiters::default());
@@ -447,6 +449,7 @@ impl<P: Platform> Queue<P> {
             waiters,
             services,
             watch,
+            credentials,
         });
         let (run, schedule) = abortable(schedule::run(drainer.clone(), inbox));
         platform.spawn(async move {

@@ -2,7 +2,8 @@
 
 use super::waiters::{Announcement, Waiters};
 use crate::call::attempt::{self, AttemptError};
-use crate::call::correlation::{correlation_headers, correlation_id, idempotency_header, unique_id};
+use crate::call::correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
+use crate::call::credentials::{self, Credentials};
 use crate::call::exposure;
 use crate::connectivity::Watch;
 use crate::error::ApiError;
@@ -41,8 +42,8 @@ pub struct SyncPolicy {
     pub timeout: Duration,
     /// The service that they go to: the origin.
     pub service: String,
-    /// What `x-source-service` says.
-    pub source_service: String,
+    /// What ties a batch to what it causes.
+    pub correlation: CorrelationPolicy,
     /// The application's formats and codes.
     pub extensions: Rc<Extensions>,
 }
@@ -72,6 +73,8 @@ pub struct Drainer<P: Platform> {
     pub services: Rc<Services<P>>,
     /// What learns from answers whether the backend can be reached.
     pub watch: Rc<Watch<P>>,
+    /// What requests are authorised by.
+    pub credentials: Rc<Credentials<P>>,
 }
 
 /// What became of a batch that was sent.
@@ -135,6 +138,10 @@ impl<P: Platform> Drainer<P> {
 
     async fn send_batches(&self, epoch: u64) -> Result<DrainReport, StoreError> {
         let mut limits = self.policy.limits;
+        // Once until a batch is answered: new credentials that are refused as well do not become better by newer ones.
+        let mut may_refresh = true;
+        // What a batch belongs to that is sent again with new credentials: that is no retry.
+        let mut resumed: Option<CallTrace> = None;
         loop {
             let paused = self.services.paused_for(&self.policy.service);
             if !paused.is_zero() {
@@ -150,14 +157,17 @@ impl<P: Platform> Drainer<P> {
                 }
                 Claim::Superseded => return self.superseded().await,
             };
-            let correlation_id = correlation_id(self.platform.as_ref());
+            let trace = resumed.take().unwrap_or_else(|| self.trace());
+            let seen = may_refresh.then(|| self.credentials.generation()).flatten();
+            let correlation_id = trace.correlation_id().to_string();
             self.platform.emit(&Event::BatchSent {
                 correlation_id: correlation_id.clone(),
                 ids: actions.iter().map(|action| action.id.clone()).collect(),
             });
-            let verdicts = match self.send(&actions, &key, &correlation_id).await {
+            let verdicts = match self.send(&actions, &key, &trace).await {
                 Sent::Answered(verdicts) => {
                     limits = self.policy.limits;
+                    may_refresh = true;
                     verdicts
                 }
                 // Whichever action it is that the server does not take: halves find it.
@@ -176,6 +186,14 @@ impl<P: Platform> Drainer<P> {
                     if actions.len() == 1 && failures + 1 >= BatchRecord::FAILURES_PER_HALVING =>
                 {
                     vec![Verdict::Retry(Some(error))]
+                }
+                Sent::Failed { error, because: GateReason::Authentication, .. }
+                    if may_refresh && self.has_new_credentials(&error, seen).await =>
+                {
+                    // Claimed again, it is the same batch under the same key, if nothing of it was discarded meanwhile.
+                    may_refresh = false;
+                    resumed = Some(trace);
+                    continue;
                 }
                 Sent::Failed { error, because, counts_against_batch } => {
                     return Ok(self.close_gate(correlation_id, error, because, counts_against_batch).await);
@@ -199,7 +217,24 @@ impl<P: Platform> Drainer<P> {
         Ok(DrainReport { counts: record.counts, next: None })
     }
 
-    async fn send(&self, actions: &[Action], key: &str, correlation_id: &str) -> Sent {
+    /// Whether there are others now than the `seen` credentials that the server has refused.
+    async fn has_new_credentials(&self, error: &ApiError, seen: Option<u64>) -> bool {
+        match seen {
+            Some(seen) if credentials::have_expired(error) => self.credentials.renew(error, seen).await,
+            _ => false,
+        }
+    }
+
+    /// What ties a batch to what it causes: as for a call, except that it goes to the backend, which is trusted.
+    fn trace(&self) -> CallTrace {
+        let (platform, policy) = (self.platform.as_ref(), &self.policy);
+        let (page, trusted) = (&platform.http().surroundings().page, std::slice::from_ref(&policy.service));
+        let recipient = Recipient::of(&policy.service, page.origin.as_deref(), trusted, &policy.correlation.traced_origins);
+        let brought = Brought { page_traceparent: page.traceparent.as_deref(), ..Brought::default() };
+        CallTrace::begin(platform, &policy.correlation, recipient, brought)
+    }
+
+    async fn send(&self, actions: &[Action], key: &str, trace: &CallTrace) -> Sent {
         let http = self.platform.http();
         let body = QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
         let request = serde_json::to_string(&body)
@@ -211,7 +246,8 @@ impl<P: Platform> Drainer<P> {
                 return failed(ApiError::without_response("REQUEST_INVALID", message, false), GateReason::ServerError);
             }
         };
-        let mut headers = correlation_headers(correlation_id, &self.policy.source_service);
+        // How often it was sent before is not counted: each time has an id of its own.
+        let mut headers = trace.headers(self.platform.as_ref(), 1);
         headers.push(idempotency_header(key));
         let summary = http.summary(&request);
         let platform = self.platform.as_ref();

@@ -3,7 +3,7 @@
 use crate::draft;
 use std::time::Duration;
 use steadfast::client::QueueError;
-use steadfast::sim::{Faults, Reply, Tab, World};
+use steadfast::sim::{Faults, Reply, SimRequest, Tab, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -402,4 +402,105 @@ fn a_closed_client_stops_and_keeps_the_queue() {
     world.set_faults(Faults::default());
     world.advance(HOUR);
     assert_eq!(world.stored("ada").len(), 2);
+}
+
+#[test]
+fn a_batch_says_what_it_belongs_to_as_a_call_does() {
+    let sent = |options: &'static str| {
+        let world = World::new(22);
+        let tab = Tab::open(&world, "ada", options);
+        enqueue(&world, &tab, &ids(1), None);
+        assert!(drained(&world));
+        let sent = world.server(|server| server.requests[0].1.clone());
+        let told = tab.events().into_iter().find(|event| event.contains("batchSent")).unwrap();
+        assert!(told.contains(sent.header("x-correlation-id").unwrap()), "{told}");
+        sent
+    };
+    let usual = sent("");
+    assert!(usual.header("x-correlation-id").unwrap().starts_with("req_"));
+    assert_eq!(usual.header("x-source-service"), Some("steadfast"));
+    assert_eq!((usual.header("traceparent"), usual.header("x-attempt")), (None, None), "across origins nobody has asked for it");
+    let traced = r#","sourceService":"shop","correlation":{"ids":"uuid","tracedOrigins":["https://api.example"]}"#;
+    let traced = sent(traced);
+    assert_eq!(traced.header("x-correlation-id").unwrap().len(), 36);
+    assert_eq!(traced.header("x-source-service"), Some("shop"));
+    assert_eq!(traced.header("x-attempt"), Some("1"));
+    assert!(traced.header("traceparent").unwrap().starts_with("00-"));
+    let untraced = sent(r#","correlation":{"traces":false,"attemptNumber":false,"tracedOrigins":["https://api.example"]}"#);
+    assert_eq!((untraced.header("traceparent"), untraced.header("x-attempt")), (None, None));
+}
+
+/// A world in which the credentials have expired, and can be refreshed.
+fn expired(seed: u64) -> World {
+    let world = World::new(seed);
+    world.refresh_credentials();
+    world.server(|server| server.oldest_valid_token = 1);
+    world
+}
+
+#[test]
+fn a_batch_that_meets_expired_credentials_goes_again_with_new_ones_at_once_under_the_same_key() {
+    for seed in 0..20 {
+        let world = expired(seed);
+        let tab = Tab::open(&world, "ada", r#","correlation":{"tracedOrigins":["https://api.example"]}"#);
+        enqueue(&world, &tab, &ids(3), Some("draft"));
+        assert!(world.run_until(Duration::from_secs(2), || world.stored("ada").is_empty()), "seed {seed}");
+        assert_eq!(applied(&world), ids(3));
+        let (statuses, requests) = world.server(|server| (server.statuses.clone(), server.requests.clone()));
+        assert_eq!((statuses, world.server(|server| server.refreshes)), (vec![401, 200], 1), "seed {seed}");
+        let (first, second) = (&requests[0].1, &requests[1].1);
+        for same in ["Idempotency-Key", "x-correlation-id", "x-attempt"] {
+            assert!(first.header(same).is_some() && first.header(same) == second.header(same), "{same}");
+        }
+        assert_eq!(first.body, second.body);
+        assert_ne!(first.header("traceparent"), second.header("traceparent"), "a request of its own");
+        assert!(!tab.events().iter().any(|event| event.contains("batchFailed")), "nothing has failed");
+    }
+}
+
+#[test]
+fn calls_and_the_queue_refresh_credentials_together() {
+    for seed in 0..20 {
+        let world = expired(seed);
+        let tabs = [Tab::open(&world, "ada", ""), Tab::open(&world, "ada", "")];
+        for tab in &tabs {
+            let request =
+                SimRequest { method: "GET".into(), url: "https://api.example/api/drafts".into(), ..SimRequest::default() };
+            let client = tab.client.clone();
+            tab.spawn(async move { drop(client.call(&request, "{}").await) });
+        }
+        enqueue(&world, &tabs[0], &ids(3), None);
+        assert!(world.run_until(Duration::from_secs(10), || world.stored("ada").is_empty()), "seed {seed}");
+        world.advance(Duration::from_secs(10));
+        assert_eq!(world.server(|server| server.refreshes), 1, "seed {seed}");
+    }
+}
+
+#[test]
+fn new_credentials_that_are_refused_as_well_and_a_refresh_that_fails_close_the_gate() {
+    for refuses in [false, true] {
+        let world = expired(23);
+        world.server(|server| (server.oldest_valid_token, server.refuses_refresh) = (99, refuses));
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, &ids(1), None);
+        assert!(world.run_until(HOUR, || tab.events().iter().any(|event| event.contains(r#""waitingFor":"authentication""#))));
+        let (sent, refreshes) = world.server(|server| (server.requests.len(), server.refreshes));
+        assert_eq!((sent, refreshes), (if refuses { 1 } else { 2 }, 1));
+        let client = tab.client.clone();
+        assert_eq!(world.block_on(async move { client.list(0, 10).await }).unwrap()[0].0.attempts, 0);
+    }
+}
+
+#[test]
+fn a_pause_that_began_during_the_refresh_holds_for_the_batch_too() {
+    let world = expired(24);
+    world.server(|server| server.refresh_takes = Duration::from_secs(5));
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(1), None);
+    world.advance(Duration::from_secs(2));
+    tab.client.services().pause("https://api.example", Duration::from_secs(60));
+    world.advance(Duration::from_secs(40));
+    assert_eq!(world.server(|server| server.statuses.clone()), [401]);
+    assert!(world.run_until(Duration::from_secs(60), || world.stored("ada").is_empty()));
+    assert_eq!(world.server(|server| server.statuses.clone()), [401, 200]);
 }

@@ -118,6 +118,7 @@ impl Options {
         let timeout = sync.milliseconds("timeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(Duration::from_secs(30));
         sync.finish()?;
         members.finish()?;
+        let correlation = CorrelationPolicy { source_service, ..correlation };
         Ok(Self {
             user_id,
             protection,
@@ -127,7 +128,7 @@ impl Options {
             call: CallPolicy {
                 retry: resolved.retry,
                 trusted_origins,
-                correlation: CorrelationPolicy { source_service: source_service.clone(), ..correlation },
+                correlation: correlation.clone(),
                 extensions: extensions.clone(),
             },
             sync: SyncPolicy {
@@ -136,7 +137,7 @@ impl Options {
                 limits,
                 backoff: queue_backoff(resolved.retry.backoff),
                 timeout,
-                source_service,
+                correlation,
                 extensions,
             },
             development,
