@@ -528,7 +528,9 @@ test("a circuit is opened, closed and reset by hand", async () => {
   ]);
   const without = createPolicy();
   without.open();
-  assert.equal(await without.execute(() => "there is no circuit to open"), "there is no circuit to open");
+  assert.equal((await failure(without.execute(() => 1))).code, "CIRCUIT_OPEN", "what a hand opens needs no breaker");
+  without.close();
+  assert.equal(await without.execute(() => "it is closed"), "it is closed");
 });
 
 test("a retry does not wait for a circuit that will still be open", async () => {

@@ -182,13 +182,16 @@ test("what a service has asked for holds for all calls to it", async () => {
   assert.equal((await failure(sdk.fetch("/a"))).status, 429);
   const refused = await failure(sdk.json("/b"));
   assert.deepEqual([refused.code, refused.status, refused.retryable], ["SERVICE_PAUSED", null, true]);
-  assert.ok(refused.retryHint.afterMs > 110_000 && refused.retryHint.afterMs <= 120_000);
+  assert.ok(
+    refused.retryHint.afterMs > 110_000 && refused.retryHint.afterMs <= 135_000,
+    "up to 15 s longer than it was asked to",
+  );
   assert.equal(refused.retryHint.source, "earlierAnswer");
   assert.equal(requests.length, 1);
   await turn();
   assert.deepEqual(
-    paused.map(({ service, forMs }) => [service, forMs]),
-    [[baseUrl, 120_000]],
+    paused.map(({ service, forMs }) => [service, forMs >= 120_000 && forMs <= 135_000]),
+    [[baseUrl, true]],
   );
   assert.ok(Number(sdk.services.get(baseUrl)?.pausedForMs) > 110_000);
   sdk.services.reset(baseUrl);
