@@ -103,7 +103,8 @@ test("the snapshot is the same object until something changes, as useSyncExterna
 function bound(connectivity) {
   // Handed on without their object, as React does.
   const { getSnapshot, subscribe } = connectivity;
-  return { getSnapshot, subscribe, /** @param {Snapshot} found */ receive: (found) => connectivity.receive(found) };
+  const receive = (/** @type {Snapshot} */ found) => connectivity.receive(found);
+  return { getSnapshot, subscribe, receive };
 }
 
 test("an event is as good as a snapshot, and its type is left out", () => {
