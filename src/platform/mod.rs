@@ -5,6 +5,7 @@
 
 mod http;
 mod store;
+pub mod tables;
 
 pub use crate::error::network::NetworkFailureKind;
 pub use http::{Headers, Http, NetworkFailure, RequestSummary, Response, ResponseBody};
