@@ -24,6 +24,9 @@ const KEY: &str = "credentials";
 const LONGEST_TURN: Duration = Duration::from_secs(35);
 /// Where the tabs find out that it was in vain: as above, and such that no user's id makes the one of the other.
 const FAILED_KEY: &str = "credentialsFailed";
+/// What another tab has written before it let go of the lock may take so long to be seen here: a browser's processes tell one
+/// another of small texts and of locks in different ways.
+const NEWS_TRAVELS: Duration = Duration::from_millis(100);
 
 /// The credentials of a client, which the application knows and refreshes.
 pub struct Credentials<P: Platform> {
@@ -127,6 +130,9 @@ impl<P: Platform> Inner<P> {
         let (platform, clock) = (self.platform.as_ref(), self.platform.clock());
         // Whose turn does not come is not the second at once, but perhaps the only one that is awake.
         let _one_tab = within(platform, LONGEST_TURN, platform.locks().acquire(&self.lock)).await.ok();
+        if self.generation() == seen {
+            clock.sleep(NEWS_TRAVELS).await;
+        }
         if self.generation() != seen || self.has_failed(seen) {
             return;
         }

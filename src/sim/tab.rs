@@ -144,7 +144,17 @@ pub struct Shared {
     world: Rc<Inner>,
     tab: u64,
     // What the tab could not share.
-    texts: RefCell<BTreeMap<String, String>>,
+    texts: RefCell<Texts>,
+}
+
+/// Small texts by their keys, the newest version last.
+pub(super) type Texts = BTreeMap<String, Vec<Written>>;
+
+/// A small text that a tab has written, or removed.
+pub(super) struct Written {
+    text: Option<String>,
+    by: u64,
+    at: u64,
 }
 
 impl TabPlatform {
@@ -260,25 +270,39 @@ impl Locks for Shared {
 
 impl Shared {
     /// The world's texts, or the tab's own where nothing is shared.
-    fn texts<T>(&self, visit: impl FnOnce(&mut BTreeMap<String, String>) -> T) -> T {
+    fn texts<T>(&self, visit: impl FnOnce(&mut Texts) -> T) -> T {
         match &mut *self.world.texts.borrow_mut() {
             Some(shared) => visit(shared),
             None => visit(&mut self.texts.borrow_mut()),
         }
     }
+
+    fn replace(&self, key: &str, text: Option<String>) {
+        let (lag, now) = (self.world.text_lag.get(), self.world.now());
+        let written = Written { text, by: self.tab, at: now };
+        self.texts(|texts| {
+            let versions = texts.entry(key.into()).or_default();
+            // Of those that every tab has heard of, the newest is enough.
+            let heard = versions.iter().rposition(|version| version.at.saturating_add(lag) <= now);
+            versions.drain(..heard.unwrap_or(0));
+            versions.push(written);
+        });
+    }
 }
 
 impl KeyValue for Shared {
     fn read(&self, key: &str) -> Option<String> {
-        self.texts(|texts| texts.get(key).cloned())
+        let (lag, now) = (self.world.text_lag.get(), self.world.now());
+        let has_arrived = |text: &&Written| text.by == self.tab || text.at.saturating_add(lag) <= now;
+        self.texts(|texts| texts.get(key)?.iter().rev().find(has_arrived)?.text.clone())
     }
 
     fn write(&self, key: &str, value: &str) {
-        self.texts(|texts| texts.insert(key.into(), value.into()));
+        self.replace(key, Some(value.into()));
     }
 
     fn remove(&self, key: &str) {
-        self.texts(|texts| texts.remove(key));
+        self.replace(key, None);
     }
 }
 

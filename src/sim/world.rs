@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::network::Faults;
 use super::server::ModelServer;
+use super::tab::Texts;
 use crate::platform::ConnectivityChange;
 use crate::time::WallTime;
 use fastrand::Rng;
@@ -43,7 +44,9 @@ pub(super) struct Inner {
     pub(super) spawner: LocalSpawner,
     pub(super) disk: Rc<Disk>,
     /// What the tabs share in small texts; `None` where they may not.
-    pub(super) texts: RefCell<Option<BTreeMap<String, String>>>,
+    pub(super) texts: RefCell<Option<Texts>>,
+    /// How long it takes until a tab sees what another has written there, in milliseconds.
+    pub(super) text_lag: Cell<u64>,
     pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
     pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
@@ -170,6 +173,12 @@ impl World {
         self.inner.texts.replace(None);
     }
 
+    /// From now on a tab sees what another has written into small texts only after so many milliseconds, as between the processes
+    /// of a browser.
+    pub fn delay_key_value(&self, milliseconds: u64) {
+        self.inner.text_lag.set(milliseconds);
+    }
+
     /// From now on the tabs of this device forget their events, which would fill the memory of a long run.
     pub fn without_events(&self) {
         self.inner.remembers_events.set(false);
@@ -237,7 +246,8 @@ impl Inner {
             next_timer: Rc::default(),
             spawner,
             disk: Rc::default(),
-            texts: RefCell::new(Some(BTreeMap::new())),
+            texts: RefCell::new(Some(Texts::new())),
+            text_lag: Cell::new(0),
             locks: RefCell::default(),
             ears: RefCell::default(),
             connectivity: RefCell::default(),

@@ -51,6 +51,20 @@ fn they_are_refreshed_once_for_all_calls_in_all_tabs_and_each_call_is_sent_once_
 }
 
 #[test]
+fn they_are_refreshed_once_though_a_tab_sees_late_what_another_has_written() {
+    for seed in 0..30 {
+        let world = expired(seed);
+        world.delay_key_value(60);
+        let tabs: Vec<Tab> = (0..3).map(|_| Tab::open(&world, "ada", "")).collect();
+        let calls: Vec<_> = (0..6).map(|index| start(&tabs[index % 3], request("GET", URL), "{}")).collect();
+        for call in &calls {
+            assert_eq!(call.ended(&world).unwrap(), 200, "seed {seed}");
+        }
+        assert_eq!(refreshes(&world), 1, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_post_without_a_key_is_sent_again_as_well_for_the_server_has_refused_to_carry_it_out() {
     let world = expired(1);
     let tab = Tab::open(&world, "ada", "");
