@@ -262,6 +262,20 @@ impl<'d> Value<'d> {
         self.get(name)?.as_str().filter(|text| !text.trim().is_empty()).map(Cow::into_owned)
     }
 
+    /// Where a container stands in the text, unless something in the text had to be mended.
+    pub(crate) fn span(self) -> Option<std::ops::Range<usize>> {
+        (self.document.complete && !self.document.mended).then(|| self.node.start as usize..self.node.end as usize)
+    }
+
+    /// What a JSON pointer (RFC 6901) names, from here.
+    pub fn pointed(self, pointer: &str) -> Option<Value<'d>> {
+        let Some(path) = pointer.strip_prefix('/') else { return pointer.is_empty().then_some(self) };
+        path.split('/').try_fold(self, |value, token| {
+            let name = token.replace("~1", "/").replace("~0", "~");
+            if value.is_array() { value.items().nth(name.parse().ok()?) } else { value.get(&name) }
+        })
+    }
+
     /// Its JSON, to the letter, unless something in the text had to be mended.
     pub fn to_json(self) -> Json {
         let mut out = String::new();

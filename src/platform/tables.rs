@@ -1,5 +1,7 @@
 //! The disk: two tables, and transactions over both.
 
+pub use crate::queue::row::{Lane, Row};
+
 use super::{Access, StoreError};
 use crate::time::WallTime;
 use serde::{Deserialize, Serialize};
@@ -28,101 +30,14 @@ pub enum Durability {
     IndexedDb,
 }
 
-/// A part of a user's queue. What lies in one lane is in the order of its sequence numbers.
-///
-/// What lies in one of the first four may be sent; nothing else may. So whoever looks for work reads what he takes, and no more,
-/// however much lies elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "u8", from = "u8")]
-#[repr(u8)]
-pub enum Lane {
-    /// To be sent, before all others.
-    Critical = 0,
-    /// To be sent.
-    High = 1,
-    /// To be sent.
-    Normal = 2,
-    /// To be sent.
-    Low = 3,
-    /// Behind others of its key.
-    Waiting = 4,
-    /// Until its time has come.
-    Delayed = 5,
-    /// Until another action has been applied.
-    Dependent = 6,
-    /// Until a conflict is decided.
-    Conflict = 7,
-    /// A dead letter.
-    Dead = 8,
-    /// It cannot be read: a newer version has written it, or it is damaged.
-    Unreadable = 9,
-}
-
-impl Lane {
-    /// All lanes.
-    pub const ALL: [Self; 10] = [
-        Self::Critical,
-        Self::High,
-        Self::Normal,
-        Self::Low,
-        Self::Waiting,
-        Self::Delayed,
-        Self::Dependent,
-        Self::Conflict,
-        Self::Dead,
-        Self::Unreadable,
-    ];
-    /// Those from which actions are sent, the most urgent first.
-    pub const READY: [Self; 4] = [Self::Critical, Self::High, Self::Normal, Self::Low];
-
-    /// Whether what lies in it may be sent.
-    pub fn is_ready(self) -> bool {
-        self <= Self::Low
-    }
-}
-
-impl From<Lane> for u8 {
-    fn from(lane: Lane) -> Self {
-        lane as Self
-    }
-}
-
-impl From<u8> for Lane {
-    /// What a newer version has put elsewhere cannot be read.
-    fn from(number: u8) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Unreadable)
-    }
-}
-
-/// An action as the store sees it: a text, and what it is found by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The part of the queue that it lies in.
-    pub lane: Lane,
-    /// Its place there. No two rows of a user have the same, whatever their lanes. Below 2^53.
-    pub seq: u64,
-    /// No two rows of a user have the same.
-    pub id: String,
-    /// The key behind whose earlier actions it waits. See [`Transaction::behind`].
-    pub behind: Option<String>,
-    /// When its time comes. See [`Transaction::due`].
-    pub due: Option<WallTime>,
-    /// The id of the action that it depends on. See [`Transaction::after`].
-    pub after: Option<String>,
-    /// All that is known of it.
-    pub text: String,
-}
-
 /// The kinds of documents. Within a kind, a user's documents have names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Kind {
     /// The record of the queue as a whole, without a name.
     Queue = 0,
-    /// What is known of a key, by its name.
-    Key = 1,
     /// What became of the actions of a batch, by the batch's number.
-    History = 2,
+    History = 1,
 }
 
 /// Changes that happen all or not at all.
@@ -148,10 +63,10 @@ pub trait Transaction {
     ) -> impl Future<Output = Result<Vec<Row>, StoreError>>;
     /// The row of that id.
     fn find(&self, user_id: &str, id: &str) -> impl Future<Output = Result<Option<Row>, StoreError>>;
-    /// Up to `limit` of the rows that wait behind that key, in the order of their sequence numbers.
-    fn behind(&self, user_id: &str, key: &str, limit: u32) -> impl Future<Output = Result<Vec<Row>, StoreError>>;
-    /// The last of the rows that wait behind that key.
-    fn last_behind(&self, user_id: &str, key: &str) -> impl Future<Output = Result<Option<Row>, StoreError>>;
+    /// Up to `limit` of the rows of that key from `first` on, in whatever lanes, in the order of their sequence numbers.
+    fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> impl Future<Output = Result<Vec<Row>, StoreError>>;
+    /// The last of the rows of that key, in whatever lane.
+    fn last_of_key(&self, user_id: &str, key: &str) -> impl Future<Output = Result<Option<Row>, StoreError>>;
     /// Up to `limit` of the rows whose time comes until then, the earliest first.
     fn due(&self, user_id: &str, until: WallTime, limit: u32) -> impl Future<Output = Result<Vec<Row>, StoreError>>;
     /// Up to `limit` of the rows that depend on the action of that id.

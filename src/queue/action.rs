@@ -1,12 +1,13 @@
 //! A queued action, as it lies on disk.
 
+use super::row::{Lane, Row};
 use crate::time::WallTime;
 use crate::wire::{Conflict, Priority, WireAction};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The layout of a stored action that this version writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A queued action, as it lies on disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,6 +42,31 @@ pub struct Action {
     pub last_error: Option<Box<RawValue>>,
     /// What stands against it.
     pub conflict: Option<Conflict>,
+    /// When it is no longer worth sending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<WallTime>,
+    /// The id of the action that must be applied first, and whose result its data may name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<String>,
+    /// Whether the server may have seen it: it has been part of a request. Then its data is what it is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sent: bool,
+    /// How many actions of its key were let into the lanes to be sent together before it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub window: u32,
+    /// The part of the queue that it lies in.
+    #[serde(skip, default = "Lane::unknown")]
+    pub lane: Lane,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// Where an action on disk stands. One that is being sent is `Pending` and in the user's batch.
@@ -70,29 +96,49 @@ struct Names<'a> {
 impl Action {
     /// Reads a row. One that a newer version has written, or that is damaged, stands in for itself: what can be read of it is
     /// there, and it is neither sent nor written again, so that a version which can read it finds it as it was.
-    pub fn read(row: &str, user_id: &str, seq: u64, id: &str) -> Self {
-        let readable = serde_json::from_str::<Self>(row).ok().filter(|action| action.schema_version <= SCHEMA_VERSION);
-        readable.unwrap_or_else(|| {
-            // Member by member: what is in the data must not hide the key.
-            let names: Names<'_> = serde_json::from_str(row).unwrap_or_default();
-            let text = |name: Option<&RawValue>| serde_json::from_str::<String>(name?.get()).ok();
-            Self {
-                schema_version: 0,
-                id: id.into(),
-                user_id: user_id.into(),
-                seq,
-                // Known or not, what stands behind it in its key must not overtake it.
-                key: text(names.key),
-                kind: text(names.kind).unwrap_or_default(),
-                priority: Priority::default(),
-                timestamp: WallTime(0),
-                data: RawValue::NULL.to_owned(),
-                state: ActionState::Unreadable,
-                attempts: 0,
-                not_before: None,
-                last_error: None,
-                conflict: None,
-            }
+    pub fn read(row: &Row, user_id: &str) -> Self {
+        let readable = serde_json::from_str::<Self>(&row.text).ok().filter(|action| action.schema_version <= SCHEMA_VERSION);
+        if let Some(action) = readable.filter(|_| row.lane != Lane::Unreadable) {
+            return Self { seq: row.seq, lane: row.lane, ..action };
+        }
+        // Member by member: what is in the data must not hide the key.
+        let names: Names<'_> = serde_json::from_str(&row.text).unwrap_or_default();
+        let text = |name: Option<&RawValue>| serde_json::from_str::<String>(name?.get()).ok();
+        Self {
+            schema_version: 0,
+            id: row.id.clone(),
+            user_id: user_id.into(),
+            seq: row.seq,
+            // Known or not, what stands behind it in its key must not overtake it.
+            key: row.key.clone().or_else(|| text(names.key)),
+            kind: text(names.kind).unwrap_or_default(),
+            priority: Priority::default(),
+            timestamp: WallTime(0),
+            data: RawValue::NULL.to_owned(),
+            state: ActionState::Unreadable,
+            attempts: 0,
+            not_before: None,
+            last_error: None,
+            conflict: None,
+            expires_at: None,
+            depends_on: None,
+            sent: true,
+            window: 0,
+            lane: row.lane,
+        }
+    }
+
+    /// As it is stored.
+    pub fn to_row(&self) -> Result<Row, serde_json::Error> {
+        Ok(Row {
+            lane: self.lane,
+            seq: self.seq,
+            id: self.id.clone(),
+            // A dead letter has no place among those of its key any longer.
+            key: self.key.clone().filter(|_| self.lane != Lane::Dead),
+            due: self.not_before.filter(|_| self.lane == Lane::Delayed),
+            after: self.depends_on.clone().filter(|_| self.lane == Lane::Dependent),
+            text: serde_json::to_string(self)?,
         })
     }
 
@@ -128,12 +174,24 @@ impl Action {
 mod tests {
     use super::*;
 
+    fn row(text: &str, key: Option<&str>) -> Row {
+        Row {
+            lane: Lane::Normal,
+            seq: 7,
+            id: "action-7".into(),
+            key: key.map(Into::into),
+            due: None,
+            after: None,
+            text: text.into(),
+        }
+    }
+
     #[test]
     fn a_row_of_a_newer_version_holds_back_its_key_whatever_its_data_is() {
         let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
         for data in ["1", r#""half an emoji: \ud83d""#, &deep] {
-            let row = format!(r#"{{"schemaVersion":2,"key":"draft_1","type":"save_draft","data":{data}}}"#);
-            let action = Action::read(&row, "ada", 7, "action-7");
+            let text = format!(r#"{{"schemaVersion":3,"key":"draft_1","type":"save_draft","data":{data}}}"#);
+            let action = Action::read(&row(&text, None), "ada");
             assert_eq!(
                 (action.state, action.key.as_deref(), &*action.kind),
                 (ActionState::Unreadable, Some("draft_1"), "save_draft")
@@ -143,10 +201,24 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_row_stands_in_for_itself() {
-        for row in ["", "{\"key\":\"draft_1\"", "[]", "{\"key\":7,\"type\":[]}"] {
-            let action = Action::read(row, "ada", 7, "action-7");
-            assert_eq!((action.state, action.key, &*action.kind), (ActionState::Unreadable, None, ""), "{row}");
+    fn a_damaged_row_stands_in_for_itself_and_keeps_the_key_that_it_is_found_by() {
+        for text in ["", "{\"key\":\"draft_1\"", "[]", "{\"key\":7,\"type\":[]}"] {
+            let action = Action::read(&row(text, Some("k")), "ada");
+            assert_eq!((action.state, action.key.as_deref(), &*action.kind), (ActionState::Unreadable, Some("k"), ""), "{text}");
         }
+    }
+
+    #[test]
+    fn an_action_is_read_as_it_was_stored() {
+        let stored = super::super::plan::tests::action(7, Some("k"));
+        let row = stored.to_row().unwrap();
+        assert_eq!(serde_json::to_string(&Action::read(&row, "ada")).unwrap(), row.text);
+        assert_eq!((row.key.as_deref(), row.due, row.after), (Some("k"), None, None));
+    }
+
+    #[test]
+    fn a_dead_letter_is_not_found_among_those_of_its_key() {
+        let dead = Action { lane: Lane::Dead, ..super::super::plan::tests::action(7, Some("k")) };
+        assert_eq!(dead.to_row().unwrap().key, None);
     }
 }

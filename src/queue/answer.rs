@@ -11,10 +11,10 @@ use crate::wire::{ActionStatus, Conflict};
 /// What the server says of one action.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// The effect is there.
-    Applied,
-    /// The effect was there already.
-    Duplicate,
+    /// The effect is there, and what came of it.
+    Applied(Option<Json>),
+    /// The effect was there already, and what had come of it.
+    Duplicate(Option<Json>),
     /// It can never be applied as it is.
     Rejected(Box<ApiError>),
     /// Something newer stands against it.
@@ -55,12 +55,20 @@ fn verdict(entry: Value<'_>, now: WallTime, extensions: &Extensions) -> Option<V
     let status = ActionStatus::from_name(&entry.get("status")?.as_str()?)?;
     let error = entry.get("error").filter(|error| error.is_object());
     Some(match status {
-        ActionStatus::Applied => Verdict::Applied,
-        ActionStatus::Duplicate => Verdict::Duplicate,
+        ActionStatus::Applied => Verdict::Applied(result(entry)),
+        ActionStatus::Duplicate => Verdict::Duplicate(result(entry)),
         ActionStatus::Rejected => Verdict::Rejected(Box::new(item_error(error, now, extensions))),
         ActionStatus::Conflict => Verdict::Conflict(conflict(entry.get("conflict"))),
         ActionStatus::Retry => Verdict::Retry(error.map(|error| Box::new(item_error(Some(error), now, extensions)))),
     })
+}
+
+/// The most that is kept of what came of an action, in bytes of JSON.
+const LARGEST_RESULT: usize = 16 << 10;
+
+/// What came of an action, such as the id that the server has given to what it made.
+fn result(entry: Value<'_>) -> Option<Json> {
+    entry.get("result").filter(|result| !result.is_null()).map(Value::to_json).filter(|json| json.text().len() <= LARGEST_RESULT)
 }
 
 /// A conflict without particulars is still one.
@@ -105,8 +113,8 @@ mod tests {
             {"id":"action-3","status":"rejected","error":{"code":"VALIDATION_ERROR","message":"Title is required","correlationId":"c","timestamp":"t","userMessage":"Give it a title","retryable":false,"severity":"low"}},
             {"id":"action-4","status":"perhaps"}]}"#;
         let verdicts = read(body.as_bytes(), &batch, NOW, &Extensions::default()).unwrap();
-        assert_eq!(verdicts[0], Verdict::Applied);
-        assert_eq!(verdicts[1], Verdict::Duplicate);
+        assert_eq!(verdicts[0], Verdict::Applied(None));
+        assert_eq!(verdicts[1], Verdict::Duplicate(None));
         let Verdict::Rejected(error) = &verdicts[2] else { panic!("{:?}", verdicts[2]) };
         assert_eq!((error.code.as_deref(), error.user_message.as_deref()), (Some("VALIDATION_ERROR"), Some("Give it a title")));
         assert_eq!(verdicts[3..], [Verdict::Unlisted, Verdict::Unlisted]);
@@ -141,7 +149,7 @@ mod tests {
     #[test]
     fn half_an_emoji_and_a_byte_order_mark_do_not_spoil_an_answer() {
         let body = "\u{feff}{\"results\":[{\"id\":\"action-1\",\"status\":\"applied\",\"note\":\"\\\\ \\ud83d\"}]}";
-        assert_eq!(read(body.as_bytes(), &[action(1, None)], NOW, &Extensions::default()).unwrap(), [Verdict::Applied]);
+        assert_eq!(read(body.as_bytes(), &[action(1, None)], NOW, &Extensions::default()).unwrap(), [Verdict::Applied(None)]);
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! Which actions make the next batch.
 
-use super::action::{Action, ActionState};
-use crate::flat_map::FlatMap;
-use crate::policy::gate::LONGEST_HONOURED_HINT;
-use crate::time::WallTime;
+use super::action::Action;
+use super::row::Lane;
 
 /// How large a batch may be. One action always fits, however large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,84 +12,50 @@ pub struct BatchLimits {
     pub bytes: u64,
 }
 
-/// Gathers a batch from a user's actions, which are offered to it in the order of their sequence.
+/// Every so many places in batches, one belongs to the oldest action, however urgent others are: so that the least urgent is sent
+/// as well, after at most so many times as many as came before it.
+pub const PLACES_PER_OLDEST: u64 = 8;
+
+/// Chooses a batch from what may be sent: for each lane, the most urgent first, its first actions in their order. `places` is how
+/// many places in batches have been given away before, and is counted on.
 ///
-/// An action goes into the batch unless it is dead, is not due, or stands behind one of its key that did not go. So the
-/// actions of a key keep their order, and no key waits for another.
-#[derive(Debug)]
-pub struct Planner {
-    limits: BatchLimits,
-    now: WallTime,
-    batch: Vec<Action>,
-    bytes: u64,
-    held_keys: FlatMap<String, ()>,
-    next_due: Option<WallTime>,
-    full: bool,
-}
-
-/// What a [`Planner`] gathered.
-#[derive(Debug)]
-pub struct Plan {
-    /// The actions to send now, in order; empty if none is due.
-    pub batch: Vec<Action>,
-    /// When the first of those that were passed over is due.
-    pub next_due: Option<WallTime>,
-}
-
-impl Planner {
-    /// A plan for now.
-    pub fn new(limits: BatchLimits, now: WallTime) -> Self {
-        Self { limits, now, batch: Vec::new(), bytes: 0, held_keys: FlatMap::default(), next_due: None, full: false }
-    }
-
-    /// Whether it can take more. Once it says no, nothing that is offered goes into the batch.
-    pub fn wants_more(&self) -> bool {
-        !self.full
-    }
-
-    /// Looks at the next action of the user.
-    pub fn offer(&mut self, action: Action) {
-        let due = match action.state {
-            ActionState::Dead => return,
-            ActionState::Conflict | ActionState::Unreadable => false,
-            ActionState::Pending => match self.not_due_until(&action) {
-                None => true,
-                Some(moment) => {
-                    self.next_due = Some(self.next_due.map_or(moment, |earliest| earliest.min(moment)));
-                    false
-                }
-            },
+/// The most urgent go first, and every eighth place is the oldest's. Within a lane the order is kept, and so it is within a key,
+/// whose actions are all in the same lane. The batch is in the order of the sequence numbers.
+pub fn choose(lanes: [Vec<Action>; 4], limits: BatchLimits, places: &mut u64) -> Vec<Action> {
+    let mut lanes = lanes.map(|lane| lane.into_iter().peekable());
+    let (mut batch, mut bytes) = (Vec::new(), 0_u64);
+    while batch.len() < limits.actions.max(1) {
+        let is_the_oldests = (places.wrapping_add(1)) % PLACES_PER_OLDEST == 0;
+        let heads = lanes.iter_mut().enumerate().filter_map(|(index, lane)| Some((lane.peek()?.seq, index)));
+        let chosen = if is_the_oldests { heads.min() } else { heads.min_by_key(|(_, index)| *index) };
+        let Some(lane) = chosen.and_then(|(_, index)| lanes.get_mut(index)) else { break };
+        let Some(action) = lane.next_if(|next| batch.is_empty() || bytes.saturating_add(next.bytes()) <= limits.bytes) else {
+            break;
         };
-        let behind = action.key.as_ref().is_some_and(|key| self.held_keys.contains_key(key));
-        if !due || behind {
-            self.held_keys.extend(action.key.map(|key| (key, ())));
-            return;
-        }
-        let bytes = self.bytes.saturating_add(action.bytes());
-        if self.full || (!self.batch.is_empty() && bytes > self.limits.bytes) {
-            self.full = true;
-            return;
-        }
-        self.bytes = bytes;
-        self.batch.push(action);
-        self.full = self.batch.len() >= self.limits.actions.max(1);
+        bytes = bytes.saturating_add(action.bytes());
+        *places = places.wrapping_add(1);
+        batch.push(action);
     }
+    batch.sort_by_key(|action| action.seq);
+    batch
+}
 
-    /// The batch.
-    pub fn finish(self) -> Plan {
-        Plan { batch: self.batch, next_due: self.next_due }
-    }
-
-    /// A moment further away than any wait the SDK sets was set by a clock that has jumped since.
-    fn not_due_until(&self, action: &Action) -> Option<WallTime> {
-        action.not_before.filter(|moment| *moment > self.now && moment.since(self.now) <= LONGEST_HONOURED_HINT * 2)
+/// How many actions of a lane have to be looked at for a batch of that size, if so many lie in more urgent lanes.
+pub fn enough_of(lane: Lane, more_urgent: u64, size: usize) -> u32 {
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    if lane != Lane::Critical && more_urgent >= u64::from(size) {
+        // No more than the places of the oldest.
+        size / u32::try_from(PLACES_PER_OLDEST).unwrap_or(1) + 1
+    } else {
+        size
     }
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 pub(crate) mod tests {
     use super::*;
-    use crate::queue::action::SCHEMA_VERSION;
+    use crate::queue::action::{ActionState, SCHEMA_VERSION};
+    use crate::time::WallTime;
     use crate::wire::Priority;
     use proptest::prelude::*;
     use serde_json::value::RawValue;
@@ -114,74 +78,104 @@ pub(crate) mod tests {
             not_before: None,
             last_error: None,
             conflict: None,
+            expires_at: None,
+            depends_on: None,
+            sent: false,
+            window: 0,
+            lane: Lane::Normal,
         }
     }
 
-    fn plan(actions: Vec<Action>, limit: usize) -> Plan {
-        let mut planner = Planner::new(BatchLimits { actions: limit, bytes: 1 << 18 }, NOW);
-        for action in actions {
-            planner.offer(action);
+    fn lanes(seqs: [&[u64]; 4]) -> [Vec<Action>; 4] {
+        seqs.map(|seqs| seqs.iter().map(|seq| action(*seq, None)).collect())
+    }
+
+    fn chosen(seqs: [&[u64]; 4], limit: usize, places: &mut u64) -> Vec<u64> {
+        let limits = BatchLimits { actions: limit, bytes: 1 << 18 };
+        choose(lanes(seqs), limits, places).iter().map(|action| action.seq).collect()
+    }
+
+    #[test]
+    fn the_most_urgent_go_first_and_a_batch_is_in_the_order_of_enqueueing() {
+        assert_eq!(chosen([&[9], &[4, 7], &[1, 2], &[3]], 3, &mut 0), [4, 7, 9]);
+        assert_eq!(chosen([&[9], &[4, 7], &[1, 2], &[3]], 100, &mut 0), [1, 2, 3, 4, 7, 9]);
+    }
+
+    #[test]
+    fn every_eighth_place_is_the_oldests() {
+        let urgent: Vec<u64> = (100..120).collect();
+        let mut places = 0;
+        assert_eq!(chosen([&urgent, &[], &[], &[1, 2]], 8, &mut places), [1, 100, 101, 102, 103, 104, 105, 106]);
+        // One by one as well.
+        let mut sent = Vec::new();
+        for place in 0..16 {
+            sent.extend(chosen([&urgent[place..], &[], &[], &[1]], 1, &mut places));
         }
-        planner.finish()
-    }
-
-    fn sequences(plan: &Plan) -> Vec<u64> {
-        plan.batch.iter().map(|action| action.seq).collect()
-    }
-
-    #[test]
-    fn a_parked_key_does_not_hold_another() {
-        let mut parked = action(1, Some("a"));
-        parked.state = ActionState::Conflict;
-        let plan = plan(vec![parked, action(2, Some("a")), action(3, Some("b")), action(4, None)], 100);
-        assert_eq!(sequences(&plan), [3, 4]);
-    }
-
-    #[test]
-    fn a_dead_letter_does_not_hold_its_key() {
-        let mut dead = action(1, Some("a"));
-        dead.state = ActionState::Dead;
-        assert_eq!(sequences(&plan(vec![dead, action(2, Some("a"))], 100)), [2]);
+        assert_eq!(sent.iter().filter(|seq| **seq == 1).count(), 2);
     }
 
     #[test]
     fn an_action_larger_than_a_batch_goes_alone() {
         let mut large = action(1, None);
         large.data = RawValue::from_string(format!("\"{}\"", "x".repeat(1 << 19))).unwrap();
-        assert_eq!(sequences(&plan(vec![large.clone(), action(2, None)], 100)), [1]);
+        let limits = BatchLimits { actions: 100, bytes: 1 << 18 };
+        let of = |actions: Vec<Action>| choose([vec![], vec![], actions, vec![]], limits, &mut 0);
+        let sequences = |batch: Vec<Action>| batch.into_iter().map(|action| action.seq).collect::<Vec<_>>();
+        assert_eq!(sequences(of(vec![large.clone(), action(2, None)])), [1]);
         large.seq = 3;
-        assert_eq!(sequences(&plan(vec![action(2, None), large], 100)), [2]);
-    }
-
-    #[test]
-    fn a_wait_that_no_one_set_was_set_by_a_clock_that_jumped() {
-        let mut waits = action(1, None);
-        waits.not_before = Some(WallTime(NOW.0 + 365 * 86_400_000));
-        assert_eq!(sequences(&plan(vec![waits], 100)), [1]);
+        assert_eq!(sequences(of(vec![action(2, None), large])), [2]);
     }
 
     proptest! {
         #[test]
-        fn a_batch_never_overtakes_within_a_key(rows in prop::collection::vec((0_u8..4, 0_u8..5), 0..40), limit in 1_usize..10) {
-            let actions: Vec<Action> = rows.iter().enumerate().map(|(index, (key, state))| {
-                let mut action = action(index as u64, Some(&key.to_string()));
-                match state {
-                    0 => action.state = ActionState::Conflict,
-                    1 => action.state = ActionState::Dead,
-                    2 => action.not_before = Some(WallTime(NOW.0 + 1000)),
-                    _ => {}
+        fn whatever_is_enqueued_meanwhile_the_oldest_is_sent_within_eight_places(
+            old in 0_usize..4, urgency in 0_usize..4, limit in 1_usize..20, places in any::<u64>(),
+        ) {
+            let mut places = places;
+            let mut given = 0;
+            let newer: Vec<u64> = (1..200).collect();
+            loop {
+                let mut seqs: [&[u64]; 4] = [&[], &[], &[], &[]];
+                seqs[urgency] = &newer;
+                let mut of = lanes(seqs);
+                of[old].insert(0, action(0, None));
+                let batch = choose(of, BatchLimits { actions: limit, bytes: 1 << 18 }, &mut places);
+                prop_assert_eq!(batch.len(), limit);
+                given += limit;
+                if batch[0].seq == 0 {
+                    break;
                 }
-                action
-            }).collect();
-            let plan = plan(actions.clone(), limit);
-            prop_assert!(plan.batch.len() <= limit);
-            for sent in &plan.batch {
-                prop_assert!(sent.state == ActionState::Pending && sent.not_before.is_none());
-                let before = actions.iter().filter(|other| other.key == sent.key && other.seq < sent.seq);
-                for earlier in before.filter(|earlier| earlier.state != ActionState::Dead) {
-                    prop_assert!(plan.batch.iter().any(|other| other.seq == earlier.seq), "{} overtook {}", sent.seq, earlier.seq);
-                }
+                prop_assert!(given < 8, "{} places were given away", given);
             }
+        }
+
+        #[test]
+        fn a_lane_keeps_its_order(sizes in prop::array::uniform4(0_usize..30), limit in 1_usize..40, places in any::<u64>()) {
+            let mut next = 0;
+            let of = sizes.map(|size| (0..size).map(|_| { next += 1; action(next, None) }).collect::<Vec<_>>());
+            let sent = choose(of.clone(), BatchLimits { actions: limit, bytes: 1 << 18 }, &mut { places });
+            prop_assert_eq!(sent.len(), limit.min(sizes.iter().sum()));
+            for lane in of {
+                let gone = lane.iter().take_while(|action| sent.iter().any(|other| other.seq == action.seq)).count();
+                prop_assert!(lane[gone..].iter().all(|action| !sent.iter().any(|other| other.seq == action.seq)));
+            }
+        }
+
+        #[test]
+        fn what_is_looked_at_is_enough(sizes in prop::array::uniform4(0_usize..60), limit in 1_usize..40, places in any::<u64>()) {
+            let mut next = 0;
+            let all = sizes.map(|size| (0..size).map(|_| { next += 1; action(next, None) }).collect::<Vec<_>>());
+            let mut more_urgent = 0;
+            let mut index = 0;
+            let some = all.clone().map(|lane| {
+                let enough = enough_of(Lane::READY[index], more_urgent, limit) as usize;
+                more_urgent += lane.len() as u64;
+                index += 1;
+                lane.into_iter().take(enough).collect::<Vec<_>>()
+            });
+            let limits = BatchLimits { actions: limit, bytes: 1 << 18 };
+            let ids = |lanes| choose(lanes, limits, &mut { places }).into_iter().map(|action| action.seq).collect::<Vec<_>>();
+            prop_assert_eq!(ids(all), ids(some));
         }
     }
 }

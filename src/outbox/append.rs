@@ -1,0 +1,291 @@
+//! How actions come into the queue.
+
+use super::history;
+use super::ledger::{LAST, Ledger, PAGE, WINDOW};
+use crate::flat_map::FlatMap;
+use crate::input::{InvalidInput, Subject};
+use crate::json::Json;
+use crate::platform::tables::{Lane, Store, Transaction};
+use crate::platform::{Access, StoreError, StoreErrorKind};
+use crate::queue::action::Action;
+use crate::queue::coalescing::Coalescing;
+use crate::queue::dependency;
+use crate::queue::limits::QueueLimits;
+use crate::queue::outcome::Outcome;
+use crate::queue::record::UserRecord;
+use crate::time::WallTime;
+use crate::wire::Priority;
+use futures_util::future::try_join_all;
+use serde_json::value::RawValue;
+
+/// Why actions were not taken in.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// The disk failed, or is full. Nothing of what was handed in is stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An action cannot be taken. Nothing of what was handed in is stored.
+    #[error(transparent)]
+    Invalid(#[from] InvalidInput),
+}
+
+/// An action that is to be taken in.
+#[derive(Debug, Clone)]
+pub struct Newcomer {
+    /// The action. Its place is not known yet.
+    pub action: Action,
+    /// Whether its id is the caller's, and may be in the queue already.
+    pub has_own_id: bool,
+    /// What it does to the last one of its key.
+    pub coalescing: Coalescing,
+}
+
+/// What has been taken in.
+#[derive(Debug)]
+pub struct Appended {
+    /// For each group, the ids and places of its actions, in order, or why it was not taken in.
+    pub groups: Vec<Result<Vec<(String, u64)>, AppendError>>,
+    /// What became of others: superseded, or evicted.
+    pub settled: Vec<(String, Outcome)>,
+    /// The record of the queue.
+    pub record: UserRecord,
+}
+
+/// Takes in groups of actions, each of them all or not at all, in order and in one transaction. Resolves when they are on disk.
+pub async fn append<S: Store>(
+    store: &S,
+    user_id: &str,
+    groups: Vec<Vec<Newcomer>>,
+    limits: &QueueLimits,
+    now: WallTime,
+) -> Result<Appended, StoreError> {
+    let ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let mut intake = Intake::prepare(ledger, &groups, limits).await?;
+    if intake.ledger.record.created_at == WallTime::default() {
+        intake.ledger.record.created_at = now;
+    }
+    let mut results = Vec::with_capacity(groups.len());
+    for group in groups {
+        results.push(match intake.check(&group).await? {
+            Ok(data) => Ok(intake.take_in(group, data).await?),
+            Err(refused) => Err(refused),
+        });
+    }
+    history::write(&mut intake.ledger, &intake.settled)?;
+    let record = intake.ledger.commit().await?;
+    Ok(Appended { groups: results, settled: intake.settled, record })
+}
+
+/// What is known while actions are taken in.
+struct Intake<'a, T> {
+    ledger: Ledger<'a, T>,
+    limits: &'a QueueLimits,
+    /// The ids that are in the queue, as far as anyone asks: those of callers, and those that others depend on.
+    present: FlatMap<String, ()>,
+    /// What came of actions that have left, as far as others depend on them: the JSON of their outcomes.
+    gone: FlatMap<String, Box<RawValue>>,
+    /// The last actions of the keys.
+    lasts: FlatMap<String, Action>,
+    settled: Vec<(String, Outcome)>,
+}
+
+impl<'a, T: Transaction> Intake<'a, T> {
+    /// Looks up, at once, what has to be known of what is there.
+    async fn prepare(ledger: Ledger<'a, T>, groups: &[Vec<Newcomer>], limits: &'a QueueLimits) -> Result<Self, StoreError> {
+        let newcomers = || groups.iter().flatten();
+        let (transaction, user_id) = (&ledger.transaction, ledger.user_id);
+        let own_ids = newcomers().filter(|newcomer| newcomer.has_own_id).map(|newcomer| &newcomer.action.id);
+        let ids: FlatMap<&String, ()> =
+            own_ids.chain(newcomers().filter_map(|newcomer| newcomer.action.depends_on.as_ref())).map(|id| (id, ())).collect();
+        let found = try_join_all(ids.keys().map(|id| transaction.find(user_id, id))).await?;
+        let present: FlatMap<String, ()> = found.into_iter().flatten().map(|row| (row.id, ())).collect();
+        let absent: Vec<String> = newcomers()
+            .filter_map(|newcomer| newcomer.action.depends_on.clone())
+            .filter(|id| !present.contains_key(id.as_str()))
+            .collect();
+        let gone = if absent.is_empty() { vec![] } else { history::find(transaction, user_id, &absent).await? };
+        let keys: FlatMap<&String, ()> = newcomers().filter_map(|newcomer| newcomer.action.key.as_ref()).map(|key| (key, ())).collect();
+        let lasts = try_join_all(keys.keys().map(|key| transaction.last_of_key(user_id, key))).await?;
+        let lasts = lasts.into_iter().flatten().map(|row| Action::read(&row, user_id));
+        let lasts = lasts.filter_map(|action| Some((action.key.clone()?, action))).collect();
+        Ok(Self { limits, present, gone: gone.into_iter().collect(), lasts, settled: Vec::new(), ledger })
+    }
+
+    /// Whether a group can be taken in, and with which data. Changes nothing, but for making room.
+    async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Box<RawValue>>, AppendError>, StoreError> {
+        let mut data = Vec::with_capacity(group.len());
+        let mut ids: FlatMap<&str, ()> = FlatMap::default();
+        // What the group itself would leave behind.
+        let mut lasts: FlatMap<&str, Action> = FlatMap::default();
+        let invalid = |member: &str, received: &str, allowed: &str| {
+            Ok(Err(AppendError::Invalid(InvalidInput::new(Subject::Action, member, received, allowed))))
+        };
+        for Newcomer { action, has_own_id, coalescing } in group {
+            if *has_own_id && (self.present.contains_key(&action.id) || ids.contains_key(action.id.as_str())) {
+                let allowed = "an id that is not in the queue already; an action keeps its id until it is settled";
+                return invalid("id", &action.id, allowed);
+            }
+            ids.insert(&action.id, ());
+            let mut sent = action.data.clone();
+            if let Some(other) = &action.depends_on
+                && !self.present.contains_key(other)
+                && !ids.contains_key(other.as_str())
+            {
+                let Some(result) = self.result_of(other) else {
+                    let allowed = "the id of an action that is in the queue, or was applied a short while ago";
+                    return invalid("dependsOn", other, allowed);
+                };
+                sent = match dependency::put_in(&sent, other, result.as_ref()) {
+                    Ok(data) => data,
+                    Err(missing) => return invalid("data", &missing.to_string(), "what the result of the other action has"),
+                };
+            }
+            if let Some(key) = &action.key {
+                let older = lasts.get(key.as_str()).or_else(|| self.lasts.get(key));
+                if let Some(older) = older.filter(|older| self.applies(coalescing, older, action)) {
+                    sent = match coalescing.data(older, action) {
+                        Ok(data) => data,
+                        Err(error) => return invalid("merge", &error, "a function that makes one action's data of two"),
+                    };
+                }
+                let last = Action { data: sent.clone(), lane: Lane::Normal, ..action.clone() };
+                lasts.insert(key, last);
+            }
+            data.push(sent);
+        }
+        if let Err(full) = self.make_room(group).await? {
+            return Ok(Err(AppendError::Store(full)));
+        }
+        Ok(Ok(data))
+    }
+
+    fn applies(&self, coalescing: &Coalescing, older: &Action, newer: &Action) -> bool {
+        coalescing.applies(older, newer, self.ledger.record.is_in_flight(older.seq))
+    }
+
+    /// What came of an action that was applied; `None` if that is not known.
+    fn result_of(&self, id: &str) -> Option<Option<Json>> {
+        #[derive(serde::Deserialize)]
+        struct Known {
+            status: String,
+            result: Option<Json>,
+        }
+        let known: Known = serde_json::from_str(self.gone.get(id)?.get()).ok()?;
+        matches!(known.status.as_str(), "applied" | "duplicate").then_some(known.result)
+    }
+
+    /// Gives up, where that was declared, as much as is too much with the group.
+    async fn make_room(&mut self, group: &[Newcomer]) -> Result<Result<(), StoreError>, StoreError> {
+        let mut with_group = self.ledger.record.clone();
+        for newcomer in group {
+            with_group.count(Lane::Normal, newcomer.action.bytes());
+        }
+        if self.limits.excess(&with_group).is_none() {
+            return Ok(Ok(()));
+        }
+        let priority = group.iter().map(|newcomer| newcomer.action.priority).min().unwrap_or(Priority::Low);
+        let mut given_up = Vec::new();
+        'room: for lane in self.limits.gives_up_for(priority) {
+            let mut from = 0;
+            loop {
+                let rows = self.ledger.transaction.rows(self.ledger.user_id, lane, from, LAST, PAGE).await?;
+                let Some(last) = rows.last() else { break };
+                from = last.seq.saturating_add(1);
+                for row in rows.into_iter().filter(|row| !self.ledger.record.is_in_flight(row.seq)) {
+                    let action = Action::read(&row, self.ledger.user_id);
+                    with_group.discount(lane, action.bytes());
+                    given_up.push(action);
+                    if self.limits.excess(&with_group).is_none() {
+                        break 'room;
+                    }
+                }
+            }
+        }
+        if let Some(excess) = self.limits.excess(&with_group) {
+            let message = format!(
+                "the queue would hold {} actions and {} bytes more than it may (the option queue: maxActions, maxBytes)",
+                excess.actions, excess.bytes
+            );
+            return Ok(Err(StoreError::new(StoreErrorKind::QuotaExceeded, "taking in actions", message)));
+        }
+        for action in given_up {
+            self.ledger.remove(&action)?;
+            self.leaves(action.id, Outcome::Evicted).await?;
+            self.ledger.release_all(action.key.into_iter().collect()).await?;
+        }
+        // What was last may be gone, or elsewhere.
+        for key in self.lasts.keys().cloned().collect::<Vec<_>>() {
+            self.lasts.remove(&key);
+            let last = self.ledger.transaction.last_of_key(self.ledger.user_id, &key).await?;
+            self.lasts.extend(last.map(|row| (key, Action::read(&row, self.ledger.user_id))));
+        }
+        Ok(Ok(()))
+    }
+
+    async fn leaves(&mut self, id: String, outcome: Outcome) -> Result<(), StoreError> {
+        let others = self.ledger.tell_dependents(&id, &outcome).await?;
+        self.present.remove(&id);
+        self.settled.push((id, outcome));
+        self.settled.extend(others);
+        Ok(())
+    }
+
+    /// Takes in a group that was checked.
+    async fn take_in(&mut self, group: Vec<Newcomer>, data: Vec<Box<RawValue>>) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut places = Vec::with_capacity(group.len());
+        for (Newcomer { mut action, coalescing, .. }, data) in group.into_iter().zip(data) {
+            action.data = data;
+            if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {
+                // It was applied already, and its result is in the data.
+                action.depends_on = None;
+            }
+            let last = action.key.as_ref().and_then(|key| self.lasts.remove(key));
+            let has_dependents = match &last {
+                Some(older) if self.ledger.record.in_lane(Lane::Dependent) > 0 => {
+                    !self.ledger.transaction.after(self.ledger.user_id, &older.id, 1).await?.is_empty()
+                }
+                _ => false,
+            };
+            match last {
+                Some(older) if !has_dependents && self.applies(&coalescing, &older, &action) => {
+                    self.ledger.remove(&older)?;
+                    if coalescing.keeps_place() {
+                        (action.seq, action.lane, action.window) = (older.seq, older.lane, older.window);
+                    } else {
+                        action.seq = self.ledger.record.next_place();
+                        (action.lane, action.window) = (older.lane, older.window);
+                    }
+                    let by = action.id.clone();
+                    self.leaves(older.id, Outcome::Superseded { by }).await?;
+                }
+                last => {
+                    action.seq = self.ledger.record.next_place();
+                    self.place(&mut action, last.as_ref()).await?;
+                }
+            }
+            self.ledger.insert(&action)?;
+            self.present.insert(action.id.clone(), ());
+            places.push((action.id.clone(), action.seq));
+            if let Some(key) = action.key.clone() {
+                self.lasts.insert(key, action);
+            }
+        }
+        Ok(places)
+    }
+
+    /// Finds the lane for a new action behind the last one of its key.
+    async fn place(&mut self, action: &mut Action, last: Option<&Action>) -> Result<(), StoreError> {
+        let own = Lane::of(action.priority);
+        action.lane = match last {
+            _ if action.depends_on.is_some() => Lane::Dependent,
+            None => own,
+            Some(last) if last.lane.is_ready() && last.window.saturating_add(1) < WINDOW => {
+                action.window = last.window.saturating_add(1);
+                let key = action.key.as_deref().unwrap_or_default();
+                if own < last.lane && self.ledger.promote(key, own).await? { own } else { last.lane }
+            }
+            Some(_) => Lane::Waiting,
+        };
+        Ok(())
+    }
+}

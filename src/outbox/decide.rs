@@ -1,0 +1,110 @@
+//! What the application decides about an action.
+
+use super::history;
+use super::ledger::Ledger;
+use crate::platform::tables::{Lane, Store, Transaction};
+use crate::platform::{Access, StoreError};
+use crate::queue::action::{Action, ActionState};
+use crate::queue::outcome::Outcome;
+use crate::queue::record::UserRecord;
+use serde_json::value::RawValue;
+
+/// What a decision has led to.
+#[derive(Debug)]
+pub struct Decided {
+    /// What became of actions, by id.
+    pub settled: Vec<(String, Outcome)>,
+    /// The record of the queue.
+    pub record: UserRecord,
+}
+
+/// What came of the wish to change an action.
+#[derive(Debug)]
+pub enum Change {
+    /// It is done.
+    Done(Decided),
+    /// There is no action of that id.
+    NoSuchAction,
+    /// The server may have seen it as it is, or may be seeing it right now: only what it says can change it.
+    MayHaveBeenSent,
+}
+
+async fn finish<T: Transaction>(mut ledger: Ledger<'_, T>, settled: Vec<(String, Outcome)>) -> Result<Decided, StoreError> {
+    history::write(&mut ledger, &settled)?;
+    Ok(Decided { settled, record: ledger.commit().await? })
+}
+
+/// Takes an action out of the queue because the application says so. `None` if there is none of that id.
+pub async fn discard<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Option<Decided>, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let Some(action) = ledger.find(id).await? else {
+        ledger.commit().await?;
+        return Ok(None);
+    };
+    ledger.remove(&action)?;
+    let mut settled = vec![(action.id, Outcome::Discarded)];
+    settled.extend(ledger.tell_dependents(id, &Outcome::Discarded).await?);
+    ledger.release_all(action.key.into_iter().collect()).await?;
+    Ok(Some(finish(ledger, settled).await?))
+}
+
+/// Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any; any other action
+/// stays as it is. `None` if there is none of that id.
+pub async fn requeue<S: Store>(
+    store: &S,
+    user_id: &str,
+    id: &str,
+    data: Option<Box<RawValue>>,
+) -> Result<Option<Decided>, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let Some(mut action) = ledger.find(id).await? else {
+        ledger.commit().await?;
+        return Ok(None);
+    };
+    if matches!(action.state, ActionState::Dead | ActionState::Conflict) {
+        let (lane, bytes) = (action.lane, action.bytes());
+        action.reset();
+        action.data = data.unwrap_or(action.data);
+        ledger.put_back(lane, bytes, action).await?;
+    }
+    Ok(Some(finish(ledger, vec![]).await?))
+}
+
+/// Gives an action that is still to be sent other data, in its place and under its id.
+pub async fn edit<S: Store>(store: &S, user_id: &str, id: &str, data: Box<RawValue>) -> Result<Change, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let action = match ledger.find(id).await? {
+        None => {
+            ledger.commit().await?;
+            return Ok(Change::NoSuchAction);
+        }
+        Some(action) if action.sent || ledger.record.is_in_flight(action.seq) || action.lane == Lane::Unreadable => {
+            ledger.commit().await?;
+            return Ok(Change::MayHaveBeenSent);
+        }
+        Some(action) => action,
+    };
+    let edited = Action { data, ..action.clone() };
+    ledger.rewrite(action.lane, action.bytes(), &edited)?;
+    Ok(Change::Done(finish(ledger, vec![]).await?))
+}
+
+/// Takes all of a user's actions out of the queue.
+pub async fn purge<S: Store>(store: &S, user_id: &str) -> Result<Decided, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let mut settled = Vec::new();
+    for lane in Lane::ALL {
+        let mut from = 0;
+        loop {
+            let rows = ledger.transaction.rows(user_id, lane, from, super::ledger::LAST, super::ledger::PAGE).await?;
+            let Some(last) = rows.last() else { break };
+            from = last.seq.saturating_add(1);
+            settled.extend(rows.iter().map(|row| (row.id.clone(), Outcome::Discarded)));
+        }
+        ledger.transaction.delete(user_id, lane, 0, super::ledger::LAST)?;
+    }
+    ledger.record.lanes = [0; 10];
+    ledger.record.bytes = 0;
+    ledger.record.batch = None;
+    finish(ledger, settled).await
+}

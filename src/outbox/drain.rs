@@ -1,0 +1,348 @@
+//! The steps of a drain.
+
+use super::history;
+use super::ledger::{LAST, Ledger, PAGE};
+use crate::flat_map::FlatMap;
+use crate::platform::tables::{Lane, Store, Transaction};
+use crate::platform::{Access, StoreError};
+use crate::policy::gate::{GateReason, LONGEST_HONOURED_HINT, Trigger};
+use crate::queue::action::{Action, ActionState};
+use crate::queue::answer::Verdict;
+use crate::queue::outcome::Outcome;
+use crate::queue::plan::{BatchLimits, choose, enough_of};
+use crate::queue::record::{BatchRecord, Run, UserRecord};
+use crate::queue::settlement::{Fate, Moment, carry_out};
+use crate::time::WallTime;
+use futures_util::future::try_join_all;
+use std::time::Duration;
+
+/// Whether a drain may start.
+#[derive(Debug)]
+pub enum Begin {
+    /// There is nothing to send.
+    Idle(UserRecord),
+    /// The gate is closed for this trigger.
+    Closed {
+        /// For so long.
+        wait: Duration,
+        /// The record of the queue.
+        record: UserRecord,
+    },
+    /// It may, under the epoch of the record, which is to be shown in every later transaction of the drain.
+    Open(UserRecord),
+}
+
+/// Starts a drain: every earlier one loses its right to write.
+pub async fn begin<S: Store>(store: &S, user_id: &str, trigger: Trigger, now: WallTime) -> Result<Begin, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    if !ledger.record.has_work() {
+        return Ok(Begin::Idle(ledger.commit().await?));
+    }
+    let wait = ledger.record.gate.wait(trigger, now);
+    if !wait.is_zero() {
+        ledger.record.gate.notice_clock_set_back(now);
+        return Ok(Begin::Closed { wait, record: ledger.commit().await? });
+    }
+    ledger.record.epoch = ledger.record.epoch.wrapping_add(1) & LAST;
+    Ok(Begin::Open(ledger.commit().await?))
+}
+
+/// What a batch is to be like.
+#[derive(Debug, Clone, Copy)]
+pub struct Claiming<'a> {
+    /// How large it may be.
+    pub limits: BatchLimits,
+    /// Now, by the wall clock.
+    pub now: WallTime,
+    /// Its key, if it is a new one.
+    pub fresh_key: &'a str,
+}
+
+/// What there is to send.
+#[derive(Debug)]
+pub enum Claim {
+    /// This batch, which is on disk as the one whose answer is awaited.
+    Batch(Batch),
+    /// Nothing is due.
+    Nothing {
+        /// When something will be.
+        next_due: Option<WallTime>,
+    },
+    /// Another drain has begun since.
+    Superseded,
+}
+
+/// A batch that is to be sent.
+#[derive(Debug)]
+pub struct Batch {
+    /// Its `Idempotency-Key`.
+    pub key: String,
+    /// Its actions, in order.
+    pub actions: Vec<Action>,
+    /// How often it has failed as a whole, and may itself have been the reason.
+    pub failures: u32,
+}
+
+/// What a transaction of a drain has led to.
+#[derive(Debug)]
+pub struct Step {
+    /// What there is to send next.
+    pub claim: Claim,
+    /// What became of actions, by id.
+    pub settled: Vec<(String, Outcome)>,
+    /// The record of the queue.
+    pub record: UserRecord,
+}
+
+/// Claims the next batch. One whose answer never came is claimed again as it was, under the same key, so that the server
+/// can tell. If the application has discarded some of it since, or it is to be smaller, another is made, under the fresh key.
+pub async fn claim<S: Store>(store: &S, user_id: &str, epoch: u64, claiming: Claiming<'_>) -> Result<Step, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let mut settled = Vec::new();
+    let claim = if ledger.record.epoch == epoch { next(&mut ledger, claiming, &mut settled).await? } else { Claim::Superseded };
+    history::write(&mut ledger, &settled)?;
+    Ok(Step { claim, settled, record: ledger.commit().await? })
+}
+
+/// Enters the verdicts on a batch into the books, opens the gate, and claims the next batch, if `next` says so. `batch` are the
+/// actions as they were claimed, in order. Actions leave the disk here and, on the application's wish or by its policy, in
+/// `discard`, `append` and `claim`, and nowhere else.
+///
+/// If another drain has begun since, only what the server has positively taken is deleted, since that stays true whoever reports it.
+pub async fn settle<S: Store>(
+    store: &S,
+    user_id: &str,
+    epoch: u64,
+    batch: &Batch,
+    verdicts: &[Verdict],
+    moment: Moment<'_>,
+    next_batch: Option<Claiming<'_>>,
+) -> Result<Step, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let is_current = ledger.record.epoch == epoch;
+    let runs = Run::of(&batch.actions);
+    // While the record has the batch as it was claimed, its actions are what they were: whoever changes one takes it out.
+    let is_untouched = is_current && ledger.record.batch.as_ref().is_some_and(|record| record.key == batch.key && record.runs == runs);
+    let rows = if is_untouched { batch.actions.clone() } else { still_there(&ledger, &batch.actions).await? };
+    let verdict_on = |action: &Action| {
+        let index = batch.actions.binary_search_by_key(&action.seq, |action| action.seq).ok()?;
+        verdicts.get(index)
+    };
+    let mut settled = enter(&mut ledger, rows, verdict_on, is_current, moment).await?;
+    let mut claim = Claim::Superseded;
+    if is_current {
+        ledger.record.batch = None;
+        ledger.record.gate.open(moment.now);
+        ledger.record.last_sync = Some(moment.now);
+        claim = match next_batch {
+            Some(claiming) => next(&mut ledger, claiming, &mut settled).await?,
+            None => Claim::Nothing { next_due: None },
+        };
+    }
+    history::write(&mut ledger, &settled)?;
+    Ok(Step { claim, settled, record: ledger.commit().await? })
+}
+
+/// Those of the actions that are still there, as they are now.
+async fn still_there<T: Transaction>(ledger: &Ledger<'_, T>, actions: &[Action]) -> Result<Vec<Action>, StoreError> {
+    let found = try_join_all(actions.iter().map(|action| ledger.find(&action.id))).await?;
+    let same = |(now, then): (Option<Action>, &Action)| now.filter(|now| now.seq == then.seq);
+    Ok(found.into_iter().zip(actions).filter_map(same).collect())
+}
+
+/// Carries out the verdicts on actions.
+async fn enter<'v, T: Transaction>(
+    ledger: &mut Ledger<'_, T>,
+    rows: Vec<Action>,
+    verdict_on: impl Fn(&Action) -> Option<&'v Verdict>,
+    is_current: bool,
+    moment: Moment<'_>,
+) -> Result<Vec<(String, Outcome)>, StoreError> {
+    let (mut settled, mut leaving) = (Vec::new(), Vec::new());
+    // By key: the first action that stays, and holds back the others.
+    let mut held: FlatMap<String, u64> = FlatMap::default();
+    let mut let_go: FlatMap<String, ()> = FlatMap::default();
+    // From here on nothing of it is in flight.
+    let batch = if is_current { ledger.record.batch.take() } else { None };
+    for mut action in rows {
+        let Some(verdict) = verdict_on(&action) else { continue };
+        let (lane, bytes) = (action.lane, action.bytes());
+        let is_taken = matches!(verdict, Verdict::Applied(_) | Verdict::Duplicate(_));
+        if !is_current && !is_taken {
+            continue;
+        }
+        match carry_out(&mut action, verdict, moment) {
+            Fate::Leaves(outcome) => {
+                ledger.record.discount(lane, bytes);
+                settled.push((action.id.clone(), outcome));
+                let_go.extend(action.key.clone().map(|key| (key, ())));
+                leaving.push(action);
+            }
+            fate => {
+                if let Some(key) = action.key.clone() {
+                    if action.lane == Lane::Dead {
+                        let_go.insert(key, ());
+                    } else if held.contains_key(&key) {
+                        // The first one has the wait; this one goes when that goes.
+                        if action.lane == Lane::Delayed {
+                            (action.lane, action.not_before) = (Lane::Waiting, None);
+                        }
+                    } else {
+                        held.insert(key, action.seq);
+                    }
+                }
+                ledger.rewrite(lane, bytes, &action)?;
+                if let Fate::Rests(outcome) = fate {
+                    settled.push((action.id, outcome));
+                }
+            }
+        }
+    }
+    for run in Run::of(&leaving) {
+        ledger.transaction.delete(ledger.user_id, run.lane, run.first, run.last)?;
+    }
+    for (key, seq) in held.iter() {
+        ledger.hold(key, *seq).await?;
+    }
+    for index in 0..settled.len() {
+        let Some((id, outcome)) = settled.get(index).cloned() else { break };
+        settled.extend(ledger.tell_dependents(&id, &outcome).await?);
+    }
+    ledger.release_all(let_go.into_iter().map(|(key, ())| key).collect()).await?;
+    ledger.record.batch = batch;
+    Ok(settled)
+}
+
+/// Chooses what is sent next, and writes it down.
+async fn next<T: Transaction>(
+    ledger: &mut Ledger<'_, T>,
+    claiming: Claiming<'_>,
+    settled: &mut Vec<(String, Outcome)>,
+) -> Result<Claim, StoreError> {
+    let size = claiming.limits.actions.max(1);
+    if let Some(batch) = ledger.record.batch.take() {
+        let mut actions = in_flight(ledger, &batch).await?;
+        let is_whole = actions.len() == batch.size();
+        let kept = if is_whole { size.min(batch.next_size()) } else { 0 };
+        if is_whole && kept >= actions.len() {
+            let (key, failures) = (batch.key.clone(), batch.failures);
+            ledger.record.batch = Some(batch);
+            return Ok(Claim::Batch(Batch { key, actions, failures }));
+        }
+        // It goes in parts, or without what has left it. The server may have seen all of it.
+        for action in actions.iter_mut().filter(|action| !action.sent) {
+            action.sent = true;
+            ledger.rewrite(action.lane, action.bytes(), action)?;
+        }
+        actions.truncate(kept);
+        if !actions.is_empty() {
+            return Ok(write_down(ledger, claiming, actions));
+        }
+    }
+    let next_due = bring_back_due(ledger, claiming.now).await?;
+    loop {
+        let mut lanes: [Vec<Action>; 4] = Default::default();
+        let (mut more_urgent, mut is_whole) = (0_u64, true);
+        for (lane, slot) in Lane::READY.into_iter().zip(lanes.iter_mut()) {
+            let count = ledger.record.in_lane(lane);
+            if count > 0 {
+                let enough = enough_of(lane, more_urgent, size);
+                let rows = ledger.transaction.rows(ledger.user_id, lane, 0, LAST, enough).await?;
+                match ledger.readable(rows).await? {
+                    Some(actions) => *slot = actions,
+                    None => is_whole = false,
+                }
+            }
+            more_urgent = more_urgent.saturating_add(count);
+        }
+        // Each time round something has left the lanes, so this ends.
+        if !is_whole || expire(ledger, &lanes, claiming.now, settled).await? {
+            continue;
+        }
+        let actions = choose(lanes, claiming.limits, &mut ledger.record.places);
+        return Ok(if actions.is_empty() { Claim::Nothing { next_due } } else { write_down(ledger, claiming, actions) });
+    }
+}
+
+fn write_down<T: Transaction>(ledger: &mut Ledger<'_, T>, claiming: Claiming<'_>, actions: Vec<Action>) -> Claim {
+    let key = claiming.fresh_key.to_string();
+    ledger.record.batch = Some(BatchRecord { key: key.clone(), runs: Run::of(&actions), failures: 0 });
+    Claim::Batch(Batch { key, actions, failures: 0 })
+}
+
+/// The actions of a batch that are still there and can be sent, in order.
+async fn in_flight<T: Transaction>(ledger: &mut Ledger<'_, T>, batch: &BatchRecord) -> Result<Vec<Action>, StoreError> {
+    let (transaction, user_id) = (&ledger.transaction, ledger.user_id);
+    let rows = batch.runs.iter().map(|run| transaction.rows(user_id, run.lane, run.first, run.last, u32::MAX));
+    let rows = try_join_all(rows).await?.into_iter().flatten();
+    let mut actions: Vec<Action> = rows.map(|row| Action::read(&row, user_id)).collect();
+    // What cannot be read is put aside when it is read to be sent.
+    actions.retain(|action| action.state == ActionState::Pending && action.lane.is_ready());
+    actions.sort_unstable_by_key(|action| action.seq);
+    Ok(actions)
+}
+
+/// Deletes what is no longer worth sending. Says whether there was any.
+async fn expire<T: Transaction>(
+    ledger: &mut Ledger<'_, T>,
+    lanes: &[Vec<Action>; 4],
+    now: WallTime,
+    settled: &mut Vec<(String, Outcome)>,
+) -> Result<bool, StoreError> {
+    // What may have been sent has its effect, perhaps: only the server can tell.
+    let expired = |action: &&Action| action.expires_at.is_some_and(|moment| moment <= now) && !action.sent;
+    let mut any = false;
+    for action in lanes.iter().flatten().filter(expired) {
+        any = true;
+        ledger.remove(action)?;
+        let others = ledger.tell_dependents(&action.id, &Outcome::Expired).await?;
+        settled.push((action.id.clone(), Outcome::Expired));
+        settled.extend(others);
+        ledger.release_all(action.key.iter().cloned().collect()).await?;
+    }
+    Ok(any)
+}
+
+/// Puts back what was to wait and has waited. Says when the next one will have.
+async fn bring_back_due<T: Transaction>(ledger: &mut Ledger<'_, T>, now: WallTime) -> Result<Option<WallTime>, StoreError> {
+    // Nothing waits longer than this; what seems to was told to by a clock that has been set back since.
+    let latest = now.after(LONGEST_HONOURED_HINT.saturating_mul(2));
+    while ledger.record.in_lane(Lane::Delayed) > 0 {
+        let mut rows = ledger.transaction.due(ledger.user_id, now, PAGE).await?;
+        if rows.is_empty() {
+            rows = ledger.transaction.due(ledger.user_id, WallTime(i64::MAX), 1).await?;
+            match rows.first().map(|row| row.due) {
+                Some(Some(due)) if due <= latest => return Ok(Some(due)),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+        for row in rows {
+            let action = Action::read(&row, ledger.user_id);
+            if action.state == ActionState::Unreadable {
+                ledger.quarantine(row).await?;
+            } else {
+                ledger.put_back(Lane::Delayed, action.bytes(), action).await?;
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Closes the gate after a batch got no answer; the batch stays claimed, as it was. `counts_against_batch` says whether the
+/// batch itself may be the reason, so that it is halved when this goes on. Gives how long the gate is closed, and the record.
+pub async fn close_gate<S: Store>(
+    store: &S,
+    user_id: &str,
+    because: GateReason,
+    hint: Option<Duration>,
+    counts_against_batch: bool,
+    moment: Moment<'_>,
+) -> Result<(Duration, UserRecord), StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    if let Some(batch) = ledger.record.batch.as_mut().filter(|_| counts_against_batch) {
+        batch.failures = batch.failures.saturating_add(1);
+    }
+    let wait = ledger.record.gate.close(moment.backoff, because, hint, moment.now, moment.unit);
+    Ok((wait, ledger.commit().await?))
+}

@@ -1,0 +1,42 @@
+//! What became of the actions that were settled last, for those who ask late: after a reload, or in another tab.
+
+use super::ledger::Ledger;
+use crate::platform::StoreError;
+use crate::platform::tables::{Kind, Transaction};
+use crate::queue::outcome::Outcome;
+use serde_json::value::RawValue;
+
+/// So many transactions are remembered.
+const KEPT: u64 = 64;
+
+/// The name of an entry, such that their order is that of their numbers.
+fn name(number: u64) -> String {
+    let digits = number.to_string();
+    ["0".repeat(20_usize.saturating_sub(digits.len())), digits].concat()
+}
+
+/// Writes down what became of actions, and forgets what is old.
+pub(super) fn write<T: Transaction>(ledger: &mut Ledger<'_, T>, settled: &[(String, Outcome)]) -> Result<(), StoreError> {
+    let Some(text) = Some(settled).filter(|settled| !settled.is_empty()).and_then(|settled| serde_json::to_string(settled).ok())
+    else {
+        return Ok(());
+    };
+    let number = ledger.record.history;
+    ledger.record.history = number.wrapping_add(1);
+    ledger.transaction.write_document(ledger.user_id, Kind::History, &name(number), Some(&text))?;
+    match number.checked_sub(KEPT) {
+        Some(old) => ledger.transaction.write_document(ledger.user_id, Kind::History, &name(old), None),
+        None => Ok(()),
+    }
+}
+
+/// What became of those of the actions that are remembered, by id: the JSON of an [`Outcome`] each, the last one last.
+pub(super) async fn find<T: Transaction>(
+    transaction: &T,
+    user_id: &str,
+    ids: &[String],
+) -> Result<Vec<(String, Box<RawValue>)>, StoreError> {
+    let entries = transaction.documents(user_id, Kind::History).await?;
+    let readable = entries.iter().filter_map(|(_, text)| serde_json::from_str::<Vec<(String, Box<RawValue>)>>(text).ok());
+    Ok(readable.flatten().filter(|(id, _)| ids.contains(id)).collect())
+}

@@ -1,0 +1,299 @@
+//! A transaction on one user's queue: the rows, the record that counts them, and the rules by which actions lie in their lanes.
+//!
+//! What lies in one of the lanes that are sent from may be sent. Of a key, only the first actions lie there, up to [`WINDOW`], and
+//! none that comes after one which cannot be sent: these wait. So a drain reads what it sends and nothing else, and holding back or
+//! letting go a key touches no more than a window of its actions, however many there are.
+
+use crate::error::ApiError;
+use crate::platform::tables::{Kind, Lane, Row, Store, Transaction};
+use crate::platform::{Access, StoreError, StoreErrorKind};
+use crate::queue::action::{Action, ActionState};
+use crate::queue::dependency;
+use crate::queue::outcome::Outcome;
+use crate::queue::record::{RECORD_VERSION, UserRecord};
+use crate::queue::settlement::bury;
+
+/// The most actions of a key that lie in the lanes that are sent from.
+pub(super) const WINDOW: u32 = 100;
+/// The last sequence number: a double is exact up to here.
+pub(super) const LAST: u64 = (1 << 53) - 1;
+/// How many rows are read at a time where there may be many.
+pub(super) const PAGE: u32 = 200;
+
+pub(super) struct Ledger<'u, T> {
+    pub(super) transaction: T,
+    pub(super) user_id: &'u str,
+    pub(super) record: UserRecord,
+    stored: Option<String>,
+    access: Access,
+}
+
+impl<'u, T: Transaction> Ledger<'u, T> {
+    pub(super) async fn open<S: Store<Transaction = T>>(
+        store: &S,
+        user_id: &'u str,
+        access: Access,
+    ) -> Result<Self, StoreError> {
+        let transaction = store.transaction(access).await?;
+        Self::within(transaction, user_id, access).await
+    }
+
+    pub(super) async fn within(transaction: T, user_id: &'u str, access: Access) -> Result<Self, StoreError> {
+        let stored = transaction.document(user_id, Kind::Queue, "").await?;
+        let known: Option<UserRecord> = stored.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let is_in_order = stored.is_none() || known.as_ref().is_some_and(|record| record.schema_version >= RECORD_VERSION);
+        let mut record = known.unwrap_or_default();
+        record.schema_version = record.schema_version.max(RECORD_VERSION);
+        let mut ledger = Self { transaction, user_id, record, stored, access };
+        if !is_in_order {
+            ledger.recount().await?;
+        }
+        Ok(ledger)
+    }
+
+    /// Counts what is there, where an earlier version, or damage, has left the record without it.
+    async fn recount(&mut self) -> Result<(), StoreError> {
+        self.record.lanes = [0; 10];
+        self.record.bytes = 0;
+        self.record.batch = None;
+        // Whoever drained knows another epoch.
+        self.record.epoch = self.record.epoch.wrapping_add(1 << 20) & LAST;
+        let mut waiting: Vec<String> = Vec::new();
+        for lane in Lane::ALL {
+            let mut from = 0;
+            loop {
+                let rows = self.transaction.rows(self.user_id, lane, from, LAST, PAGE).await?;
+                let Some(last) = rows.last() else { break };
+                from = last.seq.saturating_add(1);
+                for row in &rows {
+                    let action = Action::read(row, self.user_id);
+                    self.record.next_seq = self.record.next_seq.max(row.seq.saturating_add(1));
+                    self.record.count(lane, action.bytes());
+                    waiting.extend(action.key.filter(|key| lane == Lane::Waiting && !waiting.contains(key)));
+                }
+            }
+        }
+        if self.access == Access::Write {
+            for key in waiting {
+                self.release(&key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a new action.
+    pub(super) fn insert(&mut self, action: &Action) -> Result<(), StoreError> {
+        self.record.count(action.lane, action.bytes());
+        self.write(action)
+    }
+
+    fn write(&self, action: &Action) -> Result<(), StoreError> {
+        let row = action
+            .to_row()
+            .map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing an action", error.to_string()))?;
+        self.transaction.write(self.user_id, &row)
+    }
+
+    /// Writes an action that lay in `from`, where it lies now. `bytes` is what it weighed.
+    pub(super) fn rewrite(&mut self, from: Lane, bytes: u64, action: &Action) -> Result<(), StoreError> {
+        if from != action.lane {
+            self.transaction.delete(self.user_id, from, action.seq, action.seq)?;
+        }
+        self.record.discount(from, bytes);
+        self.insert(action)
+    }
+
+    /// Moves an action that is as it was.
+    fn relocate(&mut self, mut action: Action, to: Lane) -> Result<(), StoreError> {
+        let from = action.lane;
+        action.lane = to;
+        self.rewrite(from, action.bytes(), &action)
+    }
+
+    /// Deletes an action.
+    pub(super) fn remove(&mut self, action: &Action) -> Result<(), StoreError> {
+        self.record.discount(action.lane, action.bytes());
+        self.transaction.delete(self.user_id, action.lane, action.seq, action.seq)
+    }
+
+    /// Puts aside what cannot be read, as it is. What comes after it in its key waits for a version that can read it.
+    pub(super) async fn quarantine(&mut self, row: Row) -> Result<(), StoreError> {
+        let action = Action::read(&row, self.user_id);
+        self.record.discount(row.lane, action.bytes());
+        self.record.count(Lane::Unreadable, action.bytes());
+        self.transaction.delete(self.user_id, row.lane, row.seq, row.seq)?;
+        let (seq, key) = (row.seq, action.key);
+        let aside = Row { lane: Lane::Unreadable, key: key.clone(), due: None, after: None, ..row };
+        self.transaction.write(self.user_id, &aside)?;
+        match key {
+            Some(key) => self.hold(&key, seq).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The readable ones of some rows. What cannot be read is put aside, and then `None` is returned: what was read together with
+    /// it may have to wait now.
+    pub(super) async fn readable(&mut self, rows: Vec<Row>) -> Result<Option<Vec<Action>>, StoreError> {
+        let mut actions = Vec::with_capacity(rows.len());
+        let mut is_whole = true;
+        for row in rows {
+            let action = Action::read(&row, self.user_id);
+            if action.state == ActionState::Unreadable {
+                self.quarantine(row).await?;
+                is_whole = false;
+            } else {
+                actions.push(action);
+            }
+        }
+        Ok(is_whole.then_some(actions))
+    }
+
+    /// The action of that id, with the row that it was read from.
+    pub(super) async fn find(&self, id: &str) -> Result<Option<Action>, StoreError> {
+        Ok(self.transaction.find(self.user_id, id).await?.map(|row| Action::read(&row, self.user_id)))
+    }
+
+    /// Holds back what may be sent of a key after that action.
+    pub(super) async fn hold(&mut self, key: &str, seq: u64) -> Result<(), StoreError> {
+        // There may be others of it in between that wait already.
+        let rows = self.transaction.of_key(self.user_id, key, seq.saturating_add(1), WINDOW.saturating_mul(2)).await?;
+        for row in rows.into_iter().filter(|row| row.lane.is_ready() && !self.record.is_in_flight(row.seq)) {
+            let action = Action::read(&row, self.user_id);
+            if action.state != ActionState::Unreadable {
+                self.relocate(action, Lane::Waiting)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets those of a key that wait go, as far as nothing holds them back, and as many as there is room for.
+    pub(super) async fn release(&mut self, key: &str) -> Result<(), StoreError> {
+        let rows = self.transaction.of_key(self.user_id, key, 0, WINDOW.saturating_add(1)).await?;
+        let (mut lane, mut window, mut waiting) = (None, 0_u32, Vec::new());
+        for row in rows {
+            if row.lane.is_ready() {
+                lane = Some(row.lane);
+                window = window.saturating_add(1);
+            } else if row.lane == Lane::Waiting && window < WINDOW {
+                let action = Action::read(&row, self.user_id);
+                if action.state == ActionState::Unreadable {
+                    self.quarantine(row).await?;
+                    break;
+                }
+                window = window.saturating_add(1);
+                waiting.push(action);
+            } else {
+                break;
+            }
+        }
+        let others = window.saturating_sub(u32::try_from(waiting.len()).unwrap_or(WINDOW));
+        let most_urgent = waiting.iter().map(|action| Lane::of(action.priority)).min();
+        if let Some(lane) = lane.or(most_urgent) {
+            for (place, mut action) in (others..).zip(waiting) {
+                action.window = place;
+                self.relocate(action, lane)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go what waits behind actions that have left, or have let go of their key.
+    pub(super) async fn release_all(&mut self, keys: Vec<String>) -> Result<(), StoreError> {
+        for key in keys {
+            if self.record.in_lane(Lane::Waiting) == 0 {
+                break;
+            }
+            self.release(&key).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts an action back among those that are to be sent, in its old place. `from` is the lane in which it lies on disk, `bytes`
+    /// what it weighs there.
+    pub(super) async fn put_back(&mut self, from: Lane, bytes: u64, mut action: Action) -> Result<(), StoreError> {
+        action.state = ActionState::Pending;
+        action.not_before = None;
+        action.lane = if action.key.is_some() { Lane::Waiting } else { Lane::of(action.priority) };
+        self.rewrite(from, bytes, &action)?;
+        match &action.key {
+            Some(key) => self.release(key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the actions of a key that may be sent as urgent as one that comes behind them. Says whether they are now: those that
+    /// are on their way cannot be hurried.
+    pub(super) async fn promote(&mut self, key: &str, lane: Lane) -> Result<bool, StoreError> {
+        let rows = self.transaction.of_key(self.user_id, key, 0, WINDOW.saturating_add(1)).await?;
+        if rows.iter().any(|row| self.record.is_in_flight(row.seq)) {
+            return Ok(false);
+        }
+        for row in rows.into_iter().filter(|row| row.lane.is_ready()) {
+            let action = Action::read(&row, self.user_id);
+            if action.state == ActionState::Unreadable {
+                return Ok(false);
+            }
+            self.relocate(action, lane)?;
+        }
+        Ok(true)
+    }
+
+    /// Tells the actions that depend on one what became of it. Says what became of them.
+    pub(super) async fn tell_dependents(&mut self, id: &str, outcome: &Outcome) -> Result<Vec<(String, Outcome)>, StoreError> {
+        let mut settled = Vec::new();
+        // A dead letter may be put right, and a conflict decided.
+        if matches!(outcome, Outcome::Rejected { .. } | Outcome::Conflict { .. }) {
+            return Ok(settled);
+        }
+        while self.record.in_lane(Lane::Dependent) > 0 {
+            let rows = self.transaction.after(self.user_id, id, PAGE).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                let mut action = Action::read(&row, self.user_id);
+                if action.state == ActionState::Unreadable {
+                    self.quarantine(row).await?;
+                    continue;
+                }
+                let bytes = action.bytes();
+                action.depends_on = None;
+                let failed = match outcome {
+                    Outcome::Applied { result } | Outcome::Duplicate { result } => {
+                        match dependency::put_in(&action.data, id, result.as_ref()) {
+                            Ok(data) => {
+                                action.data = data;
+                                None
+                            }
+                            Err(missing) => Some(missing.to_string()),
+                        }
+                    }
+                    _ => Some(["the action ", id, ", on which this one depends, has left the queue without being applied"].concat()),
+                };
+                let Some(message) = failed else {
+                    self.put_back(Lane::Dependent, bytes, action).await?;
+                    continue;
+                };
+                let outcome = bury(&mut action, ApiError::without_response("ACTION_DEPENDENCY_FAILED", message, false));
+                self.rewrite(Lane::Dependent, bytes, &action)?;
+                self.release_all(action.key.into_iter().collect()).await?;
+                settled.push((action.id, outcome));
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Resolves when all of it is on disk. Gives the record as it is then.
+    pub(super) async fn commit(self) -> Result<UserRecord, StoreError> {
+        if self.access == Access::Write {
+            let text = serde_json::to_string(&self.record)
+                .map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing the record", error.to_string()))?;
+            let is_new = self.stored.is_none() && self.record == UserRecord { schema_version: RECORD_VERSION, ..UserRecord::default() };
+            if self.stored.as_ref() != Some(&text) && !is_new {
+                self.transaction.write_document(self.user_id, Kind::Queue, "", Some(&text))?;
+            }
+        }
+        self.transaction.commit().await?;
+        Ok(self.record)
+    }
+}

@@ -1,0 +1,105 @@
+//! Where an action lies in the queue, and what it is found by.
+
+use crate::time::WallTime;
+use crate::wire::Priority;
+use serde::{Deserialize, Serialize};
+
+/// A part of a user's queue. What lies in one lane is in the order of its sequence numbers.
+///
+/// What lies in one of the first four may be sent; nothing else may. So whoever looks for work reads what he takes, and no more,
+/// however much lies elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "u8", from = "u8")]
+#[repr(u8)]
+pub enum Lane {
+    /// To be sent, before all others.
+    Critical = 0,
+    /// To be sent.
+    High = 1,
+    /// To be sent.
+    Normal = 2,
+    /// To be sent.
+    Low = 3,
+    /// Behind others of its key.
+    Waiting = 4,
+    /// Until its time has come.
+    Delayed = 5,
+    /// Until another action has been applied.
+    Dependent = 6,
+    /// Until a conflict is decided.
+    Conflict = 7,
+    /// A dead letter.
+    Dead = 8,
+    /// It cannot be read: a newer version has written it, or it is damaged.
+    Unreadable = 9,
+}
+
+impl Lane {
+    /// All lanes.
+    pub const ALL: [Self; 10] = [
+        Self::Critical,
+        Self::High,
+        Self::Normal,
+        Self::Low,
+        Self::Waiting,
+        Self::Delayed,
+        Self::Dependent,
+        Self::Conflict,
+        Self::Dead,
+        Self::Unreadable,
+    ];
+    /// Those from which actions are sent, the most urgent first.
+    pub const READY: [Self; 4] = [Self::Critical, Self::High, Self::Normal, Self::Low];
+
+    /// The lane that a priority asks for.
+    pub fn of(priority: Priority) -> Self {
+        match priority {
+            Priority::Critical => Self::Critical,
+            Priority::High => Self::High,
+            Priority::Normal => Self::Normal,
+            Priority::Low => Self::Low,
+        }
+    }
+
+    /// Where something lies of which it is not known.
+    pub(crate) fn unknown() -> Self {
+        Self::Unreadable
+    }
+
+    /// Whether what lies in it may be sent.
+    pub fn is_ready(self) -> bool {
+        self <= Self::Low
+    }
+}
+
+impl From<Lane> for u8 {
+    fn from(lane: Lane) -> Self {
+        lane as Self
+    }
+}
+
+impl From<u8> for Lane {
+    /// What a newer version has put elsewhere cannot be read.
+    fn from(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Unreadable)
+    }
+}
+
+/// An action as the store sees it: a text, and what it is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The part of the queue that it lies in.
+    pub lane: Lane,
+    /// Its place there. No two rows of a user have the same, whatever their lanes. Below 2^53.
+    pub seq: u64,
+    /// No two rows of a user have the same.
+    pub id: String,
+    /// The key among whose actions it has its place. See [`Transaction::of_key`].
+    pub key: Option<String>,
+    /// When its time comes. See [`Transaction::due`].
+    pub due: Option<WallTime>,
+    /// The id of the action that it depends on. See [`Transaction::after`].
+    pub after: Option<String>,
+    /// All that is known of it.
+    pub text: String,
+}
