@@ -14,6 +14,7 @@
 //! | [`queue`] | which actions to send, and what an answer does to them |
 //! | [`connectivity`] | whether the backend can be reached |
 //! | [`platform`] | what the floors above ask of the world |
+//! | [`store`] | where the queue is kept when there is no database |
 //! | [`outbox`] | the store transactions that carry the queue's decisions out |
 //! | [`call`] | the call path |
 //! | [`sync`] | the drain |
@@ -40,6 +41,7 @@ pub mod platform;
 pub mod policy;
 pub mod queue;
 pub mod resilience;
+pub mod store;
 pub mod sync;
 pub mod time;
 pub mod wire;

@@ -6,13 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors of `src`, from the ground up. A floor names only what is below it; `sim` and `browser` stand side by side.
-const FLOORS: [&[&str]; 11] = [
+const FLOORS: [&[&str]; 12] = [
     &["time", "input", "json", "flat_map"],
     &["wire"],
     &["policy"],
     &["error"],
     &["queue"],
     &["platform", "event"],
+    &["store"],
     &["resilience", "connectivity"],
     &["outbox", "call"],
     &["sync"],

@@ -1,0 +1,13 @@
+//! Where the queue is kept: stores that need no database.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`table`] | the rows and documents of all users, with all the questions that are asked of them, and an undo log |
+//! | [`memory`] | a store that is such a table, and ends with the page |
+
+mod memory;
+mod sorted;
+pub mod table;
+mod turn;
+
+pub use memory::{Backing, Memory, MemoryTransaction, Nowhere, TableStore, TableTransaction};
