@@ -140,7 +140,7 @@ pub enum Event {
     Settled {
         /// Its id.
         id: String,
-        /// What became of it: the JSON of an [`Outcome`](crate::queue::record::Outcome).
+        /// What became of it: the JSON of an [`Outcome`](crate::queue::outcome::Outcome).
         outcome: Box<RawValue>,
     },
     /// A batch got no answer that settles it. Nothing of it is lost.

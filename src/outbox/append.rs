@@ -289,3 +289,25 @@ impl<'a, T: Transaction> Intake<'a, T> {
         Ok(())
     }
 }
+
+/// What [`append`] would have said of these groups, if it has been carried out though it seemed to fail; `None` if it has not.
+pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer>]) -> Result<Option<Appended>, StoreError> {
+    let ledger = Ledger::open(store, user_id, Access::Read).await?;
+    let mut places = Vec::with_capacity(groups.len());
+    let mut any = false;
+    for group in groups {
+        let ids = group.iter().map(|newcomer| ledger.transaction.find(user_id, &newcomer.action.id));
+        let rows: Option<Vec<_>> = try_join_all(ids).await?.into_iter().collect();
+        // An id of the caller's may be another action's.
+        let is_the_same = |row: &crate::platform::tables::Row, newcomer: &Newcomer| {
+            !newcomer.has_own_id || Action::read(row, user_id).timestamp == newcomer.action.timestamp
+        };
+        let rows = rows.filter(|rows| rows.iter().zip(group).all(|(row, newcomer)| is_the_same(row, newcomer)));
+        any |= rows.is_some() && !group.is_empty();
+        places.push(rows.map(|rows| rows.into_iter().map(|row| (row.id, row.seq)).collect::<Vec<_>>()));
+    }
+    let record = ledger.commit().await?;
+    let refused = || StoreError::new(StoreErrorKind::Failed, "taking in actions", "the disk failed while they were taken in");
+    let groups = places.into_iter().map(|places| places.ok_or_else(|| refused().into())).collect();
+    Ok(any.then_some(Appended { groups, settled: Vec::new(), record }))
+}

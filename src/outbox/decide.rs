@@ -42,6 +42,9 @@ pub async fn discard<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Opt
         return Ok(None);
     };
     ledger.remove(&action)?;
+    if let Some(batch) = ledger.record.batch.as_mut().filter(|batch| batch.has(action.seq)) {
+        batch.is_broken = true;
+    }
     let mut settled = vec![(action.id, Outcome::Discarded)];
     settled.extend(ledger.tell_dependents(id, &Outcome::Discarded).await?);
     ledger.release_all(action.key.into_iter().collect()).await?;

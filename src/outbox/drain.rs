@@ -122,7 +122,11 @@ pub async fn settle<S: Store>(
     let is_current = ledger.record.epoch == epoch;
     let runs = Run::of(&batch.actions);
     // While the record has the batch as it was claimed, its actions are what they were: whoever changes one takes it out.
-    let is_untouched = is_current && ledger.record.batch.as_ref().is_some_and(|record| record.key == batch.key && record.runs == runs);
+    let is_untouched = is_current && ledger
+            .record
+            .batch
+            .as_ref()
+            .is_some_and(|record| record.key == batch.key && record.runs == runs && !record.is_broken);
     let rows = if is_untouched { batch.actions.clone() } else { still_there(&ledger, &batch.actions).await? };
     let verdict_on = |action: &Action| {
         let index = batch.actions.binary_search_by_key(&action.seq, |action| action.seq).ok()?;
@@ -222,7 +226,7 @@ async fn next<T: Transaction>(
     let size = claiming.limits.actions.max(1);
     if let Some(batch) = ledger.record.batch.take() {
         let mut actions = in_flight(ledger, &batch).await?;
-        let is_whole = actions.len() == batch.size();
+        let is_whole = actions.len() == batch.size() && !batch.is_broken;
         let kept = if is_whole { size.min(batch.next_size()) } else { 0 };
         if is_whole && kept >= actions.len() {
             let (key, failures) = (batch.key.clone(), batch.failures);
@@ -266,7 +270,7 @@ async fn next<T: Transaction>(
 
 fn write_down<T: Transaction>(ledger: &mut Ledger<'_, T>, claiming: Claiming<'_>, actions: Vec<Action>) -> Claim {
     let key = claiming.fresh_key.to_string();
-    ledger.record.batch = Some(BatchRecord { key: key.clone(), runs: Run::of(&actions), failures: 0 });
+    ledger.record.batch = Some(BatchRecord { key: key.clone(), runs: Run::of(&actions), failures: 0, is_broken: false });
     Claim::Batch(Batch { key, actions, failures: 0 })
 }
 

@@ -157,7 +157,10 @@ impl<'u, T: Transaction> Ledger<'u, T> {
     pub(super) async fn hold(&mut self, key: &str, seq: u64) -> Result<(), StoreError> {
         // There may be others of it in between that wait already.
         let rows = self.transaction.of_key(self.user_id, key, seq.saturating_add(1), WINDOW.saturating_mul(2)).await?;
-        for row in rows.into_iter().filter(|row| row.lane.is_ready() && !self.record.is_in_flight(row.seq)) {
+        for row in rows {
+            if !row.lane.is_ready() || self.record.is_in_flight(row.seq) {
+                continue;
+            }
             let action = Action::read(&row, self.user_id);
             if action.state != ActionState::Unreadable {
                 self.relocate(action, Lane::Waiting)?;

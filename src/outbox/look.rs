@@ -4,7 +4,7 @@ use super::history;
 use super::ledger::{LAST, Ledger};
 use crate::platform::tables::{Lane, Store, Transaction};
 use crate::platform::{Access, StoreError};
-use crate::queue::action::Action;
+use crate::queue::action::{Action, ActionState};
 use crate::queue::record::UserRecord;
 use futures_util::future::try_join_all;
 use serde_json::value::RawValue;
@@ -45,11 +45,37 @@ pub struct Known {
 pub async fn outcomes<S: Store>(store: &S, user_id: &str, ids: &[String]) -> Result<Known, StoreError> {
     let ledger = Ledger::open(store, user_id, Access::Read).await?;
     let rows = try_join_all(ids.iter().map(|id| ledger.transaction.find(user_id, id))).await?;
-    // A dead letter or a conflict is settled, until it is put back.
-    let is_open = |lane: Lane| lane <= Lane::Dependent || lane == Lane::Unreadable;
-    let open: Vec<String> = rows.into_iter().flatten().filter(|row| is_open(row.lane)).map(|row| row.id).collect();
-    let rest: Vec<String> = ids.iter().filter(|id| !open.contains(id)).cloned().collect();
-    let settled = if rest.is_empty() { vec![] } else { history::find(&ledger.transaction, user_id, &rest).await? };
+    let mut known = Known::default();
+    let mut absent = Vec::new();
+    for (id, row) in ids.iter().zip(rows) {
+        match row.map(|row| Action::read(&row, user_id)) {
+            None => absent.push(id.clone()),
+            // They are settled, until they are put back.
+            Some(action) => match resting(&action) {
+                Some(outcome) => known.settled.push((id.clone(), outcome)),
+                None => known.open.push(id.clone()),
+            },
+        }
+    }
+    if !absent.is_empty() {
+        known.settled.extend(history::find(&ledger.transaction, user_id, &absent).await?);
+    }
     ledger.commit().await?;
-    Ok(Known { open, settled })
+    Ok(known)
+}
+
+/// The JSON of the outcome of a dead letter or a conflict.
+fn resting(action: &Action) -> Option<Box<RawValue>> {
+    let text = match action.state {
+        ActionState::Dead => {
+            let error = action.last_error.as_ref().map_or("null", |error| error.get());
+            [r#"{"status":"rejected","error":"#, error, "}"].concat()
+        }
+        ActionState::Conflict => {
+            let conflict = serde_json::to_string(action.conflict.as_ref()?).ok()?;
+            [r#"{"status":"conflict","conflict":"#, &conflict, "}"].concat()
+        }
+        ActionState::Pending | ActionState::Unreadable => return None,
+    };
+    RawValue::from_string(text).ok()
 }

@@ -8,7 +8,7 @@ mod history;
 mod ledger;
 mod look;
 
-pub use append::{AppendError, Appended, Newcomer, append};
+pub use append::{AppendError, Appended, Newcomer, append, appended};
 pub use decide::{Change, Decided, discard, edit, purge, requeue};
 pub use drain::{Batch, Begin, Claim, Claiming, Step, begin, claim, close_gate, settle};
 pub use look::{Known, list, outcomes, record};

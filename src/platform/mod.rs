@@ -9,7 +9,8 @@ pub mod tables;
 
 pub use crate::error::network::NetworkFailureKind;
 pub use http::{Headers, Http, NetworkFailure, RequestSummary, Response, ResponseBody};
-pub use store::{Access, Store, StoreError, StoreErrorKind, Transaction};
+pub use store::{Access, StoreError, StoreErrorKind};
+pub use tables::{Durability, Store, Transaction};
 
 use crate::event::Event;
 use crate::time::{MonotonicTime, WallTime};

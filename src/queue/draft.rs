@@ -1,12 +1,17 @@
 //! What an application hands to `enqueue`, checked.
 
+use super::coalescing::Coalescing;
 use crate::input::{InvalidInput, Subject};
 use crate::json::{Document, Json, Value};
 use crate::wire::{LARGEST_DATA, LONGEST_NAME, Priority};
 use serde_json::value::RawValue;
+use std::time::Duration;
 
 /// What an action may be given, beside its data.
-const MEMBERS: [&str; 4] = ["id", "type", "key", "priority"];
+const MEMBERS: [&str; 7] = ["id", "type", "key", "priority", "ttlMs", "dependsOn", "coalesce"];
+
+/// The longest time after which an action may cease to be worth sending: a year.
+const LONGEST_TIME_TO_LIVE: u64 = 366 * 86_400_000;
 
 /// An action that is not yet in the queue.
 #[derive(Debug, Clone)]
@@ -21,6 +26,12 @@ pub struct Draft {
     pub priority: Priority,
     /// The JSON text that will be sent.
     pub data: Box<RawValue>,
+    /// After how long it ceases to be worth sending.
+    pub time_to_live: Option<Duration>,
+    /// The id of the action that must be applied before.
+    pub depends_on: Option<String>,
+    /// What it does to the last one of its key.
+    pub coalescing: Coalescing,
 }
 
 impl Draft {
@@ -29,14 +40,14 @@ impl Draft {
         let subject = Subject::Action;
         let document = Document::read(fields);
         let Some(fields) = document.as_ref().map(Document::root).filter(|fields| fields.is_object()) else {
-            return Err(InvalidInput::new(subject, "", "something else", "an object { type, data, key?, priority?, id? }"));
+            return Err(InvalidInput::new(subject, "", "something else", "an object { type, data, key?, priority?, id?, ttlMs?, dependsOn?, coalesce? }"));
         };
         if let Some((unknown, _)) = fields.members().find(|(name, _)| !MEMBERS.iter().any(|known| name.is(known))) {
             return Err(InvalidInput::new(
                 subject,
                 &unknown.as_str(),
                 "a member of no meaning",
-                "type, data, key, priority and id",
+                "type, data, key, priority, id, ttlMs, dependsOn and coalesce",
             ));
         }
         let name = |member: &str| {
@@ -63,7 +74,27 @@ impl Draft {
         }
         let data = RawValue::from_string(data)
             .map_err(|error| InvalidInput::new(subject, "data", &error.to_string(), "a value that JSON can hold"))?;
-        Ok(Self { id: name("id")?, kind, key: name("key")?, priority, data })
+        let time_to_live = match fields.get("ttlMs") {
+            None => None,
+            Some(value) => match value.as_u64().filter(|age| (1..=LONGEST_TIME_TO_LIVE).contains(age)) {
+                Some(age) => Some(Duration::from_millis(age)),
+                None => {
+                    let allowed = format!("a whole number of milliseconds from 1 to {LONGEST_TIME_TO_LIVE}");
+                    return Err(InvalidInput::new(subject, "ttlMs", &shown(value), &allowed));
+                }
+            },
+        };
+        let key = name("key")?;
+        let coalescing = match fields.get("coalesce") {
+            None => Coalescing::Never,
+            Some(value) if value.is("replace") && key.is_some() => Coalescing::Replace,
+            Some(value) if value.is("dropOlder") && key.is_some() => Coalescing::DropOlder,
+            Some(value) => {
+                let allowed = r#""replace", "dropOlder" or a function that makes one action's data of two, for an action with a key"#;
+                return Err(InvalidInput::new(subject, "coalesce", &shown(value), allowed));
+            }
+        };
+        Ok(Self { id: name("id")?, kind, key, priority, data, time_to_live, depends_on: name("dependsOn")?, coalescing })
     }
 }
 

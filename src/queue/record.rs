@@ -114,6 +114,9 @@ pub struct BatchRecord {
     /// How often the server, or the time it may take, has failed it as a whole.
     #[serde(default)]
     pub failures: u32,
+    /// Whether the application has taken some of it out of the queue since.
+    #[serde(default)]
+    pub is_broken: bool,
 }
 
 impl BatchRecord {
@@ -216,7 +219,7 @@ mod tests {
         let runs = Run::of(&actions);
         let expected = [(Lane::Normal, 1, 2), (Lane::Low, 3, 3), (Lane::Normal, 4, 4), (Lane::Low, 5, 6)];
         assert_eq!(runs, expected.map(Run::from));
-        let batch = BatchRecord { key: "k".into(), runs, failures: 3 };
+        let batch = BatchRecord { key: "k".into(), runs, failures: 3, is_broken: false };
         assert_eq!((batch.size(), batch.next_size(), batch.has(3), batch.has(7)), (6, 3, true, false));
     }
 }

@@ -1,57 +1,65 @@
 //! A disk that all tabs share: what was committed survives every crash, what was not never happened.
 
 use super::world::Inner;
-use crate::platform::{Access, Store, StoreError, StoreErrorKind, Transaction};
-use crate::queue::action::Action;
+use crate::platform::tables::{Durability, Kind, Lane, Row, Store, Transaction};
+use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::record::UserRecord;
-use futures_util::lock::{Mutex, OwnedMutexGuard};
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use crate::store::{Memory, MemoryTransaction, Table};
+use crate::time::WallTime;
+use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
-
-#[derive(Debug, Clone, Default)]
-struct Rows {
-    users: BTreeMap<String, String>,
-    actions: BTreeMap<(String, u64), String>,
-}
 
 /// What is on the disk.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
-    rows: RefCell<Rows>,
-    turn: Arc<Mutex<()>>,
+    pub(super) memory: Memory,
     /// How many more commits succeed before one fails; none fails without it.
     pub(super) commits_until_failure: Cell<Option<u32>>,
+    /// Of so many steps in a thousand, one fails.
+    pub(super) faults: Cell<DiskFaults>,
+}
+
+/// How often, of a thousand times, something happens.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiskFaults {
+    /// A transaction does not begin.
+    pub unavailable: u16,
+    /// A read fails.
+    pub unreadable: u16,
+    /// A commit fails, and nothing of it is there.
+    pub aborted: u16,
+    /// A commit is there, and nobody hears of it.
+    pub unheard: u16,
 }
 
 impl Disk {
-    /// Makes each row of a user that has this text in it read that one instead.
-    pub(super) fn rewrite(&self, user_id: &str, old: &str, new: &str) {
-        for ((owner, _), row) in &mut self.rows.borrow_mut().actions {
-            if owner == user_id {
-                *row = row.replace(old, new);
-            }
-        }
+    /// What has been committed.
+    pub(super) fn table(&self) -> Table {
+        self.memory.committed()
     }
 
     /// The record of a user's queue.
     pub(super) fn record(&self, user_id: &str) -> UserRecord {
-        self.rows.borrow().users.get(user_id).map_or_else(UserRecord::default, |text| serde_json::from_str(text).unwrap())
+        let table = self.table();
+        table.document(user_id, Kind::Queue, "").map_or_else(UserRecord::default, |text| serde_json::from_str(text).unwrap())
     }
 
-    /// The ids of a user's actions, in order.
-    pub(super) fn action_ids(&self, user_id: &str) -> Vec<String> {
-        let rows = self.rows.borrow();
-        let range = rows.actions.range((user_id.to_string(), 0)..=(user_id.to_string(), u64::MAX));
-        range.map(|((user_id, seq), row)| read(row, user_id, *seq).id).collect()
+    /// The rows of a user, in order.
+    pub(super) fn rows(&self, user_id: &str) -> Vec<Row> {
+        let mut rows = self.table().all_rows(user_id);
+        rows.sort_by_key(|row| row.seq);
+        rows
     }
-}
 
-fn read(row: &str, user_id: &str, seq: u64) -> Action {
-    let value: serde_json::Value = serde_json::from_str(row).unwrap();
-    let id = value.get("id").and_then(serde_json::Value::as_str).unwrap().to_string();
-    Action::read(row, user_id, seq, &id)
+    /// Makes each row of a user that has this text in it read that one instead.
+    pub(super) fn rewrite(&self, user_id: &str, old: &str, new: &str) {
+        let rows = self.rows(user_id);
+        self.memory.tamper(|table| {
+            for row in rows {
+                table.write(user_id, &Row { text: row.text.replace(old, new), ..row });
+            }
+        });
+    }
 }
 
 /// A tab's way to the disk.
@@ -63,86 +71,122 @@ pub struct SimStore {
 pub struct SimTransaction {
     world: Rc<Inner>,
     access: Access,
-    rows: RefCell<Rows>,
-    _turn: OwnedMutexGuard<()>,
+    transaction: MemoryTransaction,
+}
+
+fn failed(operation: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Failed, operation, "the disk failed")
 }
 
 impl Store for SimStore {
     type Transaction = SimTransaction;
 
-    fn durability(&self) -> &'static str {
-        "simulated"
+    fn durability(&self) -> Durability {
+        Durability::IndexedDb
     }
 
     async fn transaction(&self, access: Access) -> Result<SimTransaction, StoreError> {
-        let turn = self.world.disk.turn.clone().lock_owned().await;
-        let rows = RefCell::new(self.world.disk.rows.borrow().clone());
-        Ok(SimTransaction { world: self.world.clone(), access, rows, _turn: turn })
+        let transaction = self.world.disk.memory.transaction(access).await?;
+        if self.world.happens(self.world.disk.faults.get().unavailable) {
+            return Err(failed("beginning a transaction"));
+        }
+        Ok(SimTransaction { world: self.world.clone(), access, transaction })
     }
 }
 
 impl SimTransaction {
-    fn read(&self, user_id: &str, first: u64, last: u64, limit: u32) -> Vec<Action> {
-        let rows = self.rows.borrow();
-        let range = rows.actions.range((user_id.to_string(), first)..=(user_id.to_string(), last));
-        range.take(limit as usize).map(|((user_id, seq), row)| read(row, user_id, *seq)).collect()
+    /// Others come in between, and now and then it fails.
+    async fn read(&self) -> Result<(), StoreError> {
+        self.world.yield_for_a_while().await;
+        if self.world.happens(self.world.disk.faults.get().unreadable) { Err(failed("reading the queue")) } else { Ok(()) }
     }
 }
 
 impl Transaction for SimTransaction {
-    async fn record(&self, user_id: &str) -> Result<UserRecord, StoreError> {
-        self.world.yield_for_a_while().await;
-        let rows = self.rows.borrow();
-        Ok(rows.users.get(user_id).map_or_else(UserRecord::default, |text| serde_json::from_str(text).unwrap()))
+    async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
+        self.read().await?;
+        self.transaction.document(user_id, kind, name).await
     }
 
-    async fn actions_from(&self, user_id: &str, seq: u64, limit: u32) -> Result<Vec<Action>, StoreError> {
-        self.world.yield_for_a_while().await;
-        Ok(self.read(user_id, seq, u64::MAX, limit))
+    async fn documents(&self, user_id: &str, kind: Kind) -> Result<Vec<(String, String)>, StoreError> {
+        self.read().await?;
+        self.transaction.documents(user_id, kind).await
     }
 
-    async fn actions_between(&self, user_id: &str, first: u64, last: u64) -> Result<Vec<Action>, StoreError> {
-        self.world.yield_for_a_while().await;
-        Ok(self.read(user_id, first, last, u32::MAX))
+    fn write_document(&self, user_id: &str, kind: Kind, name: &str, text: Option<&str>) -> Result<(), StoreError> {
+        self.transaction.write_document(user_id, kind, name, text)
     }
 
-    async fn find(&self, user_id: &str, id: &str) -> Result<Option<Action>, StoreError> {
-        self.world.yield_for_a_while().await;
-        Ok(self.read(user_id, 0, u64::MAX, u32::MAX).into_iter().find(|action| action.id == id))
+    async fn rows(&self, user_id: &str, lane: Lane, first: u64, last: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+        self.read().await?;
+        self.transaction.rows(user_id, lane, first, last, limit).await
     }
 
-    fn write_record(&self, user_id: &str, record: &UserRecord) -> Result<(), StoreError> {
-        self.rows.borrow_mut().users.insert(user_id.into(), serde_json::to_string(record).unwrap());
-        Ok(())
+    async fn find(&self, user_id: &str, id: &str) -> Result<Option<Row>, StoreError> {
+        self.read().await?;
+        self.transaction.find(user_id, id).await
     }
 
-    fn write(&self, action: &Action) -> Result<(), StoreError> {
-        let row = serde_json::to_string(action).unwrap();
-        self.rows.borrow_mut().actions.insert((action.user_id.clone(), action.seq), row);
-        Ok(())
+    async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+        self.read().await?;
+        self.transaction.of_key(user_id, key, first, limit).await
     }
 
-    fn delete(&self, user_id: &str, seq: u64) -> Result<(), StoreError> {
-        self.rows.borrow_mut().actions.remove(&(user_id.into(), seq));
-        Ok(())
+    async fn last_of_key(&self, user_id: &str, key: &str) -> Result<Option<Row>, StoreError> {
+        self.read().await?;
+        self.transaction.last_of_key(user_id, key).await
+    }
+
+    async fn due(&self, user_id: &str, until: WallTime, limit: u32) -> Result<Vec<Row>, StoreError> {
+        self.read().await?;
+        self.transaction.due(user_id, until, limit).await
+    }
+
+    async fn after(&self, user_id: &str, id: &str, limit: u32) -> Result<Vec<Row>, StoreError> {
+        self.read().await?;
+        self.transaction.after(user_id, id, limit).await
+    }
+
+    async fn count(&self, user_id: &str, lane: Lane) -> Result<u64, StoreError> {
+        self.read().await?;
+        self.transaction.count(user_id, lane).await
+    }
+
+    fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
+        self.transaction.write(user_id, row)
+    }
+
+    fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
+        self.transaction.delete(user_id, lane, first, last)
+    }
+
+    async fn users(&self) -> Result<Vec<String>, StoreError> {
+        self.read().await?;
+        self.transaction.users().await
     }
 
     async fn commit(self) -> Result<(), StoreError> {
-        self.world.yield_for_a_while().await;
-        if self.access == Access::Read {
-            return Ok(());
-        }
-        match self.world.disk.commits_until_failure.get() {
-            Some(0) => {
-                self.world.disk.commits_until_failure.set(None);
-                return Err(StoreError::new(StoreErrorKind::QuotaExceeded, "committing to disk", "the disk is full"));
+        let (world, faults) = (&self.world, self.world.disk.faults.get());
+        world.yield_for_a_while().await;
+        if self.access == Access::Write {
+            match world.disk.commits_until_failure.get() {
+                Some(0) => {
+                    world.disk.commits_until_failure.set(None);
+                    return Err(StoreError::new(StoreErrorKind::QuotaExceeded, "committing to disk", "the disk is full"));
+                }
+                Some(left) => world.disk.commits_until_failure.set(Some(left - 1)),
+                None => {}
             }
-            Some(left) => self.world.disk.commits_until_failure.set(Some(left - 1)),
-            None => {}
+            if world.happens(faults.aborted) {
+                return Err(failed("committing to disk"));
+            }
         }
-        *self.world.disk.rows.borrow_mut() = self.rows.take();
+        self.transaction.commit().await?;
         // Here a crash finds the change on disk and nobody who knows of it.
-        self.world.yield_for_a_while().await;
+        world.yield_for_a_while().await;
+        if self.access == Access::Write && world.happens(faults.unheard) {
+            return Err(failed("committing to disk"));
+        }
         Ok(())
     }
 }

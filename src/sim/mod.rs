@@ -15,7 +15,7 @@ mod server;
 mod tab;
 mod world;
 
-pub use disk::{SimStore, SimTransaction};
+pub use disk::{DiskFaults, SimStore, SimTransaction};
 pub use network::{Faults, SimHttp, SimRequest, SimResponse};
 pub use server::{AppliedAction, Condition, ModelServer, Reply};
 pub use tab::{Tab, TabPlatform};

@@ -116,7 +116,7 @@ impl Tab {
 impl World {
     /// The ids of a user's actions on disk, in order.
     pub fn stored(&self, user_id: &str) -> Vec<String> {
-        self.inner.disk.action_ids(user_id)
+        self.inner.disk.rows(user_id).into_iter().map(|row| row.id).collect()
     }
 
     /// Makes each row of a user that has this text in it read that one instead.

@@ -170,12 +170,12 @@ impl<B: Backing> Transaction for TableTransaction<B> {
         self.read(READING, |table| table.find(user_id, id).cloned())
     }
 
-    async fn behind(&self, user_id: &str, key: &str, limit: u32) -> Result<Vec<Row>, StoreError> {
-        self.read(READING, |table| table.behind(user_id, key, limit))
+    async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+        self.read(READING, |table| table.of_key(user_id, key, first, limit))
     }
 
-    async fn last_behind(&self, user_id: &str, key: &str) -> Result<Option<Row>, StoreError> {
-        self.read(READING, |table| table.last_behind(user_id, key).cloned())
+    async fn last_of_key(&self, user_id: &str, key: &str) -> Result<Option<Row>, StoreError> {
+        self.read(READING, |table| table.last_of_key(user_id, key).cloned())
     }
 
     async fn due(&self, user_id: &str, until: WallTime, limit: u32) -> Result<Vec<Row>, StoreError> {

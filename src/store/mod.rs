@@ -11,3 +11,4 @@ pub mod table;
 mod turn;
 
 pub use memory::{Backing, Memory, MemoryTransaction, Nowhere, TableStore, TableTransaction};
+pub use table::Table;

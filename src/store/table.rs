@@ -48,7 +48,7 @@ enum Changed {
 enum Order {
     Place,
     Id,
-    Behind,
+    Key,
     Due,
     After,
 }
@@ -62,7 +62,7 @@ struct Position<'a> {
 }
 
 impl Order {
-    const ALL: [Self; 5] = [Self::Place, Self::Id, Self::Behind, Self::Due, Self::After];
+    const ALL: [Self; 5] = [Self::Place, Self::Id, Self::Key, Self::Due, Self::After];
 
     /// Where a row is in it, if it is there at all.
     fn position(self, row: &Row) -> Option<Position<'_>> {
@@ -70,7 +70,7 @@ impl Order {
         match self {
             Self::Place => Some(Position::in_lane(row.lane, row.seq)),
             Self::Id => Some(Position { number: 0, text: &row.id, seq: 0 }),
-            Self::Behind => row.behind.as_deref().map(by_text),
+            Self::Key => row.key.as_deref().map(by_text),
             Self::Due => row.due.map(|due| Position { number: due.0, text: "", seq: row.seq }),
             Self::After => row.after.as_deref().map(by_text),
         }
@@ -85,11 +85,11 @@ impl Position<'_> {
 
 impl Queue {
     fn order(&self, order: Order) -> &Sorted<Rc<Row>> {
-        let [place, id, behind, due, after] = &self.orders;
+        let [place, id, key, due, after] = &self.orders;
         match order {
             Order::Place => place,
             Order::Id => id,
-            Order::Behind => behind,
+            Order::Key => key,
             Order::Due => due,
             Order::After => after,
         }
@@ -179,17 +179,17 @@ impl Table {
         self.queue(user_id)?.get(Order::Id, Position { number: 0, text: id, seq: 0 }).map(AsRef::as_ref)
     }
 
-    /// See [`Transaction::behind`](crate::platform::tables::Transaction::behind).
-    pub fn behind(&self, user_id: &str, key: &str, limit: u32) -> Vec<Row> {
-        self.of_text(user_id, Order::Behind, key, limit)
+    /// See [`Transaction::of_key`](crate::platform::tables::Transaction::of_key).
+    pub fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Vec<Row> {
+        self.of_text(user_id, Order::Key, key, first, limit)
     }
 
-    /// See [`Transaction::last_behind`](crate::platform::tables::Transaction::last_behind).
-    pub fn last_behind(&self, user_id: &str, key: &str) -> Option<&Row> {
-        let rows = self.queue(user_id)?.order(Order::Behind);
+    /// See [`Transaction::last_of_key`](crate::platform::tables::Transaction::last_of_key).
+    pub fn last_of_key(&self, user_id: &str, key: &str) -> Option<&Row> {
+        let rows = self.queue(user_id)?.order(Order::Key);
         let end = Position { number: 0, text: key, seq: u64::MAX };
-        let (Ok(end) | Err(end)) = rows.find(&|row| Order::Behind.position(row).cmp(&Some(end)));
-        rows.before(end).map(AsRef::as_ref).filter(|row| row.behind.as_deref() == Some(key))
+        let (Ok(end) | Err(end)) = rows.find(&|row| Order::Key.position(row).cmp(&Some(end)));
+        rows.before(end).map(AsRef::as_ref).filter(|row| row.key.as_deref() == Some(key))
     }
 
     /// See [`Transaction::due`](crate::platform::tables::Transaction::due).
@@ -200,7 +200,7 @@ impl Table {
 
     /// See [`Transaction::after`](crate::platform::tables::Transaction::after).
     pub fn after(&self, user_id: &str, id: &str, limit: u32) -> Vec<Row> {
-        self.of_text(user_id, Order::After, id, limit)
+        self.of_text(user_id, Order::After, id, 0, limit)
     }
 
     /// See [`Transaction::count`](crate::platform::tables::Transaction::count).
@@ -278,9 +278,9 @@ impl Table {
         self.changes = changes;
     }
 
-    fn of_text(&self, user_id: &str, order: Order, text: &str, limit: u32) -> Vec<Row> {
+    fn of_text(&self, user_id: &str, order: Order, text: &str, first: u64, limit: u32) -> Vec<Row> {
         let position = |seq| Position { number: 0, text, seq };
-        self.between(user_id, order, position(0), position(u64::MAX), limit)
+        self.between(user_id, order, position(first), position(u64::MAX), limit)
     }
 
     fn between(&self, user_id: &str, order: Order, first: Position<'_>, last: Position<'_>, limit: u32) -> Vec<Row> {
@@ -323,7 +323,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn row(lane: Lane, seq: u64, id: String) -> Row {
-        Row { lane, seq, id, behind: None, due: None, after: None, text: String::new() }
+        Row { lane, seq, id, key: None, due: None, after: None, text: String::new() }
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
             // Ids in no order, as callers choose them.
             let id = seq.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_string();
             let key = Some(format!("key {}", seq % 50_000));
-            assert!(table.write("ada", &Row { behind: key, due: Some(WallTime(-1)), ..row(Lane::Normal, seq, id) }));
+            assert!(table.write("ada", &Row { key: key, due: Some(WallTime(-1)), ..row(Lane::Normal, seq, id) }));
             table.commit();
         }
         assert_eq!(table.count("ada", Lane::Normal), 100_000);
@@ -358,26 +358,26 @@ mod tests {
                         let text = |value: u64| (value % 3 == 0).then(|| (value % 4).to_string());
                         let due = (seq % 2 == 0).then_some(WallTime(10 - i64::try_from(extent).unwrap()));
                         let id = (seq % 20).to_string();
-                        table.write("ada", &Row { behind: text(extent), after: text(seq), due, ..row(lane, seq, id) });
+                        table.write("ada", &Row { key: text(extent), after: text(seq), due, ..row(lane, seq, id) });
                     }
                     1 => table.delete("ada", lane, seq, seq + extent),
-                    2 => table.write_document("ada", Kind::Key, &seq.to_string(), (extent > 3).then_some("text")),
+                    2 => table.write_document("ada", Kind::History, &seq.to_string(), (extent > 3).then_some("text")),
                     3 => {
                         table.commit();
-                        committed = (table.all_rows("ada"), table.documents("ada", Kind::Key));
+                        committed = (table.all_rows("ada"), table.documents("ada", Kind::History));
                     }
                     _ => {
                         table.roll_back();
-                        prop_assert_eq!(&(table.all_rows("ada"), table.documents("ada", Kind::Key)), &committed);
+                        prop_assert_eq!(&(table.all_rows("ada"), table.documents("ada", Kind::History)), &committed);
                     }
                 }
                 let rows = table.all_rows("ada");
                 prop_assert!(rows.iter().all(|row| table.find("ada", &row.id) == Some(row)));
                 for key in ["0", "1", "2", "3"] {
-                    let mut expected: Vec<Row> = rows.iter().filter(|row| row.behind.as_deref() == Some(key)).cloned().collect();
+                    let mut expected: Vec<Row> = rows.iter().filter(|row| row.key.as_deref() == Some(key)).cloned().collect();
                     expected.sort_by_key(|row| row.seq);
-                    let mut found = table.behind("ada", key, u32::MAX);
-                    prop_assert_eq!(table.last_behind("ada", key).map(|row| row.seq), found.last().map(|row| row.seq));
+                    let mut found = table.of_key("ada", key, 0, u32::MAX);
+                    prop_assert_eq!(table.last_of_key("ada", key).map(|row| row.seq), found.last().map(|row| row.seq));
                     found.sort_by_key(|row| (row.seq, row.lane));
                     expected.sort_by_key(|row| (row.seq, row.lane));
                     // Rows of one sequence number in several lanes are against the contract, and one of them may be missing.

@@ -9,20 +9,22 @@ use crate::connectivity::Watch;
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
-use crate::flat_map::FlatMap;
-use crate::outbox::{self, Begin, Claim, Closed, Moment};
+use crate::outbox::{self, Batch, Begin, Claim, Claiming, Step};
 use crate::platform::{Channel, Clock, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
 use crate::policy::retry::later;
 use crate::queue::action::Action;
 use crate::queue::answer::{self, NoAnswer, Verdict};
+use crate::queue::outcome::Outcome;
 use crate::queue::plan::BatchLimits;
-use crate::queue::record::{BatchRecord, Counts, Outcome};
+use crate::queue::record::{BatchRecord, Counts, UserRecord};
+use crate::queue::settlement::Moment;
 use crate::resilience::services::Services;
 use crate::time::WallTime;
 use crate::wire::QueueActionsRequest;
 use serde_json::value::{RawValue, to_raw_value};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -46,6 +48,8 @@ pub struct SyncPolicy {
     pub correlation: CorrelationPolicy,
     /// The application's formats and codes.
     pub extensions: Rc<Extensions>,
+    /// After how long actions cease to be worth sending that do not say so themselves.
+    pub max_age: Option<Duration>,
 }
 
 /// What a drain leaves behind.
@@ -75,7 +79,12 @@ pub struct Drainer<P: Platform> {
     pub watch: Rc<Watch<P>>,
     /// What requests are authorised by.
     pub credentials: Rc<Credentials<P>>,
+    /// How long an action took lately, in milliseconds.
+    pace: Cell<Option<f64>>,
 }
+
+/// Who waits in this tab, what is known of the backend, whether it can be reached, and what requests are authorised by.
+type Surroundings<P> = (Rc<Waiters>, Rc<Services<P>>, Rc<Watch<P>>, Rc<Credentials<P>>);
 
 /// What became of a batch that was sent.
 enum Sent {
@@ -91,6 +100,11 @@ enum Sent {
     },
 }
 
+/// Nothing to do.
+fn idle(record: &UserRecord) -> DrainReport {
+    DrainReport { counts: record.counts(), next: None }
+}
+
 fn failed(error: ApiError, because: GateReason) -> Sent {
     // A gateway's answer, and a server that asks for patience, say nothing about what was sent.
     let is_general = matches!(error.status, Some(429 | 502..=504)) || error.retry_hint.is_some() || error.format.name == "html";
@@ -99,36 +113,57 @@ fn failed(error: ApiError, because: GateReason) -> Sent {
 }
 
 impl<P: Platform> Drainer<P> {
+    /// Drains that user's queue while it holds that lock.
+    pub fn new(
+        platform: Rc<P>,
+        user_id: String,
+        lock: String,
+        policy: SyncPolicy,
+        (waiters, services, watch, credentials): Surroundings<P>,
+    ) -> Self {
+        Self { platform, user_id, lock, policy, waiters, services, watch, credentials, pace: Cell::default() }
+    }
+
+    /// How long it takes to send so many actions, at the pace of the last ones.
+    pub fn remaining(&self, actions: u64) -> Option<Duration> {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let milliseconds = self.pace.get()? * actions as f64;
+        Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
+    }
+
+    /// So many actions took so long.
+    fn took(&self, actions: usize, time: Duration) {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let pace = time.as_secs_f64() * 1000.0 / actions.max(1) as f64;
+        // Old batches fade: three quarters of what was known.
+        self.pace.set(Some(self.pace.get().map_or(pace, |known| known * 0.75 + pace * 0.25)));
+    }
+
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
     pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
         let store = self.platform.store();
-        // Before the look: what is waited for from here on may be stored after it.
-        let waited_for = if trigger >= Trigger::Visible { self.waiters.ids() } else { vec![] };
         // A look that costs no write and no lock: most triggers find nothing to do, or the gate closed.
         let record = outbox::record(store, &self.user_id).await?;
-        if record.counts.total() == 0 {
-            self.release(&waited_for);
-        }
-        if record.counts.pending == 0 {
-            return Ok(DrainReport { counts: record.counts, next: None });
+        if !record.has_work() {
+            return Ok(idle(&record));
         }
         let wait = record.gate.wait(trigger, self.now());
         if !wait.is_zero() && !record.gate.was_closed_after(self.now()) {
-            return Ok(DrainReport { counts: record.counts, next: Some(wait) });
+            return Ok(DrainReport { counts: record.counts(), next: Some(wait) });
         }
         // Calls go through another door to the same server: what it has told them holds here, too.
         let paused = self.services.paused_for(&self.policy.service);
         if !paused.is_zero() && !record.gate.was_closed_after(self.now()) {
-            return Ok(DrainReport { counts: record.counts, next: Some(self.after_pause(paused)) });
+            return Ok(DrainReport { counts: record.counts(), next: Some(self.after_pause(paused)) });
         }
         let _one_drain_at_a_time = self.platform.locks().acquire(&self.lock).await;
-        let (epoch, counts) = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
-            Begin::Idle(counts) => return Ok(DrainReport { counts, next: None }),
-            Begin::Closed { wait, counts } => return Ok(DrainReport { counts, next: Some(wait) }),
-            Begin::Open { epoch, counts } => (epoch, counts),
+        let record = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
+            Begin::Idle(record) => return Ok(idle(&record)),
+            Begin::Closed { wait, record } => return Ok(DrainReport { counts: record.counts(), next: Some(wait) }),
+            Begin::Open(record) => record,
         };
-        self.platform.emit(&Event::SyncStarted { trigger, counts });
-        let report = self.send_batches(epoch).await?;
+        self.platform.emit(&Event::SyncStarted { trigger, counts: record.counts() });
+        let report = self.send_batches(record.epoch).await?;
         self.platform.emit(&Event::SyncFinished {
             counts: report.counts,
             next_attempt_at: report.next.map(|wait| self.now().after(wait)),
@@ -142,37 +177,47 @@ impl<P: Platform> Drainer<P> {
         let mut may_refresh = true;
         // What a batch belongs to that is sent again with new credentials: that is no retry.
         let mut resumed: Option<CallTrace> = None;
+        let mut claimed: Option<Step> = None;
         loop {
-            let paused = self.services.paused_for(&self.policy.service);
-            if !paused.is_zero() {
-                let record = outbox::record(self.platform.store(), &self.user_id).await?;
-                return Ok(DrainReport { counts: record.counts, next: Some(self.after_pause(paused)) });
-            }
-            let fresh_key = unique_id(self.platform.as_ref());
-            let claim = outbox::claim(self.platform.store(), &self.user_id, epoch, limits, self.now(), &fresh_key).await?;
-            let (key, actions, failures) = match claim {
-                Claim::Batch { key, actions, failures } => (key, actions, failures),
-                Claim::Nothing { next_due, counts } => {
-                    return Ok(DrainReport { counts, next: next_due.map(|moment| moment.since(self.now())) });
+            let step = match claimed.take() {
+                Some(step) => step,
+                None => {
+                    if let Some(report) = self.paused().await? {
+                        return Ok(report);
+                    }
+                    let fresh_key = unique_id(self.platform.as_ref());
+                    let claiming = Claiming { limits, now: self.now(), fresh_key: &fresh_key };
+                    let step = outbox::claim(self.platform.store(), &self.user_id, epoch, claiming).await?;
+                    if !step.settled.is_empty() {
+                        self.announce(step.record.counts(), step.settled.clone());
+                    }
+                    step
                 }
-                Claim::Superseded => return self.superseded().await,
+            };
+            let batch = match step.claim {
+                Claim::Batch(batch) => batch,
+                Claim::Nothing { next_due } => {
+                    return Ok(DrainReport { counts: step.record.counts(), next: next_due.map(|moment| moment.since(self.now())) });
+                }
+                Claim::Superseded => return Ok(DrainReport { counts: step.record.counts(), next: None }),
             };
             let trace = resumed.take().unwrap_or_else(|| self.trace());
             let seen = may_refresh.then(|| self.credentials.generation()).flatten();
             let correlation_id = trace.correlation_id().to_string();
             self.platform.emit(&Event::BatchSent {
                 correlation_id: correlation_id.clone(),
-                ids: actions.iter().map(|action| action.id.clone()).collect(),
+                ids: batch.actions.iter().map(|action| action.id.clone()).collect(),
             });
-            let verdicts = match self.send(&actions, &key, &trace).await {
+            let began = self.platform.clock().monotonic();
+            let verdicts = match self.send(&batch.actions, &batch.key, &trace).await {
                 Sent::Answered(verdicts) => {
                     limits = self.policy.limits;
                     may_refresh = true;
                     verdicts
                 }
                 // Whichever action it is that the server does not take: halves find it.
-                Sent::Refused(error) if actions.len() > 1 => {
-                    limits.actions = actions.len() / 2;
+                Sent::Refused(error) if batch.actions.len() > 1 => {
+                    limits.actions = batch.actions.len() / 2;
                     let next_size = limits.actions;
                     self.platform.emit(&Event::BatchSplit { correlation_id, error, next_size });
                     continue;
@@ -183,7 +228,7 @@ impl<P: Platform> Drainer<P> {
                 }
                 // It stands alone and fails again and again: it waits by itself, and holds nothing but its key.
                 Sent::Failed { error, counts_against_batch: true, .. }
-                    if actions.len() == 1 && failures + 1 >= BatchRecord::FAILURES_PER_HALVING =>
+                    if batch.actions.len() == 1 && batch.failures + 1 >= BatchRecord::FAILURES_PER_HALVING =>
                 {
                     vec![Verdict::Retry(Some(error))]
                 }
@@ -199,22 +244,30 @@ impl<P: Platform> Drainer<P> {
                     return Ok(self.close_gate(correlation_id, error, because, counts_against_batch).await);
                 }
             };
-            let verdicts = actions.iter().map(|action| action.seq).zip(verdicts).collect();
-            if !self.settle(epoch, &verdicts).await? {
-                return self.superseded().await;
-            }
+            let step = self.settle(epoch, &batch, &verdicts, limits).await?;
+            self.took(batch.actions.len(), self.platform.clock().monotonic().since(began));
+            // One that was not to be claimed yet is claimed when the server may be asked again.
+            claimed = (!self.is_paused()).then_some(step);
         }
+    }
+
+    fn is_paused(&self) -> bool {
+        !self.services.paused_for(&self.policy.service).is_zero()
+    }
+
+    /// What to report while the server wants to be left alone.
+    async fn paused(&self) -> Result<Option<DrainReport>, StoreError> {
+        let paused = self.services.paused_for(&self.policy.service);
+        if paused.is_zero() {
+            return Ok(None);
+        }
+        let record = outbox::record(self.platform.store(), &self.user_id).await?;
+        Ok(Some(DrainReport { counts: record.counts(), next: Some(self.after_pause(paused)) }))
     }
 
     /// When to come back to a server that wants to be left alone: behind the calls, for which someone waits.
     fn after_pause(&self, pause: Duration) -> Duration {
         later(pause, pause, LONGEST_SPREAD, self.platform.random().unit())
-    }
-
-    /// Another drain has taken over and will see to the rest.
-    async fn superseded(&self) -> Result<DrainReport, StoreError> {
-        let record = outbox::record(self.platform.store(), &self.user_id).await?;
-        Ok(DrainReport { counts: record.counts, next: None })
     }
 
     /// Whether there are others now than the `seen` credentials that the server has refused.
@@ -325,21 +378,22 @@ impl<P: Platform> Drainer<P> {
         counts_against_batch: bool,
     ) -> DrainReport {
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let closed = self.write_gate(because, hint, counts_against_batch).await;
-        let next_attempt_at = self.now().after(closed.wait);
-        self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at, waiting_for: closed.because });
-        DrainReport { counts: closed.counts, next: Some(closed.wait) }
+        let (wait, record) = self.write_gate(because, hint, counts_against_batch).await;
+        let now = self.now();
+        let waiting_for = record.gate.reason(now).unwrap_or(because);
+        self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at: now.after(wait), waiting_for });
+        DrainReport { counts: record.counts(), next: Some(wait) }
     }
 
     /// Closes the gate on disk. While the disk fails, the lock is not let go: another tab, or this one
     /// after a reload, would ask the server again without knowing that it must not yet.
-    async fn write_gate(&self, because: GateReason, hint: Option<Duration>, counts_against_batch: bool) -> Closed {
+    async fn write_gate(&self, because: GateReason, hint: Option<Duration>, counts_against_batch: bool) -> (Duration, UserRecord) {
         let moment = self.moment();
         let mut failures = 0;
         loop {
             match outbox::close_gate(self.platform.store(), &self.user_id, because, hint, counts_against_batch, moment).await {
                 // The disk may have taken its time.
-                Ok(closed) => return Closed { wait: closed.wait.saturating_sub(self.now().since(moment.now)), ..closed },
+                Ok((wait, record)) => return (wait.saturating_sub(self.now().since(moment.now)), record),
                 Err(error) => self.platform.emit(&Event::StoreFailed { error }),
             }
             failures += 1;
@@ -348,11 +402,13 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
-    /// Enters the verdicts into the books and tells everyone. Says whether this drain may go on.
-    async fn settle(&self, epoch: u64, verdicts: &FlatMap<u64, Verdict>) -> Result<bool, StoreError> {
-        let settled = outbox::settle(self.platform.store(), &self.user_id, epoch, verdicts, self.moment()).await?;
-        self.announce(settled.counts, settled.settlement.settled);
-        Ok(settled.current)
+    /// Enters the verdicts into the books, claims the next batch with that, and tells everyone.
+    async fn settle(&self, epoch: u64, batch: &Batch, verdicts: &[Verdict], limits: BatchLimits) -> Result<Step, StoreError> {
+        let (fresh_key, moment) = (unique_id(self.platform.as_ref()), self.moment());
+        let next = Claiming { limits, now: moment.now, fresh_key: &fresh_key };
+        let step = outbox::settle(self.platform.store(), &self.user_id, epoch, batch, verdicts, moment, Some(next)).await?;
+        self.announce(step.record.counts(), step.settled.clone());
+        Ok(step)
     }
 
     /// Tells the other tabs what is in the queue now and, like those who wait and the application here, what was settled.
@@ -366,13 +422,24 @@ impl<P: Platform> Drainer<P> {
         self.tell(announcement.settled);
     }
 
-    /// The queue is empty, so these are settled; the tab that settled them was gone before it told this one, or this one slept.
-    fn release(&self, ids: &[String]) {
+    /// Finds out what became of actions that are waited for: of those that nobody has looked for yet, or of all. They may have been
+    /// settled in an earlier life of the page, or by a tab that could not tell.
+    pub async fn look_up(&self, all: bool) -> Result<(), StoreError> {
+        let ids = self.waiters.to_look_up(all);
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let known = outbox::outcomes(self.platform.store(), &self.user_id, &ids).await?;
+        for (id, outcome) in known.settled.into_iter().rev() {
+            // The last one counts: a dead letter may have been put back since.
+            self.waiters.resolve(&id, &outcome);
+        }
         if let Ok(gone) = to_raw_value(&Outcome::Gone) {
-            for id in ids {
+            for id in ids.iter().filter(|id| !known.open.contains(id)) {
                 self.waiters.resolve(id, &gone);
             }
         }
+        Ok(())
     }
 
     /// Hears what another tab has done. Says whether something waits now: that tab may be gone before it has sent it.

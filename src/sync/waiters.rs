@@ -15,25 +15,33 @@ pub struct Announcement {
     pub user_id: String,
     /// What is in it now.
     pub counts: Counts,
-    /// What was settled: ids, and the JSON of an [`Outcome`](crate::queue::record::Outcome) each.
+    /// What was settled: ids, and the JSON of an [`Outcome`](crate::queue::outcome::Outcome) each.
     pub settled: Vec<(String, Box<RawValue>)>,
 }
 
 /// Who waits for an action to be settled, in this tab. The drain that settles it may run in another.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    by_id: RefCell<FlatMap<String, Vec<oneshot::Sender<Box<RawValue>>>>>,
+    by_id: RefCell<FlatMap<String, Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    senders: Vec<oneshot::Sender<Box<RawValue>>>,
+    /// Whether it is known that there is something to wait for.
+    is_looked_up: bool,
 }
 
 impl Waiters {
-    /// Waits for that action; gives the JSON of its [`Outcome`](crate::queue::record::Outcome). Ends without one when the SDK is
+    /// Waits for that action; gives the JSON of its [`Outcome`](crate::queue::outcome::Outcome). Ends without one when the SDK is
     /// closed.
     pub fn wait(&self, id: &str) -> oneshot::Receiver<Box<RawValue>> {
         let (sender, receiver) = oneshot::channel();
         let mut by_id = self.by_id.borrow_mut();
-        match by_id.get_mut(id) {
-            Some(waiting) => waiting.push(sender),
-            None => by_id.insert(id.into(), vec![sender]),
+        if let Some(waiting) = by_id.get_mut(id) {
+            waiting.senders.push(sender);
+        } else {
+            by_id.insert(id.into(), Waiting { senders: vec![sender], is_looked_up: false });
         }
         receiver
     }
@@ -41,15 +49,22 @@ impl Waiters {
     /// Tells those who wait.
     pub fn resolve(&self, id: &str, outcome: &RawValue) {
         let waiting = self.by_id.borrow_mut().remove(id).unwrap_or_default();
-        for waiter in waiting {
+        for waiter in waiting.senders {
             // One that no longer listens is no loss.
             drop(waiter.send(outcome.to_owned()));
         }
     }
 
-    /// Which actions are waited for.
-    pub fn ids(&self) -> Vec<String> {
-        self.by_id.borrow().keys().cloned().collect()
+    /// Which actions are waited for: those that were not looked up yet, or all.
+    pub fn to_look_up(&self, all: bool) -> Vec<String> {
+        let mut by_id = self.by_id.borrow_mut();
+        let waiting = by_id.iter_mut().filter(|(_, waiting)| all || !waiting.is_looked_up);
+        waiting
+            .map(|(id, waiting)| {
+                waiting.is_looked_up = true;
+                id.clone()
+            })
+            .collect()
     }
 
     /// Ends all waiting.

@@ -18,9 +18,10 @@ use crate::json::Value;
 use crate::policy::backoff::Backoff;
 use crate::policy::configuration::CONFIGURATION_PATH;
 use crate::queue::draft::{quoted, shown};
+use crate::queue::limits::QueueLimits;
 use crate::queue::plan::BatchLimits;
 use crate::sync::SyncPolicy;
-use crate::wire::{DETAILED_HEALTH_PATH, MOST_ACTIONS, QUEUE_ACTIONS_PATH};
+use crate::wire::{DETAILED_HEALTH_PATH, MOST_ACTIONS, Priority, QUEUE_ACTIONS_PATH};
 use members::{Members, Switch, named, read_json};
 use protection::LONGEST_CALL_WAIT;
 use std::rc::Rc;
@@ -66,6 +67,8 @@ pub struct Options {
     pub health_path: Option<String>,
     /// How the queue is brought to the server.
     pub sync: SyncPolicy,
+    /// How much the queue may hold.
+    pub queue: QueueLimits,
     /// Whether developers are looking; `None` leaves that to where the page is.
     pub development: Option<bool>,
     /// Whether a server whose request failed may be probed; `None` leaves that to `development`.
@@ -117,6 +120,23 @@ impl Options {
         };
         let timeout = sync.milliseconds("timeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(Duration::from_secs(30));
         sync.finish()?;
+        let mut queue = members.within("queue", "an object such as { maxActions: 10000, evicts: [\"low\"] }")?;
+        let defaults = QueueLimits::default();
+        let evicts = match queue.take("evicts") {
+            None => Vec::new(),
+            Some(value) => {
+                let read = |value: Value<'_>| Priority::from_name(&value.as_str()?);
+                let read = value.items().map(read).collect::<Option<Vec<_>>>().filter(|_| value.is_array());
+                read.ok_or_else(|| queue.refuse("evicts", &shown(value), "a list of priorities such as [\"low\", \"normal\"]"))?
+            }
+        };
+        let limits_of_queue = QueueLimits {
+            actions: queue.whole("maxActions", 1, 10_000_000)?.map_or(defaults.actions, u64::from),
+            bytes: queue.whole("maxBytes", 1024, u32::MAX)?.map_or(defaults.bytes, u64::from),
+            evicts,
+        };
+        let max_age = queue.milliseconds("maxAgeMs", 1, u32::MAX)?;
+        queue.finish()?;
         members.finish()?;
         let correlation = CorrelationPolicy { source_service, ..correlation };
         Ok(Self {
@@ -139,7 +159,9 @@ impl Options {
                 timeout,
                 correlation,
                 extensions,
+                max_age,
             },
+            queue: limits_of_queue,
             development,
             probe,
             database,

@@ -1,0 +1,345 @@
+//! A user's queue, in one tab.
+
+use super::intake::Intake;
+use super::{Backend, Client, Options};
+use crate::call::correlation;
+use crate::connectivity::Watch;
+use crate::event::Event;
+use crate::input::InvalidInput;
+use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer};
+use crate::platform::tables::{Durability, Lane};
+use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Platform, Store, StoreError};
+use crate::policy::gate::{GateReason, Trigger};
+use crate::queue::action::{Action, ActionState, SCHEMA_VERSION};
+use crate::queue::draft::Draft;
+use crate::queue::record::Counts;
+use crate::sync::schedule::{self, Requests};
+use crate::sync::{DrainReport, Drainer, Waiters};
+use crate::time::{WallTime, milliseconds};
+use futures_channel::{mpsc, oneshot};
+use futures_util::future::{AbortHandle, Aborted, abortable};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// A user's queue, in one tab.
+pub struct Queue<P: Platform> {
+    platform: Rc<P>,
+    drainer: Rc<Drainer<P>>,
+    watch: Rc<Watch<P>>,
+    intake: Rc<Intake<P>>,
+    requests: Requests,
+    schedule: AbortHandle,
+    subscriptions: RefCell<Option<Subscriptions<P>>>,
+}
+
+type Subscriptions<P> =
+    (<<P as Platform>::Channel as Channel>::Subscription, <<P as Platform>::Connectivity as Connectivity>::Subscription);
+
+/// What `enqueue` answers: the action is on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// The action's id.
+    pub id: String,
+    /// Its place in the queue.
+    pub seq: u64,
+    /// Where it is stored.
+    pub durability: Durability,
+}
+
+/// What is in the queue, and what it waits for. What it costs does not depend on how much that is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// What is in the queue.
+    pub counts: Counts,
+    /// How many of the pending are being sent, or were, without an answer.
+    pub in_flight: usize,
+    /// How many of the pending may be sent; the others wait behind one of their key, for another action, or for a moment.
+    pub ready: u64,
+    /// Until when the server is left alone, by the wall clock.
+    pub next_attempt_at: Option<WallTime>,
+    /// Why.
+    pub waiting_for: Option<GateReason>,
+    /// When the server answered a batch last, by the wall clock.
+    pub last_sync_at: Option<WallTime>,
+    /// How long it will take to send what is pending, at the pace of the last batches, in milliseconds; `None` while none was sent.
+    pub remaining_ms: Option<u64>,
+    /// Where the queue is stored.
+    pub durability: Durability,
+    /// Whether a request has a chance to reach the backend, as far as is known.
+    pub online: bool,
+}
+
+/// Why the queue could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// What was handed in cannot be taken.
+    #[error(transparent)]
+    Invalid(#[from] InvalidInput),
+    /// The disk failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The client is closed.
+    #[error("the client is closed; open another one")]
+    Closed,
+}
+
+impl From<AppendError> for QueueError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Store(error) => Self::Store(error),
+            AppendError::Invalid(error) => Self::Invalid(error),
+        }
+    }
+}
+
+/// What came of the wish to change an action that is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Edited {
+    /// It is done.
+    Done,
+    /// There is none of that id.
+    NoSuchAction,
+    /// The server may have seen it as it is.
+    MayHaveBeenSent,
+}
+
+impl<P: Platform> Queue<P> {
+    pub(super) fn open(
+        platform: &Rc<P>,
+        user_id: String,
+        options: &Options,
+        (services, watch, credentials): Backend<P>,
+        (requests, inbox): (Requests, mpsc::UnboundedReceiver<schedule::Request>),
+    ) -> Rc<Self> {
+        let waiters = Rc::new(Waiters::default());
+        let lock = format!("steadfast:{}:drain:{user_id}", options.database);
+        let learner = services.clone();
+        let drainer = Rc::new(Drainer::new(
+            platform.clone(),
+            user_id.clone(),
+            lock,
+            options.sync.clone(),
+            (waiters, services, watch.clone(), credentials),
+        ));
+        let (run, schedule) = abortable(schedule::run(drainer.clone(), inbox));
+        platform.spawn(async move {
+            // It ends when it is aborted, and then there is nothing left to say.
+            let _: Result<(), Aborted> = run.await;
+        });
+        let (ears, asks) = (drainer.clone(), requests.clone());
+        let channel = platform.channel().subscribe(Box::new(move |message| {
+            learner.hear(message);
+            if ears.hear(message) {
+                schedule::request(&asks, Trigger::Enqueued);
+            }
+        }));
+        let asks = requests.clone();
+        let connectivity = platform.connectivity().subscribe(Box::new(move |change| match change {
+            ConnectivityChange::Online => schedule::request(&asks, Trigger::Online),
+            ConnectivityChange::Visible => schedule::request(&asks, Trigger::Visible),
+            _ => {}
+        }));
+        let (teller, asks) = (drainer.clone(), requests.clone());
+        let written = Box::new(move |appended: &Appended| {
+            let counts = appended.record.counts();
+            teller.announce(counts, appended.settled.clone());
+            let ids: Vec<String> = appended.groups.iter().flatten().flatten().map(|(id, _)| id.clone()).collect();
+            if !ids.is_empty() {
+                teller.platform.emit(&Event::Enqueued { ids, counts });
+                schedule::request(&asks, Trigger::Enqueued);
+            }
+        });
+        let intake = Intake::new(platform.clone(), user_id, options.queue.clone(), written);
+        schedule::request(&requests, Trigger::Opened);
+        let subscriptions = RefCell::new(Some((channel, connectivity)));
+        Rc::new(Self { platform: platform.clone(), drainer, watch, intake, requests, schedule, subscriptions })
+    }
+
+    pub(super) fn close(&self) {
+        self.schedule.abort();
+        self.requests.close_channel();
+        self.subscriptions.borrow_mut().take();
+        self.drainer.waiters.clear();
+    }
+
+    fn user_id(&self) -> &str {
+        &self.drainer.user_id
+    }
+
+    fn newcomer(&self, draft: Draft, now: WallTime) -> Newcomer {
+        let has_own_id = draft.id.is_some();
+        let action = Action {
+            schema_version: SCHEMA_VERSION,
+            id: draft.id.unwrap_or_else(|| correlation::unique_id(self.platform.as_ref())),
+            user_id: self.user_id().into(),
+            seq: 0,
+            key: draft.key,
+            kind: draft.kind,
+            priority: draft.priority,
+            timestamp: now,
+            data: draft.data,
+            state: ActionState::Pending,
+            attempts: 0,
+            not_before: None,
+            last_error: None,
+            conflict: None,
+            expires_at: draft.time_to_live.or(self.drainer.policy.max_age).map(|age| now.after(age)),
+            depends_on: draft.depends_on,
+            sent: false,
+            window: 0,
+            lane: Lane::of(draft.priority),
+        };
+        Newcomer { action, has_own_id, coalescing: draft.coalescing }
+    }
+
+    /// Puts actions into the queue, all or none. Resolves when they are on disk.
+    pub async fn enqueue(&self, drafts: Vec<Draft>) -> Result<Vec<Receipt>, QueueError> {
+        let now = self.platform.clock().wall();
+        let group = drafts.into_iter().map(|draft| self.newcomer(draft, now)).collect();
+        let places = self.intake.take(group).await?;
+        let durability = self.platform.store().durability();
+        Ok(places.into_iter().map(|(id, seq)| Receipt { id, seq, durability }).collect())
+    }
+
+    /// Waits for an action to be settled, by this tab or another, now or in an earlier life of the page; gives the JSON of its
+    /// [`Outcome`](crate::queue::outcome::Outcome). Ends without an outcome when the client is closed.
+    pub fn settled(self: &Rc<Self>, id: &str) -> oneshot::Receiver<Box<RawValue>> {
+        let outcome = self.drainer.waiters.wait(id);
+        schedule::look_up(&self.requests);
+        outcome
+    }
+
+    /// Syncs now, if the server lets us, and says what it came to.
+    pub async fn sync(&self) -> Result<DrainReport, QueueError> {
+        let (reply, report) = oneshot::channel();
+        let request = schedule::Request { trigger: Some(Trigger::Asked), reply: Some(reply) };
+        self.requests.unbounded_send(request).map_err(|_| QueueError::Closed)?;
+        Ok(report.await.map_err(|_| QueueError::Closed)??)
+    }
+
+    /// What is in the queue, and what it waits for.
+    pub async fn snapshot(&self) -> Result<Snapshot, QueueError> {
+        let record = outbox::record(self.platform.store(), self.user_id()).await?;
+        let now = self.platform.clock().wall();
+        let waiting_for = record.gate.reason(now);
+        let counts = record.counts();
+        Ok(Snapshot {
+            counts,
+            in_flight: record.batch.as_ref().map_or(0, crate::queue::record::BatchRecord::size),
+            ready: Lane::READY.into_iter().fold(0, |sum, lane| sum.saturating_add(record.in_lane(lane))),
+            next_attempt_at: waiting_for.map(|_| now.after(record.gate.remaining(now))),
+            waiting_for,
+            last_sync_at: record.last_sync,
+            remaining_ms: self.drainer.remaining(counts.pending).map(milliseconds),
+            durability: self.platform.store().durability(),
+            online: self.watch.report().online,
+        })
+    }
+
+    /// Up to `limit` of the actions in those lanes from `seq` on, in order, each with whether it is in flight.
+    pub async fn list(&self, lanes: &[Lane], seq: u64, limit: u32) -> Result<Vec<(Action, bool)>, QueueError> {
+        let (record, actions) = outbox::list(self.platform.store(), self.user_id(), lanes, seq, limit).await?;
+        let with_flight = |action: Action| {
+            let in_flight = record.is_in_flight(action.seq);
+            (action, in_flight)
+        };
+        Ok(actions.into_iter().map(with_flight).collect())
+    }
+
+    /// Takes an action out of the queue, whatever its state. If it is being sent just now, the server may still apply it.
+    /// Says whether there was one of that id.
+    pub async fn discard(&self, id: &str) -> Result<bool, QueueError> {
+        let decided = outbox::discard(self.platform.store(), self.user_id(), id).await?;
+        Ok(self.has_decided(decided))
+    }
+
+    /// Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. Says whether
+    /// there was one of that id.
+    pub async fn requeue(&self, id: &str, data: Option<Box<RawValue>>) -> Result<bool, QueueError> {
+        let decided = outbox::requeue(self.platform.store(), self.user_id(), id, data).await?;
+        Ok(self.has_decided(decided))
+    }
+
+    /// Gives an action that is still to be sent other data, in its place and under its id.
+    pub async fn edit(&self, id: &str, data: Box<RawValue>) -> Result<Edited, QueueError> {
+        Ok(match outbox::edit(self.platform.store(), self.user_id(), id, data).await? {
+            Change::Done(decided) => {
+                self.has_decided(Some(decided));
+                Edited::Done
+            }
+            Change::NoSuchAction => Edited::NoSuchAction,
+            Change::MayHaveBeenSent => Edited::MayHaveBeenSent,
+        })
+    }
+
+    /// Takes all of the user's actions out of the queue, as on signing out for good.
+    pub async fn purge(&self) -> Result<(), QueueError> {
+        let decided = outbox::purge(self.platform.store(), self.user_id()).await?;
+        self.has_decided(Some(decided));
+        Ok(())
+    }
+
+    fn has_decided(&self, decided: Option<Decided>) -> bool {
+        let Some(Decided { settled, record }) = decided else { return false };
+        let counts = record.counts();
+        self.drainer.announce(counts, settled);
+        self.platform.emit(&Event::QueueChanged { counts });
+        // What stood behind it may go now.
+        schedule::request(&self.requests, Trigger::Enqueued);
+        true
+    }
+}
+
+impl<P: Platform> Drop for Queue<P> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The same, for those who have no queue at hand.
+impl<P: Platform> Client<P> {
+    /// Whether there is a queue to put actions into.
+    pub fn can_enqueue(&self) -> Result<(), QueueError> {
+        self.queue().map(|_| ())
+    }
+
+    /// See [`Queue::enqueue`].
+    pub async fn enqueue(&self, drafts: Vec<Draft>) -> Result<Vec<Receipt>, QueueError> {
+        self.queue()?.enqueue(drafts).await
+    }
+
+    /// See [`Queue::settled`].
+    pub fn settled(&self, id: &str) -> Result<oneshot::Receiver<Box<RawValue>>, QueueError> {
+        Ok(self.queue()?.settled(id))
+    }
+
+    /// See [`Queue::sync`].
+    pub async fn sync(&self) -> Result<DrainReport, QueueError> {
+        self.queue()?.sync().await
+    }
+
+    /// See [`Queue::snapshot`].
+    pub async fn snapshot(&self) -> Result<Snapshot, QueueError> {
+        self.queue()?.snapshot().await
+    }
+
+    /// See [`Queue::list`]; whatever lane they lie in.
+    pub async fn list(&self, seq: u64, limit: u32) -> Result<Vec<(Action, bool)>, QueueError> {
+        self.queue()?.list(&Lane::ALL, seq, limit).await
+    }
+
+    /// See [`Queue::discard`].
+    pub async fn discard(&self, id: &str) -> Result<bool, QueueError> {
+        self.queue()?.discard(id).await
+    }
+
+    /// See [`Queue::requeue`].
+    pub async fn requeue(&self, id: &str) -> Result<bool, QueueError> {
+        self.queue()?.requeue(id, None).await
+    }
+}
