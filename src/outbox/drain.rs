@@ -47,6 +47,32 @@ pub async fn begin<S: Store>(store: &S, user_id: &str, trigger: Trigger, now: Wa
     Ok(Begin::Open(ledger.commit().await?))
 }
 
+/// Takes up what an older version, or a newer one, has put aside because it could not read it, and this one can. Where it lay is
+/// found out from what it says of itself.
+pub async fn read_again<S: Store>(store: &S, user_id: &str) -> Result<UserRecord, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let mut from = 0;
+    loop {
+        let rows = ledger.transaction.rows(user_id, Lane::Unreadable, from, LAST, PAGE).await?;
+        let Some(last) = rows.last() else { break };
+        from = last.seq.saturating_add(1);
+        for row in rows {
+            let bytes = Action::read(&row, user_id).bytes();
+            let Some(mut action) = Action::read_again(&row) else { continue };
+            match action.state {
+                ActionState::Pending => ledger.put_back(Lane::Unreadable, bytes, action).await?,
+                ActionState::Unreadable => {}
+                ActionState::Conflict | ActionState::Dead => {
+                    action.lane = if action.state == ActionState::Dead { Lane::Dead } else { Lane::Conflict };
+                    ledger.rewrite(Lane::Unreadable, bytes, &action)?;
+                    ledger.release_all(action.key.into_iter().collect()).await?;
+                }
+            }
+        }
+    }
+    ledger.commit().await
+}
+
 /// What a batch is to be like.
 #[derive(Debug, Clone, Copy)]
 pub struct Claiming<'a> {

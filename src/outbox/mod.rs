@@ -10,5 +10,5 @@ mod look;
 
 pub use append::{AppendError, Appended, Newcomer, append, appended};
 pub use decide::{Change, Decided, discard, edit, purge, requeue};
-pub use drain::{Batch, Begin, Claim, Claiming, Step, begin, claim, close_gate, settle};
+pub use drain::{Batch, Begin, Claim, Claiming, Step, begin, claim, close_gate, read_again, settle};
 pub use look::{Known, list, outcomes, record};

@@ -97,9 +97,8 @@ impl Action {
     /// Reads a row. One that a newer version has written, or that is damaged, stands in for itself: what can be read of it is
     /// there, and it is neither sent nor written again, so that a version which can read it finds it as it was.
     pub fn read(row: &Row, user_id: &str) -> Self {
-        let readable = serde_json::from_str::<Self>(&row.text).ok().filter(|action| action.schema_version <= SCHEMA_VERSION);
-        if let Some(action) = readable.filter(|_| row.lane != Lane::Unreadable) {
-            return Self { seq: row.seq, lane: row.lane, ..action };
+        if let Some(action) = Self::read_again(row).filter(|_| row.lane != Lane::Unreadable) {
+            return action;
         }
         // Member by member: what is in the data must not hide the key.
         let names: Names<'_> = serde_json::from_str(&row.text).unwrap_or_default();
@@ -126,6 +125,12 @@ impl Action {
             window: 0,
             lane: row.lane,
         }
+    }
+
+    /// Reads a row that was put aside, if this version can read it after all.
+    pub fn read_again(row: &Row) -> Option<Self> {
+        let action = serde_json::from_str::<Self>(&row.text).ok().filter(|action| action.schema_version <= SCHEMA_VERSION)?;
+        Some(Self { seq: row.seq, lane: row.lane, ..action })
     }
 
     /// As it is stored.

@@ -9,12 +9,14 @@
     reason = "a simulation fails by panicking"
 )]
 
+mod books;
 mod disk;
 mod network;
 mod server;
 mod tab;
 mod world;
 
+pub use books::check_books;
 pub use disk::{DiskFaults, SimStore, SimTransaction};
 pub use network::{Faults, SimHttp, SimRequest, SimResponse};
 pub use server::{AppliedAction, Condition, ModelServer, Reply};

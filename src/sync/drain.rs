@@ -143,7 +143,10 @@ impl<P: Platform> Drainer<P> {
     pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
         let store = self.platform.store();
         // A look that costs no write and no lock: most triggers find nothing to do, or the gate closed.
-        let record = outbox::record(store, &self.user_id).await?;
+        let mut record = outbox::record(store, &self.user_id).await?;
+        if trigger == Trigger::Opened && record.counts().unreadable > 0 {
+            record = outbox::read_again(store, &self.user_id).await?;
+        }
         if !record.has_work() {
             return Ok(idle(&record));
         }

@@ -308,7 +308,7 @@ fn a_row_of_a_newer_version_is_kept_as_it_is_and_holds_nothing_but_its_key() {
     enqueue(&world, &tab, &ids(3), Some("draft"));
     enqueue(&world, &tab, &["other".to_string()], Some("elsewhere"));
     tab.crash();
-    let (old, new) = (r#""schemaVersion":1,"id":"a1""#, r#""schemaVersion":2,"shape":{"new":true},"id":"a1""#);
+    let (old, new) = (r#""schemaVersion":2,"id":"a1""#, r#""schemaVersion":3,"shape":{"new":true},"id":"a1""#);
     world.rewrite_rows("ada", old, new);
     world.set_faults(Faults::default());
     let tab = Tab::open(&world, "ada", "");

@@ -1,0 +1,75 @@
+//! What has to be true of a queue on disk whenever no transaction is under way.
+
+use crate::platform::tables::{Kind, Lane};
+use crate::queue::action::Action;
+use crate::queue::record::UserRecord;
+use crate::store::Table;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is wrong with a user's queue: the record counts something else than what is there, something may be sent that must not be,
+/// or nothing will ever let go what waits.
+pub fn check_books(table: &Table, user_id: &str) -> Result<(), String> {
+    let record = match table.document(user_id, Kind::Queue, "") {
+        Some(text) => serde_json::from_str::<UserRecord>(text).map_err(|error| error.to_string())?,
+        None => UserRecord::default(),
+    };
+    let mut rows = table.all_rows(user_id);
+    rows.sort_by_key(|row| row.seq);
+    let (mut lanes, mut bytes, mut ids) = ([0_u64; 10], 0, BTreeSet::new());
+    let mut by_key: BTreeMap<String, Vec<Action>> = BTreeMap::new();
+    for row in &rows {
+        let action = Action::read(row, user_id);
+        if let Some(count) = lanes.get_mut(usize::from(u8::from(row.lane))) {
+            *count += 1;
+        }
+        bytes += action.bytes();
+        if !ids.insert(row.id.clone()) {
+            return Err(format!("{} is there twice", row.id));
+        }
+        if row.seq >= record.next_seq {
+            return Err(format!("{} has place {}, and the next one is {}", row.id, row.seq, record.next_seq));
+        }
+        if (row.lane == Lane::Delayed) != row.due.is_some() {
+            return Err(format!("{} in {:?} is due {:?}", row.id, row.lane, row.due));
+        }
+        if row.key.is_none() && row.lane == Lane::Waiting {
+            return Err(format!("{} waits behind nothing", row.id));
+        }
+        if let Some(key) = row.key.clone() {
+            by_key.entry(key).or_default().push(action);
+        }
+    }
+    if lanes != record.lanes || bytes != record.bytes {
+        return Err(format!("{lanes:?} with {bytes} bytes are there; {:?} with {} are counted", record.lanes, record.bytes));
+    }
+    for (key, actions) in by_key {
+        check_key(&key, &actions, &record)?;
+    }
+    Ok(())
+}
+
+fn check_key(key: &str, actions: &[Action], record: &UserRecord) -> Result<(), String> {
+    let mut held_by: Option<&Action> = None;
+    let mut lane: Option<Lane> = None;
+    for action in actions {
+        if action.lane.is_ready() {
+            if let Some(before) = held_by.filter(|_| !record.is_in_flight(action.seq)) {
+                return Err(format!("{} of {key} may be sent before {} in {:?}", action.id, before.id, before.lane));
+            }
+            let other = lane.filter(|lane| *lane > action.lane && !record.is_in_flight(action.seq));
+            if other.is_some() {
+                return Err(format!("{} of {key} in {:?} overtakes one in {other:?}", action.id, action.lane));
+            }
+            lane = Some(action.lane);
+        } else if action.lane == Lane::Waiting {
+            if held_by.is_none() && lane.is_none() {
+                return Err(format!("nothing will ever let {} of {key} go", action.id));
+            }
+            // What is let in behind others must not be overtaken.
+            held_by = held_by.or(Some(action));
+        } else {
+            held_by = held_by.or(Some(action));
+        }
+    }
+    Ok(())
+}
