@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Event, IdbRequest, IdbTransaction};
+use web_sys::{DomException, Event, IdbRequest, IdbTransaction};
 
 /// A timer that comes so much later than it was due comes after a freeze of the page, and before the answers of that time.
 const LATE: u64 = 1_000_000;
@@ -47,6 +47,9 @@ struct State {
     /// How many of them have been answered.
     answered: Cell<u32>,
     end: Cell<Option<End>>,
+    /// Why the first request that has failed did so. Not every browser makes that the transaction's own reason (Firefox does not,
+    /// when it is being committed already).
+    reason: RefCell<Option<DomException>>,
     /// Who waits, and for which answer.
     waiting: RefCell<Vec<(u32, Waker)>>,
 }
@@ -61,6 +64,13 @@ impl State {
         for (_, waker) in woken {
             waker.wake();
         }
+    }
+
+    fn fail(&self, event: &Event) {
+        let request = event.target().map(JsCast::unchecked_into::<IdbRequest>);
+        let reason = request.and_then(|request| request.error().ok().flatten());
+        let mut first = self.reason.borrow_mut();
+        *first = first.take().or(reason);
     }
 
     fn wait(&self, number: u32, waker: &Waker) {
@@ -101,8 +111,8 @@ impl Listening {
             let end = match event.type_().as_str() {
                 "complete" => End::Complete,
                 "abort" => End::Aborted,
-                // A request has failed. The transaction is aborted next, and says why.
-                _ => return,
+                // A request has failed. The transaction is aborted next.
+                _ => return ends.fail(&event),
             };
             ends.end.set(ends.end.get().or(Some(end)));
             ends.happened(|_| true);
@@ -137,11 +147,15 @@ impl Listening {
 
     /// Why it ended.
     fn failure(&self, end: End, operation: &'static str) -> StoreError {
-        match (end, self.transaction.error()) {
-            (End::TimedOut, _) => StoreError::new(StoreErrorKind::TimedOut, operation, TIMED_OUT),
-            // Without a reason it is not one of its requests that has failed: the browser has closed the connection.
-            (_, None) => StoreError::new(StoreErrorKind::Closed, operation, "the browser has aborted the transaction"),
-            (_, Some(reason)) => store_error(operation, &reason),
+        if end == End::TimedOut {
+            return StoreError::new(StoreErrorKind::TimedOut, operation, TIMED_OUT);
+        }
+        // That it was aborted is all that a request knows which was only dragged along.
+        let own = self.transaction.error().filter(|own| own.name() != "AbortError");
+        match own.or_else(|| self.state.reason.borrow().clone()) {
+            Some(reason) => store_error(operation, &reason),
+            // It is not one of its requests that has failed: the browser has closed the connection.
+            None => StoreError::new(StoreErrorKind::Closed, operation, "the browser has aborted the transaction"),
         }
     }
 
