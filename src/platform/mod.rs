@@ -3,6 +3,7 @@
 //!
 //! All is single-threaded, as the web is: no future here needs to be `Send`.
 
+pub mod first_version;
 mod http;
 mod store;
 pub mod tables;

@@ -14,10 +14,10 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 /// A time of the test's own, until it is dropped. What is read of it is `reading` of what the timers go by.
-struct FakeTime(JsValue);
+pub(crate) struct FakeTime(JsValue);
 
 impl FakeTime {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::read_as("now")
     }
 
@@ -66,8 +66,13 @@ impl FakeTime {
         Reflect::get(&self.0, &name.into()).unwrap().as_f64().unwrap()
     }
 
-    fn advance(&self, milliseconds: f64) {
+    pub(crate) fn advance(&self, milliseconds: f64) {
         self.call(&format!("time.advance({milliseconds})"));
+    }
+
+    /// Time passes while nothing runs, and the timers come after it.
+    pub(crate) fn freeze(&self, milliseconds: f64) {
+        self.call(&format!("time.now += {milliseconds}; time.advance(0)"));
     }
 
     /// How many timers are armed.

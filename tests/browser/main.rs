@@ -6,6 +6,7 @@ mod breaker;
 mod client;
 mod clock;
 mod connectivity;
+mod database;
 mod hints;
 mod http;
 mod key_value;

@@ -1,0 +1,175 @@
+//! The queue in IndexedDB: one record per row and per document, every write with strict durability.
+
+mod binding;
+mod connection;
+mod failure;
+mod listening;
+mod transaction;
+mod upgrade;
+
+pub use transaction::DatabaseTransaction;
+
+use super::BrowserClock;
+use super::timer::microseconds;
+use crate::platform::tables::{Durability, Store};
+use crate::platform::{Access, Clock, StoreError, StoreErrorKind};
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, Shared};
+use js_sys::{Array, Object, Reflect};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+use web_sys::IdbDatabase;
+
+/// Records `{ u: user, l: lane, s: seq, i: id, t: text, b?: behind, d?: due, a?: after }` by `[u, l, s]`. Their names are short
+/// because each record has them.
+const QUEUE: &str = "queue";
+/// The texts of documents by `[user, kind, name]`.
+const DOCUMENTS: &str = "documents";
+/// [`QUEUE`] by `[u, i]`, unique.
+const BY_ID: &str = "byId";
+/// [`QUEUE`] by `[u, b, s]`. Here and below, records without such a member are in no index, and cost nothing there.
+const BY_BEHIND: &str = "byBehind";
+/// [`QUEUE`] by `[u, d]`.
+const BY_DUE: &str = "byDue";
+/// [`QUEUE`] by `[u, a]`.
+const BY_AFTER: &str = "byAfter";
+
+const OPENING: &str = "opening the database";
+const BEGINNING: &str = "beginning a transaction";
+const READING: &str = "reading the queue";
+const WRITING: &str = "writing to the queue";
+const COMMITTING: &str = "committing to disk";
+
+/// How long IndexedDB may take for an answer, by the monotonic clock.
+const PATIENCE: Duration = Duration::from_secs(20);
+const TIMED_OUT: &str = "no answer within 20 s";
+/// How long to wait before a connection that was lost is opened again: once each, then it is given up.
+const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
+/// After how many microseconds of rest a connection is tried before it is used: one that the browser has lost in the meantime only
+/// says so when it is asked for something.
+const REST: u64 = 1_000_000;
+
+/// The store in a database. Opens it when it is first needed, and again when the connection was lost.
+#[derive(Debug, Clone)]
+pub struct Database {
+    name: Rc<str>,
+    clock: BrowserClock,
+    connection: Rc<RefCell<Connection>>,
+}
+
+/// All who come while the database opens wait for the same opening, and go on in the order in which they came.
+type Opening = Shared<LocalBoxFuture<'static, Result<Handle, StoreError>>>;
+
+#[derive(Debug, Default)]
+enum Connection {
+    #[default]
+    Closed,
+    Opening(Opening),
+    Open(Handle),
+}
+
+/// A connection, and what its transactions begin with.
+#[derive(Debug, Clone)]
+struct Handle {
+    database: IdbDatabase,
+    /// What they are about.
+    stores: Array,
+    /// How they are to be committed.
+    options: Object,
+    /// When one of them began last, in microseconds of the monotonic clock.
+    used: Rc<Cell<u64>>,
+}
+
+impl Handle {
+    fn new(database: IdbDatabase) -> Self {
+        let options = Object::new();
+        // Chromium's default is to answer before the data is on disk. An object of our own takes any member.
+        let _: Result<bool, _> = Reflect::set(&options, &"durability".into(), &"strict".into());
+        let stores = Array::of2(&QUEUE.into(), &DOCUMENTS.into());
+        Self { database, stores, options, used: Rc::new(microseconds().into()) }
+    }
+}
+
+impl Connection {
+    /// That connection has ended; another one, opened since, has not.
+    fn forget(&mut self, ended: &IdbDatabase) {
+        if matches!(self, Self::Open(open) if open.database == *ended) {
+            *self = Self::Closed;
+        }
+    }
+}
+
+impl Database {
+    /// The store in the database of that name. Opens nothing yet. Its waits go by that clock.
+    pub fn new(name: &str, clock: BrowserClock) -> Self {
+        Self { name: name.into(), clock, connection: Rc::default() }
+    }
+
+    async fn connect(&self) -> Result<Handle, StoreError> {
+        let opening = {
+            let mut connection = self.connection.borrow_mut();
+            match &*connection {
+                Connection::Open(open) => return Ok(open.clone()),
+                Connection::Opening(opening) => opening.clone(),
+                Connection::Closed => {
+                    let open = connection::open(self.name.clone(), Rc::downgrade(&self.connection), self.clock.clone());
+                    let opening = open.map(|opened| opened.map(Handle::new)).boxed_local().shared();
+                    *connection = Connection::Opening(opening.clone());
+                    opening
+                }
+            }
+        };
+        let opened = opening.clone().await;
+        let mut connection = self.connection.borrow_mut();
+        // The first to go on enters the result; a failure is not kept, and the next one tries again.
+        if matches!(&*connection, Connection::Opening(current) if current.ptr_eq(&opening)) {
+            *connection = opened.clone().map_or(Connection::Closed, Connection::Open);
+        }
+        opened
+    }
+
+    async fn begin(&self, access: Access) -> Result<DatabaseTransaction, StoreError> {
+        let handle = self.connect().await?;
+        let now = microseconds();
+        let rested = now.saturating_sub(handle.used.replace(now)) >= REST;
+        let begun = DatabaseTransaction::begin(&handle, access, Rc::downgrade(&self.connection), &self.clock);
+        let transaction = begun.inspect_err(|_| {
+            handle.database.close();
+            self.connection.borrow_mut().forget(&handle.database);
+        })?;
+        if rested {
+            transaction.probe().await?;
+        }
+        Ok(transaction)
+    }
+}
+
+impl Store for Database {
+    type Transaction = DatabaseTransaction;
+
+    fn durability(&self) -> Durability {
+        Durability::IndexedDb
+    }
+
+    async fn transaction(&self, access: Access) -> Result<DatabaseTransaction, StoreError> {
+        for pause in PAUSES {
+            match self.begin(access).await {
+                // The browser closed the connection behind our back, or the disk did not open. Another one may work.
+                Err(lost) if lost.kind == StoreErrorKind::Closed => self.clock.sleep(pause).await,
+                begun => return begun,
+            }
+        }
+        self.begin(access).await
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if Rc::strong_count(&self.connection) == 1
+            && let Connection::Open(open) = self.connection.take()
+        {
+            open.database.close();
+        }
+    }
+}
