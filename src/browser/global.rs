@@ -16,7 +16,7 @@ pub(super) fn property<T: JsCast>(object: &JsValue, name: &str) -> Option<T> {
 }
 
 /// What was thrown, in words: an error's name and message, or whatever it is as a string.
-pub(super) fn describe(thrown: &JsValue) -> String {
+pub(crate) fn describe(thrown: &JsValue) -> String {
     let text = |name| property::<JsValue>(thrown, name).and_then(|value| value.as_string());
     match (text("name"), text("message")) {
         (Some(name), Some(message)) if !message.is_empty() => format!("{name}: {message}"),

@@ -7,7 +7,6 @@ mod connectivity;
 mod database;
 mod global;
 mod http;
-mod indexed_db;
 mod key_value;
 mod locks;
 mod policy_violation;
@@ -16,11 +15,11 @@ mod timer;
 
 pub use channel::BroadcastChannels;
 pub(crate) use charset::in_utf8;
+pub(crate) use global::describe;
 pub use clock::BrowserClock;
 pub use connectivity::PageConnectivity;
 pub use database::{Database, DatabaseTransaction};
 pub use http::{Fetch, FetchRequest, FetchResponse, this_page};
-pub use indexed_db::{IndexedDb, IndexedDbTransaction};
 pub use key_value::LocalStorage;
 pub use locks::{WebLock, WebLocks};
 pub use random::BrowserRandom;
@@ -36,7 +35,7 @@ pub struct Browser {
     clock: BrowserClock,
     random: BrowserRandom,
     http: Fetch,
-    store: IndexedDb,
+    store: Database,
     key_value: LocalStorage,
     locks: WebLocks,
     channel: BroadcastChannels,
@@ -47,11 +46,12 @@ pub struct Browser {
 impl Browser {
     /// A platform that keeps its queue in the database of that name. `emit` is called with each event as JSON text.
     pub fn new(database: &str, http: Fetch, emit: Function) -> Self {
+        let clock = BrowserClock::new();
         Self {
-            clock: BrowserClock::new(),
+            store: Database::new(database, clock.clone()),
+            clock,
             random: BrowserRandom,
             http,
-            store: IndexedDb::new(database),
             key_value: LocalStorage::new(database),
             locks: WebLocks,
             channel: BroadcastChannels::new(database),
@@ -75,7 +75,7 @@ impl Platform for Browser {
     type Clock = BrowserClock;
     type Random = BrowserRandom;
     type Http = Fetch;
-    type Store = IndexedDb;
+    type Store = Database;
     type KeyValue = LocalStorage;
     type Locks = WebLocks;
     type Channel = BroadcastChannels;
@@ -90,7 +90,7 @@ impl Platform for Browser {
     fn http(&self) -> &Fetch {
         &self.http
     }
-    fn store(&self) -> &IndexedDb {
+    fn store(&self) -> &Database {
         &self.store
     }
     fn key_value(&self) -> &LocalStorage {

@@ -9,14 +9,16 @@ mod reader;
 pub use policy::Policy;
 pub use reader::Reader;
 
-use crate::browser::{Browser, Fetch, FetchRequest, this_page};
+use crate::browser::{Browser, Fetch, FetchRequest, describe, this_page};
 use crate::client::{CallError, Client, Options, QueueError};
 use crate::error::ApiError;
 use crate::error::network::Surroundings;
 use crate::error::parse::Degraded;
 use crate::input::InvalidInput;
 use crate::platform::StoreError;
+use crate::platform::tables::Lane;
 use crate::queue::action::Action;
+use crate::queue::coalescing::Merge;
 use crate::queue::draft::Draft;
 use crate::queue::record::Counts;
 use crate::resilience::services::{ByHand, Services};
@@ -27,6 +29,7 @@ use gloo_events::EventListener;
 use js_sys::{Function, Promise};
 use serde::Serialize;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
@@ -174,13 +177,19 @@ impl Core {
         })
     }
 
-    /// Puts actions into the queue; a promise of their receipts. `fields` and `data` are one JSON text per action.
-    pub fn enqueue(&self, fields: Vec<String>, data: Vec<String>) -> Promise {
+    /// Puts actions into the queue; a promise of their receipts. `fields` and `data` are one JSON text per action, and `merges` a
+    /// function that makes one action's data of two, or `undefined`.
+    pub fn enqueue(&self, fields: Vec<String>, data: Vec<String>, merges: Vec<JsValue>) -> Promise {
+        let drafts: Result<Vec<Draft>, InvalidInput> = fields.iter().zip(data).map(|(fields, data)| Draft::read(fields, data)).collect();
         let client = self.client.clone();
         promise_of(async move {
-            let drafts: Result<Vec<Draft>, InvalidInput> =
-                fields.iter().zip(data).map(|(fields, data)| Draft::read(fields, data)).collect();
-            Ok(client.enqueue(drafts?).await?)
+            let mut drafts = drafts?;
+            for (draft, merge) in drafts.iter_mut().zip(merges) {
+                if let Ok(merge) = merge.dyn_into::<Function>() {
+                    draft.merge_by(merging(merge))?;
+                }
+            }
+            Ok(client.enqueue(drafts).await?)
         })
     }
 
@@ -216,13 +225,13 @@ impl Core {
         promise_of(async move { Ok(client.snapshot().await?) })
     }
 
-    /// A promise of the actions in the queue, from a sequence number on.
-    pub fn list(&self, seq: f64, limit: u32) -> Promise {
+    /// A promise of the actions in the queue, from a sequence number on: those in these lanes, by their numbers.
+    pub fn list(&self, lanes: Vec<u8>, seq: f64, limit: u32) -> Promise {
         let client = self.client.clone();
         promise_of(async move {
+            let lanes: Vec<Lane> = lanes.into_iter().map(Lane::from).collect();
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sequence number")]
-            // IndexedDB takes no limit for none at all.
-            let listed = if limit == 0 { vec![] } else { client.list(seq as u64, limit).await? };
+            let listed = client.queue()?.list(&lanes, seq as u64, limit).await?;
             let listed: Vec<_> = listed.into_iter().map(|(action, in_flight)| ListedAction { action, in_flight }).collect();
             Ok(listed)
         })
@@ -234,10 +243,25 @@ impl Core {
         promise_of(async move { Ok(client.discard(&id).await?) })
     }
 
-    /// Puts a dead letter or a conflict back; a promise of whether there was one.
-    pub fn requeue(&self, id: String) -> Promise {
+    /// Puts a dead letter or a conflict back, with other data if there is any; a promise of whether there was one.
+    pub fn requeue(&self, id: String, data: Option<String>) -> Promise {
         let client = self.client.clone();
-        promise_of(async move { Ok(client.requeue(&id).await?) })
+        promise_of(async move {
+            let data = data.map(Draft::read_data).transpose()?;
+            Ok(client.queue()?.requeue(&id, data).await?)
+        })
+    }
+
+    /// Gives an action that is still to be sent other data; a promise of what came of it.
+    pub fn edit(&self, id: String, data: String) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.queue()?.edit(&id, Draft::read_data(data)?).await?) })
+    }
+
+    /// Takes all actions out of the queue.
+    pub fn purge(&self) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.queue()?.purge().await?) })
     }
 
     /// The JSON of what is known of the services that are called.
@@ -290,6 +314,14 @@ impl Core {
     pub fn close(&self) {
         self.client.close();
     }
+}
+
+/// What makes one action's data of two, by a function of the application's.
+fn merging(merge: Function) -> Merge {
+    Rc::new(move |older, newer| {
+        let merged = merge.call2(&JsValue::UNDEFINED, &older.into(), &newer.into()).map_err(|thrown| describe(&thrown))?;
+        merged.as_string().ok_or_else(|| "it gave no JSON".into())
+    })
 }
 
 /// A promise of what the work gives, unless the signal is aborted first.

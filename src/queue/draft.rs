@@ -1,6 +1,6 @@
 //! What an application hands to `enqueue`, checked.
 
-use super::coalescing::Coalescing;
+use super::coalescing::{Coalescing, Merge};
 use crate::input::{InvalidInput, Subject};
 use crate::json::{Document, Json, Value};
 use crate::wire::{LARGEST_DATA, LONGEST_NAME, Priority};
@@ -68,12 +68,7 @@ impl Draft {
         let kind = name("type")?.ok_or_else(|| {
             InvalidInput::new(subject, "type", "nothing", &format!("a string of 1 to {LONGEST_NAME} characters"))
         })?;
-        if data.len() > LARGEST_DATA {
-            let size = format!("{} bytes of JSON", data.len());
-            return Err(InvalidInput::new(subject, "data", &size, &format!("at most {LARGEST_DATA} bytes of JSON")));
-        }
-        let data = RawValue::from_string(data)
-            .map_err(|error| InvalidInput::new(subject, "data", &error.to_string(), "a value that JSON can hold"))?;
+        let data = Self::read_data(data)?;
         let time_to_live = match fields.get("ttlMs") {
             None => None,
             Some(value) => match value.as_u64().filter(|age| (1..=LONGEST_TIME_TO_LIVE).contains(age)) {
@@ -95,6 +90,27 @@ impl Draft {
             }
         };
         Ok(Self { id: name("id")?, kind, key, priority, data, time_to_live, depends_on: name("dependsOn")?, coalescing })
+    }
+}
+
+impl Draft {
+    /// Checks the JSON text of an action's data.
+    pub fn read_data(data: String) -> Result<Box<RawValue>, InvalidInput> {
+        if data.len() > LARGEST_DATA {
+            let size = format!("{} bytes of JSON", data.len());
+            return Err(InvalidInput::new(Subject::Action, "data", &size, &format!("at most {LARGEST_DATA} bytes of JSON")));
+        }
+        RawValue::from_string(data)
+            .map_err(|error| InvalidInput::new(Subject::Action, "data", &error.to_string(), "a value that JSON can hold"))
+    }
+
+    /// Has it take the place of the last one of its key, with data that this function makes of both.
+    pub fn merge_by(&mut self, merge: Merge) -> Result<(), InvalidInput> {
+        if self.key.is_none() {
+            return Err(InvalidInput::new(Subject::Action, "coalesce", "a function", "a key beside it"));
+        }
+        self.coalescing = Coalescing::Merge(merge);
+        Ok(())
     }
 }
 

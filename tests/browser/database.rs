@@ -21,7 +21,7 @@ fn database(name: &str) -> Database {
 }
 
 fn row(lane: Lane, seq: u64) -> Row {
-    Row { lane, seq, id: format!("a{seq}"), behind: None, due: None, after: None, text: format!("text {seq}") }
+    Row { lane, seq, id: format!("a{seq}"), key: None, due: None, after: None, text: format!("text {seq}") }
 }
 
 async fn begin(store: &Database) -> DatabaseTransaction {
@@ -123,7 +123,7 @@ async fn what_was_written_is_there_to_the_letter_after_the_database_is_opened_an
         lane: Lane::Waiting,
         seq: (1 << 53) - 1,
         id: "grüße-🚀".into(),
-        behind: Some(String::new()),
+        key: Some(String::new()),
         due: Some(WallTime(-5)),
         after: Some("other".into()),
         text: "{\"text\":\"Grüße 🚀 \u{0} \u{feff}\"}".into(),
@@ -164,7 +164,7 @@ async fn a_lane_is_read_counted_and_deleted_by_ranges_and_limits() {
 #[wasm_bindgen_test]
 async fn rows_are_found_by_key_time_and_dependency() {
     let store = database(&fresh_database());
-    let behind = |seq, key: &str| Row { behind: Some(key.into()), ..row(Lane::Waiting, seq) };
+    let behind = |seq, key: &str| Row { key: Some(key.into()), ..row(Lane::Waiting, seq) };
     let due = |seq, at| Row { due: Some(WallTime(at)), ..row(Lane::Delayed, seq) };
     let after = |seq, id: &str| Row { after: Some(id.into()), ..row(Lane::Dependent, seq) };
     let rows = [
@@ -184,12 +184,12 @@ async fn rows_are_found_by_key_time_and_dependency() {
     write(&store, &rows).await.unwrap();
     let transaction = store.transaction(Access::Read).await.unwrap();
     let found = |rows: Vec<Row>| -> Vec<u64> { rows.into_iter().map(|row| row.seq).collect() };
-    assert_eq!(found(transaction.behind("ada", "k", 10).await.unwrap()), [1, 3, 12]);
-    assert_eq!(found(transaction.behind("ada", "k", 2).await.unwrap()), [1, 3]);
-    assert_eq!(found(transaction.behind("ada", "k", 0).await.unwrap()), [0; 0]);
-    assert_eq!(found(transaction.behind("ada", "", 10).await.unwrap()), [2]);
-    assert_eq!(transaction.last_behind("ada", "k").await.unwrap(), Some(behind(12, "k")));
-    assert_eq!(transaction.last_behind("ada", "k1").await.unwrap(), None);
+    assert_eq!(found(transaction.of_key("ada", "k", 0, 10).await.unwrap()), [1, 3, 12]);
+    assert_eq!(found(transaction.of_key("ada", "k", 0, 2).await.unwrap()), [1, 3]);
+    assert_eq!(found(transaction.of_key("ada", "k", 0, 0).await.unwrap()), [0; 0]);
+    assert_eq!(found(transaction.of_key("ada", "", 0, 10).await.unwrap()), [2]);
+    assert_eq!(transaction.last_of_key("ada", "k").await.unwrap(), Some(behind(12, "k")));
+    assert_eq!(transaction.last_of_key("ada", "k1").await.unwrap(), None);
     assert_eq!(found(transaction.due("ada", WallTime(200), 10).await.unwrap()), [6, 7]);
     assert_eq!(found(transaction.due("ada", WallTime(99), 10).await.unwrap()), [0; 0]);
     assert_eq!(found(transaction.after("ada", "x", 10).await.unwrap()), [8, 9]);
@@ -200,7 +200,7 @@ async fn rows_are_found_by_key_time_and_dependency() {
 async fn documents_are_read_by_kind_and_name_and_users_are_found_by_either_table() {
     let store = database(&fresh_database());
     let transaction = begin(&store).await;
-    for (user, kind, name) in [("ada", Kind::Queue, ""), ("ada", Kind::Key, "b"), ("ada", Kind::Key, ""), ("zoe", Kind::Key, "é")]
+    for (user, kind, name) in [("ada", Kind::Queue, ""), ("ada", Kind::History, "b"), ("ada", Kind::History, ""), ("zoe", Kind::History, "é")]
     {
         transaction.write_document(user, kind, name, Some(&format!("{user} {name}"))).unwrap();
     }
@@ -208,18 +208,18 @@ async fn documents_are_read_by_kind_and_name_and_users_are_found_by_either_table
     transaction.write("ada", &row(Lane::Dead, 1)).unwrap();
     assert_eq!(transaction.users().await.unwrap(), ["ada", "bob", "zoe"]);
     assert_eq!(transaction.document("ada", Kind::Queue, "").await.unwrap().as_deref(), Some("ada "));
-    assert_eq!(transaction.document("ada", Kind::Key, "c").await.unwrap(), None);
-    let documents = transaction.documents("ada", Kind::Key).await.unwrap();
+    assert_eq!(transaction.document("ada", Kind::History, "c").await.unwrap(), None);
+    let documents = transaction.documents("ada", Kind::History).await.unwrap();
     assert_eq!(documents, [(String::new(), "ada ".into()), ("b".into(), "ada b".into())]);
-    transaction.write_document("ada", Kind::Key, "b", None).unwrap();
-    assert_eq!(transaction.documents("ada", Kind::Key).await.unwrap().len(), 1);
+    transaction.write_document("ada", Kind::History, "b", None).unwrap();
+    assert_eq!(transaction.documents("ada", Kind::History).await.unwrap().len(), 1);
     transaction.commit().await.unwrap();
 }
 
 #[wasm_bindgen_test]
 async fn several_reads_are_under_way_at_once_and_one_may_be_given_up() {
     let store = database(&fresh_database());
-    write(&store, &(0..20).map(|seq| Row { behind: Some("k".into()), ..row(Lane::Waiting, seq) }).collect::<Vec<_>>())
+    write(&store, &(0..20).map(|seq| Row { key: Some("k".into()), ..row(Lane::Waiting, seq) }).collect::<Vec<_>>())
         .await
         .unwrap();
     let transaction = begin(&store).await;
@@ -230,7 +230,7 @@ async fn several_reads_are_under_way_at_once_and_one_may_be_given_up() {
         let transaction = &transaction;
         async move { (seq, transaction.find("ada", &format!("a{seq}")).await.unwrap().unwrap().seq) }
     }));
-    let others = join(transaction.users(), join(transaction.last_behind("ada", "k"), transaction.count("ada", Lane::Waiting)));
+    let others = join(transaction.users(), join(transaction.last_of_key("ada", "k"), transaction.count("ada", Lane::Waiting)));
     let (found, (users, (last, count))) = join(finds, others).await;
     assert!(found.into_iter().all(|(asked, found)| asked == found));
     assert_eq!((users.unwrap(), last.unwrap().unwrap().seq, count.unwrap()), (vec!["ada".into()], 19, 20));
@@ -328,7 +328,7 @@ async fn is_as_the_first_version_left_it(store: &Database) {
         row("a4").await,
         Row { id: "a4".into(), due: Some(WallTime(7)), text: text.into(), ..self::row(Lane::Delayed, 4) }
     );
-    let of_key: Vec<_> = transaction.behind("ada", "k", 10).await.unwrap().into_iter().map(|row| row.seq).collect();
+    let of_key: Vec<_> = transaction.of_key("ada", "k", 0, 10).await.unwrap().into_iter().map(|row| row.seq).collect();
     assert_eq!(of_key, [3, 5, 7], "all of its key but the dead letter");
     assert_eq!(transaction.count("ada", Lane::Normal).await.unwrap(), 1300);
     assert_eq!(transaction.count("bob", Lane::Normal).await.unwrap(), 1);

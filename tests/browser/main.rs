@@ -15,7 +15,7 @@ mod network_failures;
 mod parse;
 mod policies;
 mod random;
-mod store;
+mod outbox;
 mod trace_context;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

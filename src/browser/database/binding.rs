@@ -74,7 +74,7 @@ extern "C" {
     #[wasm_bindgen(method, setter)]
     fn set_t(this: &Record, text: &str);
     #[wasm_bindgen(method, setter)]
-    fn set_b(this: &Record, behind: &str);
+    fn set_k(this: &Record, key: &str);
     #[wasm_bindgen(method, setter)]
     fn set_d(this: &Record, due: f64);
     #[wasm_bindgen(method, setter)]
@@ -89,7 +89,7 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn t(this: &Record) -> JsValue;
     #[wasm_bindgen(method, getter)]
-    fn b(this: &Record) -> JsValue;
+    fn k(this: &Record) -> JsValue;
     #[wasm_bindgen(method, getter)]
     fn d(this: &Record) -> JsValue;
     #[wasm_bindgen(method, getter)]
@@ -140,7 +140,7 @@ impl Record {
         record.set_s(number(row.seq));
         record.set_i(&row.id);
         record.set_t(&row.text);
-        record.set_places(row.behind.as_deref(), row.due, row.after.as_deref());
+        record.set_places(row.key.as_deref(), row.due, row.after.as_deref());
         record
     }
 
@@ -149,7 +149,7 @@ impl Record {
         first: &FirstRecord,
         text: &JsValue,
         lane: Lane,
-        behind: Option<&str>,
+        key: Option<&str>,
         due: Option<WallTime>,
     ) -> Self {
         let record = Self::empty();
@@ -158,14 +158,14 @@ impl Record {
         record.set_seq_value(&first.seq());
         record.set_id_value(&first.id());
         record.set_text_value(text);
-        record.set_places(behind, due, None);
+        record.set_places(key, due, None);
         record
     }
 
     /// What it is found by: members that are missing are in no index.
-    fn set_places(&self, behind: Option<&str>, due: Option<WallTime>, after: Option<&str>) {
-        if let Some(behind) = behind {
-            self.set_b(behind);
+    fn set_places(&self, key: Option<&str>, due: Option<WallTime>, after: Option<&str>) {
+        if let Some(key) = key {
+            self.set_k(key);
         }
         if let Some(due) = due {
             self.set_d(instant(due));
@@ -183,7 +183,7 @@ impl Record {
             lane,
             seq: self.s().as_f64().unwrap_or_default() as u64,
             id: self.i().as_string().unwrap_or_default(),
-            behind: self.b().as_string(),
+            key: self.k().as_string(),
             due: self.d().as_f64().map(|due| WallTime(due as i64)),
             after: self.a().as_string(),
             text: self.t().as_string().unwrap_or_default(),

@@ -21,15 +21,15 @@ use std::rc::Rc;
 use std::time::Duration;
 use web_sys::IdbDatabase;
 
-/// Records `{ u: user, l: lane, s: seq, i: id, t: text, b?: behind, d?: due, a?: after }` by `[u, l, s]`. Their names are short
+/// Records `{ u: user, l: lane, s: seq, i: id, t: text, k?: key, d?: due, a?: after }` by `[u, l, s]`. Their names are short
 /// because each record has them.
 const QUEUE: &str = "queue";
 /// The texts of documents by `[user, kind, name]`.
 const DOCUMENTS: &str = "documents";
 /// [`QUEUE`] by `[u, i]`, unique.
 const BY_ID: &str = "byId";
-/// [`QUEUE`] by `[u, b, s]`. Here and below, records without such a member are in no index, and cost nothing there.
-const BY_BEHIND: &str = "byBehind";
+/// [`QUEUE`] by `[u, k, s]`. Here and below, records without such a member are in no index, and cost nothing there.
+const BY_KEY: &str = "byKey";
 /// [`QUEUE`] by `[u, d]`.
 const BY_DUE: &str = "byDue";
 /// [`QUEUE`] by `[u, a]`.

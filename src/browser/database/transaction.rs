@@ -3,7 +3,7 @@
 use super::binding::{self, CommittingTransaction, Cursor, DurableDatabase, Record, Source, instant, number};
 use super::failure::store_error;
 use super::listening::{Answer, Listening};
-use super::{BEGINNING, BY_AFTER, BY_BEHIND, BY_DUE, BY_ID, Connection, DOCUMENTS, Handle, QUEUE, READING, WRITING};
+use super::{BEGINNING, BY_AFTER, BY_KEY, BY_DUE, BY_ID, Connection, DOCUMENTS, Handle, QUEUE, READING, WRITING};
 use crate::browser::BrowserClock;
 use crate::platform::tables::{Kind, Lane, Row, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
@@ -188,17 +188,17 @@ impl Transaction for DatabaseTransaction {
         Ok(to_row(&self.read(self.index(BY_ID)?.get(&key)).await?))
     }
 
-    async fn behind(&self, user_id: &str, key: &str, limit: u32) -> Result<Vec<Row>, StoreError> {
+    async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
         let user = self.user(user_id);
-        let (first, end) = (binding::ordered_key(&user, key, 0.0), binding::end_of_text(&user, key, &Array::new()));
+        let (first, end) = (binding::ordered_key(&user, key, number(first)), binding::end_of_text(&user, key, &Array::new()));
         let range = self.range(&first, &end)?;
-        self.rows_in(BY_BEHIND, &range, limit).await
+        self.rows_in(BY_KEY, &range, limit).await
     }
 
-    async fn last_behind(&self, user_id: &str, key: &str) -> Result<Option<Row>, StoreError> {
+    async fn last_of_key(&self, user_id: &str, key: &str) -> Result<Option<Row>, StoreError> {
         let user = self.user(user_id);
         let (first, end) = (binding::ordered_key(&user, key, 0.0), binding::end_of_text(&user, key, &Array::new()));
-        let (range, index) = (self.range(&first, &end)?, self.index(BY_BEHIND)?);
+        let (range, index) = (self.range(&first, &end)?, self.index(BY_KEY)?);
         let request = index.unchecked_ref::<Source>().open_cursor(&range, "prev").map_err(self.failed(READING))?;
         Ok(self.reached(&request).await?.and_then(|cursor| to_row(&cursor.value())))
     }

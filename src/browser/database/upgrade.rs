@@ -3,7 +3,7 @@
 use super::binding::{FirstRecord, Record};
 use super::failure::store_error;
 use super::listening::Listening;
-use super::{BY_AFTER, BY_BEHIND, BY_DUE, BY_ID, DOCUMENTS, OPENING, QUEUE};
+use super::{BY_AFTER, BY_KEY, BY_DUE, BY_ID, DOCUMENTS, OPENING, QUEUE};
 use crate::browser::BrowserClock;
 use crate::platform::first_version::{Place, place};
 use crate::platform::tables::{Kind, Lane};
@@ -60,7 +60,7 @@ fn create(database: &IdbDatabase) -> Result<(IdbObjectStore, IdbObjectStore), Js
     let unique = IdbIndexParameters::new();
     unique.set_unique(true);
     queue.create_index_with_str_sequence_and_optional_parameters(BY_ID, &keys(&["u", "i"]), &unique)?;
-    queue.create_index_with_str_sequence(BY_BEHIND, &keys(&["u", "b", "s"]))?;
+    queue.create_index_with_str_sequence(BY_KEY, &keys(&["u", "k", "s"]))?;
     queue.create_index_with_str_sequence(BY_DUE, &keys(&["u", "d"]))?;
     queue.create_index_with_str_sequence(BY_AFTER, &keys(&["u", "a"]))?;
     Ok((queue, database.create_object_store(DOCUMENTS)?))
