@@ -6,10 +6,12 @@
 mod http;
 mod store;
 pub mod tables;
+mod texts;
 
 pub use crate::error::network::NetworkFailureKind;
 pub use http::{Headers, Http, NetworkFailure, RequestSummary, Response, ResponseBody};
 pub use store::{Access, Store, StoreError, StoreErrorKind, Transaction};
+pub use texts::Texts;
 
 use crate::event::Event;
 use crate::time::{MonotonicTime, WallTime};

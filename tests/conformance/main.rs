@@ -2,6 +2,17 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+macro_rules! test {
+    ($place:ty: $promise:ident) => {
+        #[test]
+        fn $promise() {
+            crate::run(crate::promises::$promise::<$place>());
+        }
+    };
+}
+
+mod fake_texts;
+mod key_value;
 mod promises;
 
 use std::pin::pin;
@@ -16,15 +27,6 @@ fn run(future: impl Future<Output = ()>) {
         }
     }
     panic!("it waits for what never happens");
-}
-
-macro_rules! test {
-    ($place:ty: $promise:ident) => {
-        #[test]
-        fn $promise() {
-            crate::run(crate::promises::$promise::<$place>());
-        }
-    };
 }
 
 mod memory {
