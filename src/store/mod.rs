@@ -6,10 +6,12 @@
 //! | [`memory`] | a store that is such a table, and ends with the page |
 
 mod key_value;
+mod ladder;
 mod memory;
 mod sorted;
 pub mod table;
 mod turn;
 
 pub use key_value::{CAPACITY, Journalled, TextStore};
+pub use ladder::{Ladder, LadderTransaction, Lot, Promotion, Rung, RungChange};
 pub use memory::{Backing, Memory, MemoryTransaction, Nowhere, TableStore, TableTransaction};

@@ -12,7 +12,9 @@ macro_rules! test {
 }
 
 mod fake_texts;
+mod faulty;
 mod key_value;
+mod ladder;
 mod promises;
 
 use std::pin::pin;
