@@ -15,6 +15,7 @@ mod parse;
 mod policies;
 mod random;
 mod store;
+mod stores;
 mod trace_context;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
