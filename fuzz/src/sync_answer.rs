@@ -6,16 +6,21 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use futures_executor::block_on;
 use std::time::Duration;
 use steadfast::error::ApiError;
 use steadfast::error::parse::{Extensions, ResponseParts};
-use steadfast::flat_map::FlatMap;
+use steadfast::outbox::{self, Claim, Claiming};
+use steadfast::platform::tables::{Kind, Lane, Row, Store, Transaction};
+use steadfast::platform::Access;
 use steadfast::policy::backoff::Backoff;
 use steadfast::policy::gate::{GateReason, LONGEST_HONOURED_HINT, Trigger};
 use steadfast::queue::action::{Action, ActionState};
 use steadfast::queue::answer::{Verdict, read};
-use steadfast::queue::plan::{BatchLimits, Planner};
-use steadfast::queue::record::{RowChange, UserRecord};
+use steadfast::queue::plan::BatchLimits;
+use steadfast::queue::record::UserRecord;
+use steadfast::queue::settlement::Moment;
+use steadfast::store::Memory;
 use steadfast::wire::Priority;
 
 /// What stands between the parts of an input.
@@ -26,31 +31,83 @@ const GIVEN: u64 = 3;
 
 const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
 
-/// Reads the bytes as the answer to a batch, what is known of the queue as a whole, and rows of it, each in its part, and
-/// carries the answer out.
+/// Reads the bytes as the answer to a batch, what is known of the queue as a whole, and rows of it, each in its part: puts these on
+/// a disk, has the queue send what it finds there, and carries the answer out.
 pub fn holds(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (answer, stored) = text.split_once(SEPARATOR).unwrap_or((&text, ""));
     let mut stored = stored.split(SEPARATOR);
-    let record = user_record(stored.next().unwrap_or_default());
-    let rows = stored.take(16).zip(GIVEN..).map(|(row, seq)| row_holds(row, seq));
-    let actions: Vec<Action> = (0..GIVEN).map(pending).chain(rows).collect();
-    let batch = batch_holds(&actions);
+    let record = stored.next().unwrap_or_default();
+    user_record(record);
+    let given = (0..GIVEN).filter_map(|seq| pending(seq).to_row().ok());
+    let damaged = stored.take(16).zip(GIVEN..).map(|(text, seq)| {
+        let lane = Lane::ALL[usize::try_from(seq).unwrap_or_default() % Lane::ALL.len()];
+        let row = Row { lane, seq, id: format!("damaged-{seq}"), key: None, due: None, after: None, text: text.into() };
+        row_holds(&row);
+        row
+    });
+    block_on(queue_holds(answer, record, given.chain(damaged).collect()));
+}
+
+/// A queue drains whatever is on its disk, and loses nothing that the server has not taken.
+async fn queue_holds(answer: &str, record: &str, rows: Vec<Row>) {
+    let store = Memory::default();
+    let transaction = store.transaction(Access::Write).await.expect("memory does not fail");
+    for row in &rows {
+        transaction.write("ada", row).expect("memory does not fail");
+    }
+    transaction.write_document("ada", Kind::Queue, "", Some(record)).expect("memory does not fail");
+    transaction.commit().await.expect("memory does not fail");
+    let epoch = outbox::record(&store, "ada").await.expect("it can be read").epoch;
+    let limits = BatchLimits { actions: 100, bytes: 1 << 20 };
+    let claiming = Claiming { limits, now: NOW, fresh_key: "fresh" };
+    let step = outbox::claim(&store, "ada", epoch, claiming).await.expect("it can be read");
+    let mut left: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut gone = |settled: Vec<(String, steadfast::queue::outcome::Outcome)>| {
+        for (id, outcome) in settled {
+            let written = serde_json::to_string(&outcome).expect("an outcome can be written");
+            serde_json::from_str::<IgnoredAny>(&written).expect("it is JSON");
+            left.retain(|other| *other != id || matches!(written.split('"').nth(3), Some("rejected" | "conflict")));
+        }
+    };
+    gone(step.settled);
+    if let Claim::Batch(batch) = step.claim {
+        assert!(batch.actions.iter().all(|action| action.state == ActionState::Pending), "what cannot be read is not sent");
+        let verdicts = answer_holds(answer, &batch.actions);
+        if let Some(verdicts) = verdicts {
+            let moment = Moment { backoff: &BACKOFF, now: NOW, unit: 0.5 };
+            let step = outbox::settle(&store, "ada", epoch, &batch, &verdicts, moment, None).await.expect("it can be written");
+            assert_eq!(step.record.batch, None);
+            for (action, verdict) in batch.actions.iter().zip(&verdicts) {
+                let taken = matches!(verdict, Verdict::Applied(_) | Verdict::Duplicate(_));
+                let told = step.settled.iter().any(|(id, _)| *id == action.id);
+                assert!(told || !taken, "what the server has taken is told");
+            }
+            gone(step.settled);
+        }
+    }
+    for id in left {
+        let there = store.committed().find("ada", &id).is_some();
+        assert!(there, "{id} is lost");
+    }
+}
+
+fn answer_holds(answer: &str, batch: &[Action]) -> Option<Vec<Verdict>> {
     let extensions = Extensions::default();
-    let verdicts = read(answer.as_bytes(), &batch, NOW, &extensions);
-    assert_eq!(verdicts, read(answer.as_bytes(), &batch, NOW, &extensions), "read twice, an answer is the same");
-    let Ok(verdicts) = verdicts else { return };
+    let verdicts = read(answer.as_bytes(), batch, NOW, &extensions);
+    assert_eq!(verdicts, read(answer.as_bytes(), batch, NOW, &extensions), "read twice, an answer is the same");
+    let verdicts = verdicts.ok()?;
     assert_eq!(verdicts.len(), batch.len(), "there is one verdict for each action");
     if let Ok(mut beside) = serde_json::from_str::<Value>(answer) {
         beside["results"]
             .as_array_mut()
             .into_iter()
             .for_each(|results| results.push(json!({ "id": "stranger", "status": "applied" })));
-        let again = read(beside.to_string().as_bytes(), &batch, NOW, &extensions);
+        let again = read(beside.to_string().as_bytes(), batch, NOW, &extensions);
         assert_eq!(again.as_ref(), Ok(&verdicts), "an entry for an action of someone else changes nothing");
     }
     verdicts.iter().for_each(verdict_holds);
-    settlement_holds(record, &batch, &verdicts);
+    Some(verdicts)
 }
 
 fn pending(seq: u64) -> Action {
@@ -69,18 +126,23 @@ fn pending(seq: u64) -> Action {
         not_before: None,
         last_error: None,
         conflict: None,
+        expires_at: None,
+        depends_on: None,
+        sent: false,
+        window: 0,
+        lane: Lane::Normal,
     }
 }
 
 /// What is known of a queue; what cannot be read is a new one's.
-fn user_record(text: &str) -> UserRecord {
-    let Ok(record) = serde_json::from_str::<UserRecord>(text) else { return UserRecord::default() };
+fn user_record(text: &str) {
+    let Ok(record) = serde_json::from_str::<UserRecord>(text) else { return };
     let written = serde_json::to_string(&record).expect("a record can be written");
     assert_eq!(serde_json::from_str::<UserRecord>(&written).expect("what is written is read"), record);
     if let Some(batch) = &record.batch {
-        assert!((1..=batch.seqs.len().max(1)).contains(&batch.size()), "a batch is halved, never to nothing");
+        assert!((1..=batch.size().max(1)).contains(&batch.next_size()), "a batch is halved, never to nothing");
     }
-    let _ = record.counts.total();
+    let _ = record.counts().total();
     let mut gate = record.gate;
     gate.notice_clock_set_back(NOW);
     let remaining = gate.remaining(NOW);
@@ -90,36 +152,26 @@ fn user_record(text: &str) -> UserRecord {
     let wait = gate.close(&BACKOFF, GateReason::ServerError, Some(Duration::MAX), NOW, 0.5);
     assert!(wait <= remaining.max(LONGEST_HONOURED_HINT * 2), "{wait:?}");
     gate.open(NOW);
-    record
 }
 
 /// A row is an action, or stands in for itself and keeps its key.
-fn row_holds(row: &str, seq: u64) -> Action {
-    let action = Action::read(row, "ada", seq, "damaged");
-    let written = serde_json::to_string(&action).expect("an action can be written");
+fn row_holds(row: &Row) {
+    let action = Action::read(row, "ada");
     if action.state == ActionState::Unreadable {
-        assert_eq!((action.seq, action.schema_version), (seq, 0));
-        if let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(row) {
+        assert_eq!(action.seq, row.seq);
+        if action.schema_version == 0
+            && let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(&row.text)
+        {
             let key = members.get("key").and_then(|key| serde_json::from_str::<String>(key.get()).ok());
             assert_eq!(action.key, key, "what cannot be read holds back its key");
         }
     } else {
-        let again = Action::read(&written, "ada", seq, "damaged");
-        assert_eq!(serde_json::to_string(&again).expect("an action can be written"), written, "what is written is read back");
+        let written = action.to_row().expect("an action can be written");
+        let again = Action::read(&written, "ada").to_row().expect("an action can be written");
+        assert_eq!(again.text, written.text, "what is written is read back");
     }
     assert!(action.bytes() >= action.data.get().len() as u64);
     serde_json::from_str::<IgnoredAny>(&serde_json::to_string(&action.to_wire()).expect("it can be sent")).expect("it is JSON");
-    action
-}
-
-/// The batch that is gathered of these: none that cannot be read, and of each key the first.
-fn batch_holds(actions: &[Action]) -> Vec<Action> {
-    let mut planner = Planner::new(BatchLimits { actions: 100, bytes: 1 << 20 }, NOW);
-    actions.iter().cloned().for_each(|action| planner.offer(action));
-    let plan = planner.finish();
-    assert!(plan.batch.iter().all(|action| action.state == ActionState::Pending));
-    assert!(plan.next_due.is_none_or(|due| due > NOW));
-    plan.batch
 }
 
 fn verdict_holds(verdict: &Verdict) {
@@ -129,7 +181,7 @@ fn verdict_holds(verdict: &Verdict) {
             let written = serde_json::to_string(conflict).expect("a conflict can be written");
             assert_eq!(serde_json::from_str(&written).ok().as_ref(), Some(conflict), "what is written is read back");
         }
-        Verdict::Applied | Verdict::Duplicate | Verdict::Retry(None) | Verdict::Unlisted => {}
+        Verdict::Applied(_) | Verdict::Duplicate(_) | Verdict::Retry(None) | Verdict::Unlisted => {}
     }
 }
 
@@ -138,31 +190,4 @@ fn item_error_holds(error: &ApiError) {
     let body = error.raw.text.clone().into_bytes();
     let response = ResponseParts { status: 422, headers: Vec::new(), body, truncated: false, received_at: NOW };
     error_response::holds_for(&response, error);
-}
-
-/// What the server has taken goes, all else stays, and everything is told once.
-fn settlement_holds(mut record: UserRecord, batch: &[Action], verdicts: &[Verdict]) {
-    let by_seq: FlatMap<u64, Verdict> =
-        batch.iter().zip(verdicts).map(|(action, verdict)| (action.seq, verdict.clone())).collect();
-    let settlement = record.settle(batch.to_vec(), &by_seq, true, &BACKOFF, NOW, 0.5);
-    assert_eq!(settlement.changes.len(), batch.len(), "each row is written or deleted");
-    assert_eq!(record.batch, None);
-    for change in settlement.changes {
-        let seq = match &change {
-            RowChange::Write(action) => action.seq,
-            RowChange::Delete { seq } => *seq,
-        };
-        let taken = matches!(by_seq.get(&seq), Some(Verdict::Applied | Verdict::Duplicate));
-        assert_eq!(taken, matches!(change, RowChange::Delete { .. }), "what is deleted is what the server has");
-        if let RowChange::Write(action) = change {
-            let row = serde_json::to_string(&action).expect("an action can be written");
-            let again = Action::read(&row, "ada", seq, "damaged");
-            assert_ne!(again.state, ActionState::Unreadable, "what is written can be read");
-            assert!(again.not_before.is_none_or(|moment| moment.since(NOW) <= LONGEST_HONOURED_HINT * 2));
-        }
-    }
-    for (_, outcome) in settlement.settled {
-        let written = serde_json::to_string(&outcome).expect("an outcome can be written");
-        serde_json::from_str::<IgnoredAny>(&written).expect("it is JSON");
-    }
 }

@@ -63,7 +63,7 @@ impl KeyValue for LocalStorage {
 
 /// Looked up each time: a user may forbid it, or allow it, while the page is open. Only windows have one. Node has one too, which
 /// is no origin's, and warns whoever looks at it.
-fn storage() -> Option<Storage> {
+pub(super) fn storage() -> Option<Storage> {
     global::member::<JsValue>("window")?;
     global::member("localStorage")
 }

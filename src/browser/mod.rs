@@ -11,6 +11,7 @@ mod key_value;
 mod locks;
 mod policy_violation;
 mod random;
+mod texts;
 mod timer;
 
 pub use channel::BroadcastChannels;
@@ -23,6 +24,7 @@ pub use http::{Fetch, FetchRequest, FetchResponse, this_page};
 pub use key_value::LocalStorage;
 pub use locks::{WebLock, WebLocks};
 pub use random::BrowserRandom;
+pub use texts::LocalTexts;
 
 use crate::error::network::Surroundings;
 use crate::event::Event;

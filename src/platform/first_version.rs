@@ -181,6 +181,6 @@ mod tests {
         use crate::queue::plan::tests::action;
         let written = |action: &crate::queue::action::Action| place(&serde_json::to_string(action).unwrap());
         assert_eq!(written(&action(7, None)), place(&text(&[])));
-        assert_eq!(written(&action(7, Some("draft_1"))).behind.as_deref(), Some("draft_1"));
+        assert_eq!(written(&action(7, Some("draft_1"))).key.as_deref(), Some("draft_1"));
     }
 }

@@ -7,11 +7,13 @@ pub mod first_version;
 mod http;
 mod store;
 pub mod tables;
+mod texts;
 
 pub use crate::error::network::NetworkFailureKind;
 pub use http::{Headers, Http, NetworkFailure, RequestSummary, Response, ResponseBody};
 pub use store::{Access, StoreError, StoreErrorKind};
 pub use tables::{Durability, Store, Transaction};
+pub use texts::Texts;
 
 use crate::event::Event;
 use crate::time::{MonotonicTime, WallTime};

@@ -5,7 +5,7 @@ pub use crate::queue::row::{Lane, Row};
 use super::{Access, StoreError};
 use crate::time::WallTime;
 use serde::{Deserialize, Serialize};
-use std::future::Future;
+use std::future::{Future, ready};
 
 /// A place that outlives the page, or says that it does not.
 pub trait Store {
@@ -16,6 +16,62 @@ pub trait Store {
     fn durability(&self) -> Durability;
     /// Begins a transaction. One that may write holds the store alone until it is committed or dropped, which rolls it back.
     fn transaction(&self, access: Access) -> impl Future<Output = Result<Self::Transaction, StoreError>>;
+
+    /// For a caller for whom writing has failed for good: from now on everything goes to a lesser place. `false` if there is none.
+    fn step_down(&self, _error: StoreError) -> bool {
+        false
+    }
+    /// Whether what is here of a user's queue may be sent: whether nothing older lies in a better place that cannot be used just now.
+    fn may_send(&self, _user_id: &str) -> bool {
+        true
+    }
+    /// Says that nothing is left here of a user's queue that would have to be sent before what comes later.
+    fn nothing_is_left(&self, _user_id: &str) {}
+    /// Brings what lies in a lesser place to the best one that works, and goes on there. To be called when there is
+    /// [something to bring](Store::may_be_promoted), by one tab at a time, while nobody sends.
+    ///
+    /// `absorb` writes a lot to the better place, by the rules of appending. Nothing but the methods of its transaction may be awaited
+    /// in it. What it fails with ends the promotion: what has been brought stays there, the rest where it was.
+    fn promote(
+        &self,
+        _user_id: &str,
+        _absorb: impl AsyncFn(&Self::Transaction, Lot) -> Result<(), StoreError>,
+    ) -> impl Future<Output = Result<(), StoreError>> {
+        ready(Ok(()))
+    }
+    /// Whether this is not the best place, or something may lie in a lesser one.
+    fn may_be_promoted(&self, _user_id: &str) -> bool {
+        false
+    }
+    /// Takes what has happened since this was asked last, in order.
+    fn take_changes(&self) -> Vec<PlaceChange> {
+        Vec::new()
+    }
+}
+
+/// Everything is kept in another place from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlaceChange {
+    /// Where it was kept until then.
+    pub from: Durability,
+    /// Where it is kept from now on.
+    pub to: Durability,
+    /// Why it is a lesser place; nothing if it is a better one.
+    pub error: Option<StoreError>,
+}
+
+/// All that lies in a lesser place of a user: what is brought to a better one at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lot {
+    /// Whose it is.
+    pub user_id: String,
+    /// Where it lies.
+    pub from: Durability,
+    /// The rows that are not in the better place yet, of all lanes, in the order of their sequence numbers.
+    pub rows: Vec<Row>,
+    /// The documents, as they are there: kinds, names and texts.
+    pub documents: Vec<(Kind, String, String)>,
 }
 
 /// Where something is kept.

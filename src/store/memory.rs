@@ -92,7 +92,9 @@ impl<B: Backing> TableStore<B> {
         copy.roll_back();
         copy
     }
+}
 
+impl Memory {
     /// Changes the table behind everyone's back: what stands behind it hears nothing of it, and no transaction takes it back.
     pub fn tamper(&self, change: impl FnOnce(&mut Table)) {
         self.shared.table.borrow_mut().untracked(change);

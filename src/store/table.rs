@@ -31,14 +31,14 @@ struct Document {
 
 /// Something that has changed since the last commit, and what was there before.
 #[derive(Debug, Clone)]
-struct Change {
-    user_id: String,
-    what: Changed,
+pub(super) struct Change {
+    pub(super) user_id: String,
+    pub(super) what: Changed,
 }
 
 /// See [`Change`].
 #[derive(Debug, Clone)]
-enum Changed {
+pub(super) enum Changed {
     Row { lane: Lane, seq: u64, before: Option<Rc<Row>> },
     Document { kind: Kind, name: String, before: Option<String> },
 }
@@ -276,6 +276,16 @@ impl Table {
         let changes = mem::take(&mut self.changes);
         change(self);
         self.changes = changes;
+    }
+
+    /// What has changed since the last commit, in the order in which it did.
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// The row at that place.
+    pub(super) fn row(&self, user_id: &str, lane: Lane, seq: u64) -> Option<&Row> {
+        self.queue(user_id)?.get(Order::Place, Position::in_lane(lane, seq)).map(AsRef::as_ref)
     }
 
     fn of_text(&self, user_id: &str, order: Order, text: &str, first: u64, limit: u32) -> Vec<Row> {

@@ -8,13 +8,13 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 /// Another `localStorage`, until it is dropped.
-struct StandIn {
+pub(crate) struct StandIn {
     original: JsValue,
 }
 
 impl StandIn {
     /// What the body of this JavaScript function gives, or throws; it gets the `original`.
-    fn new(getter: &str) -> Self {
+    pub(crate) fn new(getter: &str) -> Self {
         let global = js_sys::global();
         let original = Object::get_own_property_descriptor(&global, &"localStorage".into());
         let storage = Reflect::get(&global, &"localStorage".into()).unwrap();

@@ -16,6 +16,7 @@ mod parse;
 mod policies;
 mod random;
 mod outbox;
+mod stores;
 mod trace_context;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

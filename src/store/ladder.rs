@@ -1,0 +1,478 @@
+//! Three stores, of which a tab uses the best that works.
+//!
+//! ```text
+//!   upper    IndexedDB      survives crashes of the browser
+//!   middle   localStorage   survives the page
+//!   lowest   memory         ends with the page
+//! ```
+//!
+//! A tab begins on the upper rung. When a rung cannot be used, it **steps down**, and from then on everything of this tab goes to the
+//! rung below, so that what comes later does not end up before what came earlier. It comes back up by **promotion**: when the upper
+//! rung works again, what lies below is moved there, in order, and only when nothing is left below does the tab go on above.
+//!
+//! While a tab is below, what lies above cannot be seen. Whether anything does is remembered in a **hint**, a small text beside the
+//! stores: only if nothing lies above may what lies below be sent, for it must not overtake.
+//!
+//! Nothing is lost on the way: a row is deleted below after it has been committed above, and one whose id is above already is not
+//! written again. The page may die at any point, and whoever promotes next goes on.
+
+use crate::platform::tables::{Durability, Kind, Lane, Lot, PlaceChange, Row, Store, Transaction};
+use crate::platform::{Access, KeyValue, StoreError, StoreErrorKind};
+use crate::time::WallTime;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// The hint of a user, before the user's id.
+const HOLDS: &str = "holds:";
+
+const KINDS: [Kind; 2] = [Kind::Queue, Kind::History];
+
+/// The places of a ladder, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// The first choice.
+    Upper,
+    /// The second.
+    Middle,
+    /// The last resort.
+    Lowest,
+}
+
+impl Rung {
+    const ALL: [Self; 3] = [Self::Upper, Self::Middle, Self::Lowest];
+
+    fn below(self) -> Option<Self> {
+        match self {
+            Self::Upper => Some(Self::Middle),
+            Self::Middle => Some(Self::Lowest),
+            Self::Lowest => None,
+        }
+    }
+
+    /// As the hint names it.
+    fn letter(self) -> char {
+        match self {
+            Self::Upper => 'u',
+            Self::Middle => 'm',
+            Self::Lowest => 'l',
+        }
+    }
+}
+
+/// What a promotion has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promotion {
+    /// Which rung the tab uses now.
+    pub rung: Rung,
+    /// How many rows were written above.
+    pub moved: u64,
+    /// How many rows were above already, and were only deleted below.
+    pub skipped: u64,
+}
+
+/// A store of three: see the module. Its clones are the same ladder.
+#[derive(Debug)]
+pub struct Ladder<A, B, C, K> {
+    shared: Rc<Shared<A, B, C, K>>,
+}
+
+#[derive(Debug)]
+struct Shared<A, B, C, K> {
+    upper: A,
+    middle: B,
+    lowest: C,
+    hints: K,
+    active: Cell<Rung>,
+    /// Whether this tab has written to the middle rung since it was seen empty.
+    has_used_middle: Cell<bool>,
+    changes: RefCell<Vec<PlaceChange>>,
+    is_promoting: Cell<bool>,
+}
+
+impl<A, B, C, K> Clone for Ladder<A, B, C, K> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
+    /// A ladder of these stores, the best first, on its upper rung. `hints` are shared by all tabs that share the stores.
+    pub fn new(upper: A, middle: B, lowest: C, hints: K) -> Self {
+        let shared = Shared {
+            upper,
+            middle,
+            lowest,
+            hints,
+            active: Cell::new(Rung::Upper),
+            has_used_middle: Cell::new(false),
+            changes: RefCell::default(),
+            is_promoting: Cell::new(false),
+        };
+        Self { shared: Rc::new(shared) }
+    }
+
+    /// Which rung this tab uses.
+    pub fn rung(&self) -> Rung {
+        self.shared.active.get()
+    }
+
+    /// Goes on a rung below `from`, for a caller for whom a commit there has failed for good. Nothing happens if the tab has left it
+    /// already. `false` if there is nothing below.
+    pub fn step_down_from(&self, from: Rung, error: StoreError) -> bool {
+        let Some(to) = from.below() else { return false };
+        if self.rung() == from {
+            self.go(to, Some(error));
+        }
+        true
+    }
+
+    /// Looks whether a better rung works again, and if so moves what lies below to it, of all users, and goes on there. To be called
+    /// once in a while when this tab is below, and once before anything else when it begins: earlier pages may have left something.
+    /// Nobody may be sending from below meanwhile, in no tab: whoever calls this holds the lock that they need for it. `user_id` is
+    /// whose queue this tab works on.
+    ///
+    /// `absorb` writes a lot to the better rung, by the rules of appending; it is gone below when that has been committed. Nothing but
+    /// the methods of its transaction may be awaited in it. Rows that are above already are not in the lot. What it fails with ends the
+    /// promotion: what has been moved stays above, the rest below, and the tab where it was.
+    pub async fn climb<F>(&self, user_id: &str, absorb: F) -> Result<Promotion, StoreError>
+    where
+        F: AsyncFn(&LadderTransaction<A, B, C, K>, Lot) -> Result<(), StoreError>,
+    {
+        let mut promotion = Promotion { rung: self.rung(), moved: 0, skipped: 0 };
+        if self.shared.is_promoting.replace(true) {
+            return Ok(promotion);
+        }
+        let _promoting = Promoting(&self.shared.is_promoting);
+        let Some(to) = self.best().await else { return Ok(promotion) };
+        for from in Rung::ALL.into_iter().filter(|rung| *rung > to) {
+            match self.move_up(from, to, &absorb, &mut promotion).await {
+                Ok(()) => {
+                    self.shared.remember(user_id, from, false);
+                }
+                // Where there is no such rung, or nothing on it as far as is known, it is passed over. What came earlier is not.
+                Err(failed) if cannot_be_used(failed.kind) && from != self.rung() && !self.may_hold(from, user_id) => {}
+                Err(failed) => return Err(failed),
+            }
+        }
+        promotion.rung = self.rung();
+        Ok(promotion)
+    }
+
+    /// The best rung that works, if none above that of this tab does then that.
+    async fn best(&self) -> Option<Rung> {
+        for rung in Rung::ALL.into_iter().filter(|rung| *rung <= self.rung()) {
+            if self.begin(rung, Access::Read).await.is_ok() {
+                return Some(rung);
+            }
+        }
+        None
+    }
+
+    /// Moves all that lies on a rung, and the tab if it is there.
+    async fn move_up<F>(&self, from: Rung, to: Rung, absorb: &F, promotion: &mut Promotion) -> Result<(), StoreError>
+    where
+        F: AsyncFn(&LadderTransaction<A, B, C, K>, Lot) -> Result<(), StoreError>,
+    {
+        loop {
+            // It is held until all is above: nothing can be appended below in between, and whoever waits for it finds the tab above.
+            let below = self.begin(from, Access::Write).await?;
+            let Some(user_id) = below.users().await?.into_iter().next() else {
+                if from == Rung::Middle {
+                    self.shared.has_used_middle.set(false);
+                }
+                if self.rung() == from {
+                    self.go(to, None);
+                }
+                return Ok(());
+            };
+            let mut lot = Lot { user_id, from: self.durability_of(from), rows: Vec::new(), documents: Vec::new() };
+            for kind in KINDS {
+                let found = below.documents(&lot.user_id, kind).await?;
+                lot.documents.extend(found.into_iter().map(|(name, text)| (kind, name, text)));
+            }
+            for lane in Lane::ALL {
+                lot.rows.extend(below.rows(&lot.user_id, lane, 0, u64::MAX >> 11, u32::MAX).await?);
+            }
+            lot.rows.sort_by_key(|row| row.seq);
+            for row in &lot.rows {
+                below.delete(&lot.user_id, row.lane, row.seq, row.seq)?;
+            }
+            for (kind, name, _) in &lot.documents {
+                below.write_document(&lot.user_id, *kind, name, None)?;
+            }
+            let user_id = lot.user_id.clone();
+
+            let above = self.begin(to, Access::Write).await?;
+            let mut new = Vec::new();
+            for row in std::mem::take(&mut lot.rows) {
+                if above.find(&user_id, &row.id).await?.is_some() {
+                    promotion.skipped += 1;
+                    // Whoever wrote it there may not have known that it was.
+                    self.shared.remember(&user_id, to, true);
+                } else {
+                    new.push(row);
+                }
+            }
+            promotion.moved += u64::try_from(new.len()).unwrap_or(u64::MAX);
+            absorb(&above, Lot { rows: new, ..lot }).await?;
+            above.commit().await?;
+            below.commit().await?;
+            self.shared.remember(&user_id, from, false);
+        }
+    }
+
+    /// Whether something may lie on a rung that cannot be looked at.
+    fn may_hold(&self, rung: Rung, user_id: &str) -> bool {
+        (rung == Rung::Middle && self.shared.has_used_middle.get()) || self.shared.hint(user_id).contains(rung.letter())
+    }
+
+    fn durability_of(&self, rung: Rung) -> Durability {
+        match rung {
+            Rung::Upper => self.shared.upper.durability(),
+            Rung::Middle => self.shared.middle.durability(),
+            Rung::Lowest => self.shared.lowest.durability(),
+        }
+    }
+
+    async fn begin(&self, rung: Rung, access: Access) -> Result<LadderTransaction<A, B, C, K>, StoreError> {
+        let on = match rung {
+            Rung::Upper => On::Upper(self.shared.upper.transaction(access).await?),
+            Rung::Middle => On::Middle(self.shared.middle.transaction(access).await?),
+            Rung::Lowest => On::Lowest(self.shared.lowest.transaction(access).await?),
+        };
+        Ok(LadderTransaction { on, durability: self.durability_of(rung), users: RefCell::default(), shared: self.shared.clone() })
+    }
+
+    fn go(&self, to: Rung, error: Option<StoreError>) {
+        let from = self.shared.active.replace(to);
+        let change = PlaceChange { from: self.durability_of(from), to: self.durability_of(to), error };
+        self.shared.changes.borrow_mut().push(change);
+    }
+}
+
+impl<A, B, C, K: KeyValue> Shared<A, B, C, K> {
+    /// The letters of the rungs that hold something of a user's.
+    fn hint(&self, user_id: &str) -> String {
+        self.hints.read(&[HOLDS, user_id].concat()).unwrap_or_default()
+    }
+
+    /// Remembers whether a rung holds something of a user's. Whether that is another thing than was known.
+    fn remember(&self, user_id: &str, rung: Rung, holds: bool) -> bool {
+        let known = self.hint(user_id);
+        if rung == Rung::Lowest || known.contains(rung.letter()) == holds {
+            return false;
+        }
+        let key = [HOLDS, user_id].concat();
+        let mut hint = known.replace(rung.letter(), "");
+        if holds {
+            hint.push(rung.letter());
+        }
+        if hint.is_empty() {
+            self.hints.remove(&key);
+        } else {
+            self.hints.write(&key, &hint);
+        }
+        true
+    }
+}
+
+/// A rung that fails in this way is left.
+fn cannot_be_used(kind: StoreErrorKind) -> bool {
+    use StoreErrorKind::{Blocked, Closed, TimedOut, Unavailable};
+    matches!(kind, Unavailable | Blocked | TimedOut | Closed)
+}
+
+/// Ends with the promotion, however it ends.
+struct Promoting<'a>(&'a Cell<bool>);
+
+impl Drop for Promoting<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
+    type Transaction = LadderTransaction<A, B, C, K>;
+
+    /// That of the rung that this tab uses. See [`LadderTransaction::durability`] for what was written.
+    fn durability(&self) -> Durability {
+        self.durability_of(self.rung())
+    }
+
+    /// Goes on a rung below.
+    fn step_down(&self, error: StoreError) -> bool {
+        self.step_down_from(self.rung(), error)
+    }
+
+    /// Whether, as far as is known, nothing lies above this tab's rung.
+    fn may_send(&self, user_id: &str) -> bool {
+        let holding = self.shared.hint(user_id);
+        !Rung::ALL.into_iter().any(|rung| rung < self.rung() && holding.contains(rung.letter()))
+    }
+
+    /// That there is something again, the ladder notices by itself.
+    fn nothing_is_left(&self, user_id: &str) {
+        self.shared.remember(user_id, self.rung(), false);
+    }
+
+    /// See [`Ladder::climb`].
+    async fn promote(
+        &self,
+        user_id: &str,
+        absorb: impl AsyncFn(&Self::Transaction, Lot) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.climb(user_id, absorb).await.map(|_| ())
+    }
+
+    fn may_be_promoted(&self, user_id: &str) -> bool {
+        let holding = self.shared.hint(user_id);
+        self.rung() != Rung::Upper || Rung::ALL.into_iter().any(|rung| rung > Rung::Upper && holding.contains(rung.letter()))
+    }
+
+    fn take_changes(&self) -> Vec<PlaceChange> {
+        self.shared.changes.take()
+    }
+
+    async fn transaction(&self, access: Access) -> Result<LadderTransaction<A, B, C, K>, StoreError> {
+        loop {
+            let rung = self.rung();
+            match (self.begin(rung, access).await, rung.below()) {
+                // While it waited, the tab may have gone elsewhere.
+                (Ok(_), _) if self.rung() != rung => {}
+                (Err(failed), Some(below)) if cannot_be_used(failed.kind) => {
+                    if self.rung() == rung {
+                        self.go(below, Some(failed));
+                    }
+                }
+                (begun, _) => return begun,
+            }
+        }
+    }
+}
+
+/// A transaction on one of the rungs.
+pub struct LadderTransaction<A: Store, B: Store, C: Store, K: KeyValue> {
+    on: On<A::Transaction, B::Transaction, C::Transaction>,
+    durability: Durability,
+    /// For whom it has written something that is to be sent.
+    users: RefCell<Vec<String>>,
+    shared: Rc<Shared<A, B, C, K>>,
+}
+
+enum On<A, B, C> {
+    Upper(A),
+    Middle(B),
+    Lowest(C),
+}
+
+impl<A: Store, B: Store, C: Store, K: KeyValue> LadderTransaction<A, B, C, K> {
+    /// Where it writes.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// See [`LadderTransaction::durability`].
+    pub fn rung(&self) -> Rung {
+        match self.on {
+            On::Upper(_) => Rung::Upper,
+            On::Middle(_) => Rung::Middle,
+            On::Lowest(_) => Rung::Lowest,
+        }
+    }
+}
+
+/// Does the same on whichever rung it is.
+macro_rules! on {
+    ($self:ident, $transaction:ident => $what:expr) => {
+        match &$self.on {
+            On::Upper($transaction) => $what,
+            On::Middle($transaction) => $what,
+            On::Lowest($transaction) => $what,
+        }
+    };
+}
+
+impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransaction<A, B, C, K> {
+    async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
+        on!(self, transaction => transaction.document(user_id, kind, name).await)
+    }
+
+    async fn documents(&self, user_id: &str, kind: Kind) -> Result<Vec<(String, String)>, StoreError> {
+        on!(self, transaction => transaction.documents(user_id, kind).await)
+    }
+
+    fn write_document(&self, user_id: &str, kind: Kind, name: &str, text: Option<&str>) -> Result<(), StoreError> {
+        on!(self, transaction => transaction.write_document(user_id, kind, name, text))
+    }
+
+    async fn rows(&self, user_id: &str, lane: Lane, first: u64, last: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+        on!(self, transaction => transaction.rows(user_id, lane, first, last, limit).await)
+    }
+
+    async fn find(&self, user_id: &str, id: &str) -> Result<Option<Row>, StoreError> {
+        on!(self, transaction => transaction.find(user_id, id).await)
+    }
+
+    async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+        on!(self, transaction => transaction.of_key(user_id, key, first, limit).await)
+    }
+
+    async fn last_of_key(&self, user_id: &str, key: &str) -> Result<Option<Row>, StoreError> {
+        on!(self, transaction => transaction.last_of_key(user_id, key).await)
+    }
+
+    async fn due(&self, user_id: &str, until: WallTime, limit: u32) -> Result<Vec<Row>, StoreError> {
+        on!(self, transaction => transaction.due(user_id, until, limit).await)
+    }
+
+    async fn after(&self, user_id: &str, id: &str, limit: u32) -> Result<Vec<Row>, StoreError> {
+        on!(self, transaction => transaction.after(user_id, id, limit).await)
+    }
+
+    async fn count(&self, user_id: &str, lane: Lane) -> Result<u64, StoreError> {
+        on!(self, transaction => transaction.count(user_id, lane).await)
+    }
+
+    fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
+        let mut users = self.users.borrow_mut();
+        if !matches!(row.lane, Lane::Dead | Lane::Unreadable) && !users.iter().any(|known| known == user_id) {
+            users.push(user_id.into());
+        }
+        on!(self, transaction => transaction.write(user_id, row))
+    }
+
+    fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
+        on!(self, transaction => transaction.delete(user_id, lane, first, last))
+    }
+
+    async fn users(&self) -> Result<Vec<String>, StoreError> {
+        on!(self, transaction => transaction.users().await)
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        let rung = self.rung();
+        let Self { on, users, shared, .. } = self;
+        if rung == Rung::Middle && !users.borrow().is_empty() {
+            shared.has_used_middle.set(true);
+        }
+        // Before, since the page may die as soon as it is committed.
+        let mut users = users.into_inner();
+        let unknown: Vec<bool> = users.iter().map(|user_id| shared.remember(user_id, rung, true)).collect();
+        let committed = match on {
+            On::Upper(transaction) => transaction.commit().await,
+            On::Middle(transaction) => transaction.commit().await,
+            On::Lowest(transaction) => transaction.commit().await,
+        };
+        if let Err(failed) = &committed {
+            // Of a store that went away in the middle of it nobody knows whether it has happened.
+            let is_certain = !cannot_be_used(failed.kind);
+            let mut unknown = unknown.into_iter();
+            users.retain(|_| unknown.next() == Some(true) && is_certain);
+        }
+        for user_id in &users {
+            // After a success once more: in the meantime another tab may have seen the end of what was there before.
+            shared.remember(user_id, rung, committed.is_ok());
+        }
+        committed
+    }
+}
