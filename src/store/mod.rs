@@ -1,9 +1,25 @@
-//! Where the queue is kept: stores that need no database.
+//! Where the queue is kept. Above this floor there is one [`Store`](crate::platform::tables::Store), and nobody asks which.
+//!
+//! ```text
+//!                        Ladder                          one store out of three: down when a rung fails, up by promotion
+//!             ┌────────────┼──────────────┐
+//!          IndexedDB    TextStore       Memory           a rung each
+//!        (browser/…)       │              │
+//!                     Journalled       Nowhere           what stands behind a table: texts with a journal, or nothing
+//!                          └── TableStore ┘              transactions over a table: one at a time, undone when dropped
+//!                               Table                    rows and documents, sorted in each way in which they are asked for
+//! ```
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`table`] | the rows and documents of all users, with all the questions that are asked of them, and an undo log |
-//! | [`memory`] | a store that is such a table, and ends with the page |
+//! | `ladder` | [`Ladder`]: the three rungs of a tab, what goes from one to the other, and what may be sent from below |
+//! | `key_value` | [`TextStore`]: a text for each row, in `localStorage`; a page that dies leaves all of a transaction or nothing |
+//! | `memory` | [`TableStore`], and [`Memory`], which is one with nothing behind it |
+//! | [`table`] | [`Table`](table::Table): the rows and documents of all users, and an undo log |
+//! | `sorted` | a long sorted list in short pieces |
+//! | `turn` | one at a time, in the order in which they came |
+//!
+//! What each of them promises is in `tests/conformance/promises.rs`, which every store is tested with.
 
 mod key_value;
 mod ladder;

@@ -365,8 +365,8 @@ mod tests {
                 let lane = Lane::from(lane);
                 match step {
                     0 => {
-                        let text = |value: u64| (value % 3 == 0).then(|| (value % 4).to_string());
-                        let due = (seq % 2 == 0).then_some(WallTime(10 - i64::try_from(extent).unwrap()));
+                        let text = |value: u64| value.is_multiple_of(3).then(|| (value % 4).to_string());
+                        let due = seq.is_multiple_of(2).then_some(WallTime(10 - i64::try_from(extent).unwrap()));
                         let id = (seq % 20).to_string();
                         table.write("ada", &Row { key: text(extent), after: text(seq), due, ..row(lane, seq, id) });
                     }

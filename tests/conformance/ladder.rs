@@ -290,6 +290,43 @@ fn what_is_appended_during_a_promotion_ends_above_behind_what_was_there() {
 }
 
 #[test]
+fn whoever_waited_for_a_rung_that_the_tab_has_left_goes_on_where_it_is_now() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::TimedOut));
+        tab.transaction(Access::Read).await.unwrap().commit().await.unwrap();
+        world.upper.faults.beginning.set(None);
+        let held = world.middle.store.transaction(Access::Write).await.unwrap();
+        let mut promoted = Box::pin(tab.promote("ada", absorb));
+        assert!(promoted.as_mut().now_or_never().is_none());
+        let mut appended = Box::pin(append(&tab, "ada", "a"));
+        assert!(appended.as_mut().now_or_never().is_none());
+        drop(held);
+        assert_eq!(promoted.await.unwrap().rung, Rung::Upper);
+        assert_eq!(appended.await.unwrap(), Durability::IndexedDb);
+        assert!(world.middle.store.committed().users().is_empty());
+    });
+}
+
+#[test]
+fn that_something_lies_above_is_noticed_when_it_is_found_there() {
+    run(async {
+        let world = World::default();
+        append(&world.tab(), "ada", "a").await.unwrap();
+        let tab = world.tab();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::TimedOut));
+        append(&tab, "ada", "a").await.unwrap();
+        // The texts have been lost, or could not be shared.
+        world.hints.0.borrow_mut().clear();
+        world.upper.faults.beginning.set(None);
+        world.middle.faults.commit.set(Some(StoreErrorKind::Failed));
+        assert!(tab.promote("ada", absorb).await.is_err());
+        assert!(!tab.may_send_from_here("ada"));
+    });
+}
+
+#[test]
 fn what_cannot_be_absorbed_stays_below_and_so_does_the_tab() {
     run(async {
         let world = World::default();
