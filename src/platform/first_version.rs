@@ -175,12 +175,4 @@ mod tests {
         let newer = text(&[("schemaVersion", "2"), ("key", r#""draft_1""#)]);
         assert_eq!(place(&newer), Place { lane: Lane::Unreadable, key: Some("draft_1".into()), due: None });
     }
-
-    #[test]
-    fn what_the_first_version_writes_is_read() {
-        use crate::queue::plan::tests::action;
-        let written = |action: &crate::queue::action::Action| place(&serde_json::to_string(action).unwrap());
-        assert_eq!(written(&action(7, None)), place(&text(&[])));
-        assert_eq!(written(&action(7, Some("draft_1"))).key.as_deref(), Some("draft_1"));
-    }
 }

@@ -298,7 +298,7 @@ fn whoever_waited_for_a_rung_that_the_tab_has_left_goes_on_where_it_is_now() {
         tab.transaction(Access::Read).await.unwrap().commit().await.unwrap();
         world.upper.faults.beginning.set(None);
         let held = world.middle.store.transaction(Access::Write).await.unwrap();
-        let mut promoted = Box::pin(tab.promote("ada", absorb));
+        let mut promoted = Box::pin(tab.climb("ada", absorb));
         assert!(promoted.as_mut().now_or_never().is_none());
         let mut appended = Box::pin(append(&tab, "ada", "a"));
         assert!(appended.as_mut().now_or_never().is_none());
@@ -321,8 +321,8 @@ fn that_something_lies_above_is_noticed_when_it_is_found_there() {
         world.hints.0.borrow_mut().clear();
         world.upper.faults.beginning.set(None);
         world.middle.faults.commit.set(Some(StoreErrorKind::Failed));
-        assert!(tab.promote("ada", absorb).await.is_err());
-        assert!(!tab.may_send_from_here("ada"));
+        assert!(tab.climb("ada", absorb).await.is_err());
+        assert!(!tab.may_send("ada"));
     });
 }
 

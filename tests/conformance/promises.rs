@@ -107,7 +107,7 @@ pub(crate) async fn a_fresh_store_is_empty<P: Place>() {
     let store = P::fresh().open();
     let reading = read(&store).await;
     assert_eq!(reading.document("ada", Kind::Queue, "").await.unwrap(), None);
-    assert_eq!(reading.documents("ada", Kind::History).await.unwrap(), []);
+    assert_eq!(reading.documents("ada", Kind::Queue).await.unwrap(), []);
     for each in Lane::ALL {
         assert_eq!(lane(&reading, "ada", each).await, []);
         assert_eq!(reading.count("ada", each).await.unwrap(), 0);
@@ -225,12 +225,12 @@ pub(crate) async fn users_are_apart<P: Place>() {
         // The same ids, places and names for all.
         let written = Row { text: format!("row {at}"), ..full(Lane::Normal, 1, "a") };
         transaction.write(user_id, &written).unwrap();
-        transaction.write_document(user_id, Kind::History, "name", Some(&format!("document {at}"))).unwrap();
+        transaction.write_document(user_id, Kind::Queue, "name", Some(&format!("document {at}"))).unwrap();
         transaction.commit().await.unwrap();
     }
     let transaction = begin(&store).await;
     transaction.delete("ada", Lane::Normal, 0, ALL).unwrap();
-    transaction.write_document("ada", Kind::History, "name", None).unwrap();
+    transaction.write_document("ada", Kind::Queue, "name", None).unwrap();
     transaction.commit().await.unwrap();
     let reading = read(&store).await;
     for (at, user_id) in users.into_iter().enumerate() {
@@ -247,8 +247,8 @@ pub(crate) async fn users_are_apart<P: Place>() {
             assert_eq!(rows.into_iter().map(|row| row.text).collect::<Vec<_>>(), expected, "{user_id:?}");
         }
         let document = (at > 0).then(|| format!("document {at}"));
-        assert_eq!(reading.document(user_id, Kind::History, "name").await.unwrap(), document, "{user_id:?}");
-        assert_eq!(reading.documents(user_id, Kind::History).await.unwrap().len(), usize::from(at > 0), "{user_id:?}");
+        assert_eq!(reading.document(user_id, Kind::Queue, "name").await.unwrap(), document, "{user_id:?}");
+        assert_eq!(reading.documents(user_id, Kind::Queue).await.unwrap().len(), usize::from(at > 0), "{user_id:?}");
         assert_eq!(reading.count(user_id, Lane::Normal).await.unwrap(), u64::from(at > 0), "{user_id:?}");
     }
 }
@@ -456,7 +456,7 @@ pub(crate) async fn documents_are_found_by_kind_and_name<P: Place>() {
     let place = P::fresh();
     let store = place.open();
     let names = ["", "name", "name\0", "Grüße 🚀/:", "1:name"];
-    let kinds = [Kind::Queue, Kind::History, Kind::History];
+    let kinds = [Kind::Queue, Kind::Queue, Kind::History];
     let transaction = begin(&store).await;
     for kind in kinds {
         for name in names {
@@ -464,7 +464,7 @@ pub(crate) async fn documents_are_found_by_kind_and_name<P: Place>() {
             transaction.write_document("ada", kind, name, Some(&format!("{kind:?} {name} {TEXT}"))).unwrap();
         }
     }
-    transaction.write_document("ada", Kind::History, "empty", Some("")).unwrap();
+    transaction.write_document("ada", Kind::Queue, "empty", Some("")).unwrap();
     transaction.commit().await.unwrap();
     drop(store);
     let store = place.open();
@@ -476,7 +476,7 @@ pub(crate) async fn documents_are_found_by_kind_and_name<P: Place>() {
         }
         assert_eq!(reading.document("ada", kind, "other").await.unwrap(), None);
     }
-    assert_eq!(reading.document("ada", Kind::History, "empty").await.unwrap().as_deref(), Some(""));
+    assert_eq!(reading.document("ada", Kind::Queue, "empty").await.unwrap().as_deref(), Some(""));
     assert_eq!(reading.document("ada", Kind::History, "empty").await.unwrap(), None);
 }
 
@@ -486,7 +486,7 @@ pub(crate) async fn documents_come_in_the_order_of_their_names<P: Place>() {
     for name in ["b", "a", "", "aa", "10", "9", "ä"] {
         transaction.write_document("ada", Kind::History, name, Some(&["text of ", name].concat())).unwrap();
     }
-    transaction.write_document("ada", Kind::History, "a", Some("another kind")).unwrap();
+    transaction.write_document("ada", Kind::Queue, "a", Some("another kind")).unwrap();
     transaction.commit().await.unwrap();
     let found = read(&store).await.documents("ada", Kind::History).await.unwrap();
     let expected = ["", "10", "9", "a", "aa", "b", "ä"].map(|name| (name.to_string(), format!("text of {name}")));
@@ -497,17 +497,17 @@ pub(crate) async fn a_document_that_was_deleted_is_gone<P: Place>() {
     let store = P::fresh().open();
     let transaction = begin(&store).await;
     for name in ["a", "b"] {
-        transaction.write_document("ada", Kind::History, name, Some("text")).unwrap();
+        transaction.write_document("ada", Kind::Queue, name, Some("text")).unwrap();
     }
     transaction.write_document("ada", Kind::History, "a", Some("text")).unwrap();
     transaction.commit().await.unwrap();
     let transaction = begin(&store).await;
-    transaction.write_document("ada", Kind::History, "a", None).unwrap();
-    transaction.write_document("ada", Kind::History, "never there", None).unwrap();
+    transaction.write_document("ada", Kind::Queue, "a", None).unwrap();
+    transaction.write_document("ada", Kind::Queue, "never there", None).unwrap();
     transaction.commit().await.unwrap();
     let reading = read(&store).await;
-    assert_eq!(reading.document("ada", Kind::History, "a").await.unwrap(), None);
-    assert_eq!(reading.documents("ada", Kind::History).await.unwrap(), [("b".to_string(), "text".to_string())]);
+    assert_eq!(reading.document("ada", Kind::Queue, "a").await.unwrap(), None);
+    assert_eq!(reading.documents("ada", Kind::Queue).await.unwrap(), [("b".to_string(), "text".to_string())]);
     assert_eq!(reading.document("ada", Kind::History, "a").await.unwrap().as_deref(), Some("text"));
 }
 
@@ -516,7 +516,7 @@ pub(crate) async fn users_are_those_who_have_rows_or_documents<P: Place>() {
     let transaction = begin(&store).await;
     transaction.write("with rows", &row(Lane::Dead, 1, "a")).unwrap();
     transaction.write("with rows", &row(Lane::Normal, 2, "b")).unwrap();
-    transaction.write_document("with a document", Kind::History, "name", Some("text")).unwrap();
+    transaction.write_document("with a document", Kind::Queue, "name", Some("text")).unwrap();
     transaction.write("with both \0🚀", &row(Lane::Low, 1, "a")).unwrap();
     transaction.write_document("with both \0🚀", Kind::Queue, "", Some("text")).unwrap();
     transaction.commit().await.unwrap();
@@ -526,7 +526,7 @@ pub(crate) async fn users_are_those_who_have_rows_or_documents<P: Place>() {
     let transaction = begin(&store).await;
     transaction.delete("with rows", Lane::Dead, 1, 1).unwrap();
     transaction.delete("with rows", Lane::Normal, 2, 2).unwrap();
-    transaction.write_document("with a document", Kind::History, "name", None).unwrap();
+    transaction.write_document("with a document", Kind::Queue, "name", None).unwrap();
     transaction.delete("with both \0🚀", Lane::Low, 1, 1).unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(read(&store).await.users().await.unwrap(), ["with both \0🚀"]);
@@ -596,7 +596,7 @@ pub(crate) async fn a_transaction_that_is_dropped_leaves_all_as_it_was<P: Place>
     transaction.write("bob", &full(Lane::Normal, 1, "1")).unwrap();
     transaction.write_document("ada", Kind::Queue, "", Some("another")).unwrap();
     transaction.write_document("ada", Kind::Queue, "", None).unwrap();
-    transaction.write_document("ada", Kind::History, "key", Some("text")).unwrap();
+    transaction.write_document("ada", Kind::Queue, "key", Some("text")).unwrap();
     assert_eq!(transaction.count("ada", Lane::Normal).await.unwrap(), 16);
     drop(transaction);
     for store in [store, place.open()] {
@@ -606,7 +606,7 @@ pub(crate) async fn a_transaction_that_is_dropped_leaves_all_as_it_was<P: Place>
         assert_eq!(reading.of_key("ada", KEY, 0, 100).await.unwrap(), rows);
         assert_eq!(reading.due("ada", LAST_DATE, 100).await.unwrap().len(), 20);
         assert_eq!(reading.document("ada", Kind::Queue, "").await.unwrap().as_deref(), Some("text"));
-        assert_eq!(reading.document("ada", Kind::History, "key").await.unwrap(), None);
+        assert_eq!(reading.document("ada", Kind::Queue, "key").await.unwrap(), None);
         assert_eq!(reading.users().await.unwrap(), ["ada"]);
     }
 }

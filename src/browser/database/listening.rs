@@ -2,7 +2,7 @@
 //!
 //! The requests of a transaction are answered in the order in which they were made (Indexed Database API, "request": each is
 //! processed after those before it). So one closure serves all reads, and each of them knows by its number when it is its turn.
-//! Writes are not listened to: one that fails aborts the transaction.
+//! Writes are not listened to, but for a few: one that fails aborts the transaction.
 
 use super::failure::store_error;
 use super::{COMMITTING, PATIENCE, TIMED_OUT};
@@ -26,6 +26,9 @@ const LATE: u64 = 1_000_000;
 /// How long those answers are waited for.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Which writes are listened to.
+const MILESTONE: u32 = 100;
+
 /// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -47,6 +50,10 @@ struct State {
     /// How many of them have been answered.
     answered: Cell<u32>,
     end: Cell<Option<End>>,
+    /// When something was heard last, or began to be waited for, in microseconds.
+    since: Cell<u64>,
+    /// How many writes were made.
+    written: Cell<u32>,
     /// Why the first request that has failed did so. Not every browser makes that the transaction's own reason (Firefox does not,
     /// when it is being committed already).
     reason: RefCell<Option<DomException>>,
@@ -90,8 +97,6 @@ pub(super) struct Listening {
     clock: BrowserClock,
     /// One timer for whatever is waited for, begun when something is. Whoever waits drives it.
     timer: RefCell<Option<(u64, LocalBoxFuture<'static, ()>)>>,
-    /// Since when something has been waited for, in microseconds.
-    since: Cell<u64>,
     on_answer: Option<Closure<dyn FnMut(Event)>>,
     _on_end: Closure<dyn FnMut(Event)>,
 }
@@ -101,6 +106,7 @@ impl Listening {
         let state = Rc::<State>::default();
         let (answers, ends) = (state.clone(), state.clone());
         let on_answer = Closure::new(move |_: Event| {
+            answers.since.set(microseconds());
             let answered = answers.answered.get();
             answers.answered.set(answered.wrapping_add(1));
             answers.happened(|number| number <= answered);
@@ -121,8 +127,7 @@ impl Listening {
         transaction.set_oncomplete(listener);
         transaction.set_onabort(listener);
         transaction.set_onerror(listener);
-        let (timer, since) = (RefCell::default(), Cell::default());
-        Self { transaction, state, clock, timer, since, on_answer: Some(on_answer), _on_end: on_end }
+        Self { transaction, state, clock, timer: RefCell::default(), on_answer: Some(on_answer), _on_end: on_end }
     }
 
     /// What a read will be answered. All that is asked of the transaction and has an answer comes through here, in its order.
@@ -131,6 +136,15 @@ impl Listening {
         let number = self.state.asked.get();
         self.state.asked.set(number.wrapping_add(1));
         Answer { wait: self.until(number), request, operation }
+    }
+
+    /// A write. Only one in a hundred is listened to, so that it is seen that many of them go on.
+    pub(super) fn tell(&self, request: IdbRequest) {
+        let written = self.state.written.get().wrapping_add(1);
+        self.state.written.set(written);
+        if written.is_multiple_of(MILESTONE) {
+            drop(self.ask(request, COMMITTING));
+        }
     }
 
     /// Resolves when all of it is on disk.
@@ -182,7 +196,7 @@ impl Listening {
                 return false;
             }
             let (due, now) = (*due, microseconds());
-            let left = self.since.get().saturating_add(patience).saturating_sub(now);
+            let left = self.state.since.get().saturating_add(patience).saturating_sub(now);
             let next = if left > 0 {
                 Duration::from_micros(left)
             } else if now.saturating_sub(due) > LATE {
@@ -251,7 +265,7 @@ impl Future for Until<'_> {
         }
         if !self.waits {
             self.waits = true;
-            listening.since.set(microseconds());
+            listening.state.since.set(microseconds());
         }
         if listening.is_too_late(context) {
             listening.state.end.set(Some(End::TimedOut));

@@ -41,7 +41,7 @@ const READING: &str = "reading the queue";
 const WRITING: &str = "writing to the queue";
 const COMMITTING: &str = "committing to disk";
 
-/// How long IndexedDB may take for an answer, by the monotonic clock.
+/// How long nothing may be heard of a transaction, by the monotonic clock.
 const PATIENCE: Duration = Duration::from_secs(20);
 const TIMED_OUT: &str = "no answer within 20 s";
 /// How long to wait before a connection that was lost is opened again: once each, then it is given up.

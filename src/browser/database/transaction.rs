@@ -90,6 +90,10 @@ impl DatabaseTransaction {
         request.map(|request| self.listening.ask(request, READING)).map_err(self.failed(READING))
     }
 
+    fn tell(&self, request: Result<IdbRequest, JsValue>) -> Result<(), StoreError> {
+        request.map(|request| self.listening.tell(request)).map_err(self.failed(WRITING))
+    }
+
     async fn read(&self, request: Result<IdbRequest, JsValue>) -> Result<JsValue, StoreError> {
         let answer = self.ask(request)?;
         self.hear(answer.await)
@@ -166,11 +170,9 @@ impl Transaction for DatabaseTransaction {
     fn write_document(&self, user_id: &str, kind: Kind, name: &str, text: Option<&str>) -> Result<(), StoreError> {
         let key = binding::document_key(&self.user(user_id), kind as u8, name);
         match text {
-            Some(text) => self.documents.put_with_key(&text.into(), &key),
-            None => self.documents.delete(&key),
+            Some(text) => self.tell(self.documents.put_with_key(&text.into(), &key)),
+            None => self.tell(self.documents.delete(&key)),
         }
-        .map_err(self.failed(WRITING))?;
-        Ok(())
     }
 
     async fn rows(&self, user_id: &str, lane: Lane, first: u64, last: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
@@ -221,8 +223,7 @@ impl Transaction for DatabaseTransaction {
     }
 
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
-        self.queue.put(&Record::new(&self.user(user_id), row)).map_err(self.failed(WRITING))?;
-        Ok(())
+        self.tell(self.queue.put(&Record::new(&self.user(user_id), row)))
     }
 
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
@@ -230,8 +231,7 @@ impl Transaction for DatabaseTransaction {
             return Ok(());
         }
         let range = self.places(user_id, lane, first, last)?;
-        self.queue.delete(&range).map_err(self.failed(WRITING))?;
-        Ok(())
+        self.tell(self.queue.delete(&range))
     }
 
     async fn users(&self) -> Result<Vec<String>, StoreError> {
