@@ -195,6 +195,12 @@ pub enum Event {
         /// What is wrong, and what to do.
         message: String,
     },
+    /// The queue is kept elsewhere from now on: in a lesser place because the better one failed, or in a better one that works again.
+    PlaceChanged {
+        /// From where to where, and why.
+        #[serde(flatten)]
+        change: crate::platform::tables::PlaceChange,
+    },
     /// The disk failed while the SDK worked in the background. It is tried again.
     StoreFailed {
         /// What happened.

@@ -2,17 +2,17 @@
 
 use super::error_response;
 use super::exchange::NOW;
+use futures_executor::block_on;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use futures_executor::block_on;
 use std::time::Duration;
 use steadfast::error::ApiError;
 use steadfast::error::parse::{Extensions, ResponseParts};
 use steadfast::outbox::{self, Claim, Claiming};
-use steadfast::platform::tables::{Kind, Lane, Row, Store, Transaction};
 use steadfast::platform::Access;
+use steadfast::platform::tables::{Kind, Lane, Row, Store, Transaction};
 use steadfast::policy::backoff::Backoff;
 use steadfast::policy::gate::{GateReason, LONGEST_HONOURED_HINT, Trigger};
 use steadfast::queue::action::{Action, ActionState};

@@ -16,10 +16,10 @@ mod timer;
 
 pub use channel::BroadcastChannels;
 pub(crate) use charset::in_utf8;
-pub(crate) use global::describe;
 pub use clock::BrowserClock;
 pub use connectivity::PageConnectivity;
 pub use database::{Database, DatabaseTransaction};
+pub(crate) use global::describe;
 pub use http::{Fetch, FetchRequest, FetchResponse, this_page};
 pub use key_value::LocalStorage;
 pub use locks::{WebLock, WebLocks};
@@ -28,7 +28,8 @@ pub use texts::LocalTexts;
 
 use crate::error::network::Surroundings;
 use crate::event::Event;
-use crate::platform::Platform;
+use crate::platform::{Platform, Random};
+use crate::store::{Journalled, Ladder, Memory, TextStore};
 use js_sys::Function;
 use wasm_bindgen::JsValue;
 
@@ -37,7 +38,7 @@ pub struct Browser {
     clock: BrowserClock,
     random: BrowserRandom,
     http: Fetch,
-    store: Database,
+    store: Stores,
     key_value: LocalStorage,
     locks: WebLocks,
     channel: BroadcastChannels,
@@ -50,7 +51,7 @@ impl Browser {
     pub fn new(database: &str, http: Fetch, emit: Function) -> Self {
         let clock = BrowserClock::new();
         Self {
-            store: Database::new(database, clock.clone()),
+            store: stores(database, &clock),
             clock,
             random: BrowserRandom,
             http,
@@ -61,6 +62,17 @@ impl Browser {
             emit,
         }
     }
+}
+
+/// Where the queue is kept: in IndexedDB, below that in `localStorage`, below that in memory.
+pub type Stores = Ladder<Database, TextStore<LocalTexts>, Memory, LocalStorage>;
+
+fn stores(database: &str, clock: &BrowserClock) -> Stores {
+    let mut name = [0; 8];
+    BrowserRandom.fill(&mut name);
+    let writer = u64::from_le_bytes(name).to_string();
+    let texts = TextStore::new(Journalled::new(LocalTexts::new(database), &writer));
+    Ladder::new(Database::new(database, clock.clone()), texts, Memory::default(), LocalStorage::new(database))
 }
 
 impl Browser {
@@ -77,7 +89,7 @@ impl Platform for Browser {
     type Clock = BrowserClock;
     type Random = BrowserRandom;
     type Http = Fetch;
-    type Store = Database;
+    type Store = Stores;
     type KeyValue = LocalStorage;
     type Locks = WebLocks;
     type Channel = BroadcastChannels;
@@ -92,7 +104,7 @@ impl Platform for Browser {
     fn http(&self) -> &Fetch {
         &self.http
     }
-    fn store(&self) -> &Database {
+    fn store(&self) -> &Stores {
         &self.store
     }
     fn key_value(&self) -> &LocalStorage {

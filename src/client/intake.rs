@@ -2,8 +2,9 @@
 
 use super::queue::QueueError;
 use crate::outbox::{self, AppendError, Appended, Newcomer};
-use crate::platform::{Clock, Platform, StoreError, StoreErrorKind};
+use crate::platform::{Clock, Platform, Store, StoreError, StoreErrorKind};
 use crate::queue::limits::QueueLimits;
+use crate::sync::Drainer;
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -31,13 +32,16 @@ pub(super) struct Intake<P: Platform> {
     limits: QueueLimits,
     waiting: RefCell<Vec<Waiting>>,
     is_writing: Cell<bool>,
+    drainer: Rc<Drainer<P>>,
     /// Told what was written.
     written: Box<dyn Fn(&Appended)>,
 }
 
 impl<P: Platform> Intake<P> {
-    pub(super) fn new(platform: Rc<P>, user_id: String, limits: QueueLimits, written: Box<dyn Fn(&Appended)>) -> Rc<Self> {
-        Rc::new(Self { platform, user_id, limits, waiting: RefCell::default(), is_writing: Cell::new(false), written })
+    pub(super) fn new(drainer: Rc<Drainer<P>>, limits: QueueLimits, written: Box<dyn Fn(&Appended)>) -> Rc<Self> {
+        let (platform, user_id) = (drainer.platform.clone(), drainer.user_id.clone());
+        let (waiting, is_writing) = (RefCell::default(), Cell::new(false));
+        Rc::new(Self { platform, user_id, limits, waiting, is_writing, drainer, written })
     }
 
     /// Takes in a group of actions, all or none. Resolves when they are on disk.
@@ -91,6 +95,8 @@ impl<P: Platform> Intake<P> {
     }
 
     async fn append(&self, groups: Vec<Vec<Newcomer>>) -> Result<Appended, StoreError> {
+        // What an earlier page had to leave in a lesser place comes first.
+        self.drainer.promote().await;
         let (store, clock) = (self.platform.store(), self.platform.clock());
         let mut failures = 0;
         loop {
@@ -99,7 +105,12 @@ impl<P: Platform> Intake<P> {
                 Err(error) => error,
             };
             failures += 1;
-            if failures >= TRIES || matches!(error.kind, StoreErrorKind::QuotaExceeded | StoreErrorKind::Unavailable) {
+            let is_final = failures >= TRIES || matches!(error.kind, StoreErrorKind::QuotaExceeded | StoreErrorKind::Unavailable);
+            if is_final {
+                if store.step_down(error.clone()) {
+                    failures = 0;
+                    continue;
+                }
                 return Err(error);
             }
             clock.sleep(PAUSE * failures).await;

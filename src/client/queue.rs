@@ -121,7 +121,7 @@ impl<P: Platform> Queue<P> {
         let learner = services.clone();
         let drainer = Rc::new(Drainer::new(
             platform.clone(),
-            user_id.clone(),
+            user_id,
             lock,
             options.sync.clone(),
             (waiters, services, watch.clone(), credentials),
@@ -154,7 +154,7 @@ impl<P: Platform> Queue<P> {
                 schedule::request(&asks, Trigger::Enqueued);
             }
         });
-        let intake = Intake::new(platform.clone(), user_id, options.queue.clone(), written);
+        let intake = Intake::new(drainer.clone(), options.queue.clone(), written);
         schedule::request(&requests, Trigger::Opened);
         let subscriptions = RefCell::new(Some((channel, connectivity)));
         Rc::new(Self { platform: platform.clone(), drainer, watch, intake, requests, schedule, subscriptions })

@@ -180,7 +180,8 @@ impl Core {
     /// Puts actions into the queue; a promise of their receipts. `fields` and `data` are one JSON text per action, and `merges` a
     /// function that makes one action's data of two, or `undefined`.
     pub fn enqueue(&self, fields: Vec<String>, data: Vec<String>, merges: Vec<JsValue>) -> Promise {
-        let drafts: Result<Vec<Draft>, InvalidInput> = fields.iter().zip(data).map(|(fields, data)| Draft::read(fields, data)).collect();
+        let drafts: Result<Vec<Draft>, InvalidInput> =
+            fields.iter().zip(data).map(|(fields, data)| Draft::read(fields, data)).collect();
         let client = self.client.clone();
         promise_of(async move {
             let mut drafts = drafts?;

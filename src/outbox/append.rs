@@ -1,7 +1,7 @@
 //! How actions come into the queue.
 
 use super::history;
-use super::ledger::{LAST, Ledger, PAGE, WINDOW};
+use super::ledger::{LAST, Ledger, PAGE};
 use crate::flat_map::FlatMap;
 use crate::input::{InvalidInput, Subject};
 use crate::json::Json;
@@ -104,7 +104,8 @@ impl<'a, T: Transaction> Intake<'a, T> {
             .filter(|id| !present.contains_key(id.as_str()))
             .collect();
         let gone = if absent.is_empty() { vec![] } else { history::find(transaction, user_id, &absent).await? };
-        let keys: FlatMap<&String, ()> = newcomers().filter_map(|newcomer| newcomer.action.key.as_ref()).map(|key| (key, ())).collect();
+        let keys: FlatMap<&String, ()> =
+            newcomers().filter_map(|newcomer| newcomer.action.key.as_ref()).map(|key| (key, ())).collect();
         let lasts = try_join_all(keys.keys().map(|key| transaction.last_of_key(user_id, key))).await?;
         let lasts = lasts.into_iter().flatten().map(|row| Action::read(&row, user_id));
         let lasts = lasts.filter_map(|action| Some((action.key.clone()?, action))).collect();
@@ -260,7 +261,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 }
                 last => {
                     action.seq = self.ledger.record.next_place();
-                    self.place(&mut action, last.as_ref()).await?;
+                    self.ledger.place(&mut action, last.as_ref()).await?;
                 }
             }
             self.ledger.insert(&action)?;
@@ -271,22 +272,6 @@ impl<'a, T: Transaction> Intake<'a, T> {
             }
         }
         Ok(places)
-    }
-
-    /// Finds the lane for a new action behind the last one of its key.
-    async fn place(&mut self, action: &mut Action, last: Option<&Action>) -> Result<(), StoreError> {
-        let own = Lane::of(action.priority);
-        action.lane = match last {
-            _ if action.depends_on.is_some() => Lane::Dependent,
-            None => own,
-            Some(last) if last.lane.is_ready() && last.window.saturating_add(1) < WINDOW => {
-                action.window = last.window.saturating_add(1);
-                let key = action.key.as_deref().unwrap_or_default();
-                if own < last.lane && self.ledger.promote(key, own).await? { own } else { last.lane }
-            }
-            Some(_) => Lane::Waiting,
-        };
-        Ok(())
     }
 }
 

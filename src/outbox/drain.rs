@@ -148,11 +148,8 @@ pub async fn settle<S: Store>(
     let is_current = ledger.record.epoch == epoch;
     let runs = Run::of(&batch.actions);
     // While the record has the batch as it was claimed, its actions are what they were: whoever changes one takes it out.
-    let is_untouched = is_current && ledger
-            .record
-            .batch
-            .as_ref()
-            .is_some_and(|record| record.key == batch.key && record.runs == runs && !record.is_broken);
+    let is_untouched = is_current
+        && ledger.record.batch.as_ref().is_some_and(|record| record.key == batch.key && record.runs == runs && !record.is_broken);
     let rows = if is_untouched { batch.actions.clone() } else { still_there(&ledger, &batch.actions).await? };
     let verdict_on = |action: &Action| {
         let index = batch.actions.binary_search_by_key(&action.seq, |action| action.seq).ok()?;

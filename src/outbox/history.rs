@@ -17,13 +17,18 @@ fn name(number: u64) -> String {
 
 /// Writes down what became of actions, and forgets what is old.
 pub(super) fn write<T: Transaction>(ledger: &mut Ledger<'_, T>, settled: &[(String, Outcome)]) -> Result<(), StoreError> {
-    let Some(text) = Some(settled).filter(|settled| !settled.is_empty()).and_then(|settled| serde_json::to_string(settled).ok())
-    else {
+    if settled.is_empty() {
         return Ok(());
-    };
+    }
+    // What cannot be written as JSON is not remembered.
+    serde_json::to_string(settled).map_or(Ok(()), |text| write_text(ledger, &text))
+}
+
+/// Writes down what was written down elsewhere.
+pub(super) fn write_text<T: Transaction>(ledger: &mut Ledger<'_, T>, text: &str) -> Result<(), StoreError> {
     let number = ledger.record.history;
     ledger.record.history = number.wrapping_add(1);
-    ledger.transaction.write_document(ledger.user_id, Kind::History, &name(number), Some(&text))?;
+    ledger.transaction.write_document(ledger.user_id, Kind::History, &name(number), Some(text))?;
     match number.checked_sub(KEPT) {
         Some(old) => ledger.transaction.write_document(ledger.user_id, Kind::History, &name(old), None),
         None => Ok(()),

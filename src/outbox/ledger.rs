@@ -29,11 +29,7 @@ pub(super) struct Ledger<'u, T> {
 }
 
 impl<'u, T: Transaction> Ledger<'u, T> {
-    pub(super) async fn open<S: Store<Transaction = T>>(
-        store: &S,
-        user_id: &'u str,
-        access: Access,
-    ) -> Result<Self, StoreError> {
+    pub(super) async fn open<S: Store<Transaction = T>>(store: &S, user_id: &'u str, access: Access) -> Result<Self, StoreError> {
         let transaction = store.transaction(access).await?;
         Self::within(transaction, user_id, access).await
     }
@@ -88,9 +84,8 @@ impl<'u, T: Transaction> Ledger<'u, T> {
     }
 
     fn write(&self, action: &Action) -> Result<(), StoreError> {
-        let row = action
-            .to_row()
-            .map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing an action", error.to_string()))?;
+        let row =
+            action.to_row().map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing an action", error.to_string()))?;
         self.transaction.write(self.user_id, &row)
     }
 
@@ -271,7 +266,9 @@ impl<'u, T: Transaction> Ledger<'u, T> {
                             Err(missing) => Some(missing.to_string()),
                         }
                     }
-                    _ => Some(["the action ", id, ", on which this one depends, has left the queue without being applied"].concat()),
+                    _ => Some(
+                        ["the action ", id, ", on which this one depends, has left the queue without being applied"].concat(),
+                    ),
                 };
                 let Some(message) = failed else {
                     self.put_back(Lane::Dependent, bytes, action).await?;
@@ -286,17 +283,41 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         Ok(settled)
     }
 
-    /// Resolves when all of it is on disk. Gives the record as it is then.
-    pub(super) async fn commit(self) -> Result<UserRecord, StoreError> {
+    /// Finds the lane for a new action behind the last one of its key.
+    pub(super) async fn place(&mut self, action: &mut Action, last: Option<&Action>) -> Result<(), StoreError> {
+        let own = Lane::of(action.priority);
+        action.window = 0;
+        action.lane = match last {
+            _ if action.depends_on.is_some() => Lane::Dependent,
+            None => own,
+            Some(last) if last.lane.is_ready() && last.window.saturating_add(1) < WINDOW => {
+                action.window = last.window.saturating_add(1);
+                let key = action.key.as_deref().unwrap_or_default();
+                if own < last.lane && self.promote(key, own).await? { own } else { last.lane }
+            }
+            Some(_) => Lane::Waiting,
+        };
+        Ok(())
+    }
+
+    /// Writes the record, and gives the transaction back.
+    pub(super) fn hand_back(self) -> Result<(T, UserRecord), StoreError> {
         if self.access == Access::Write {
             let text = serde_json::to_string(&self.record)
                 .map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing the record", error.to_string()))?;
-            let is_new = self.stored.is_none() && self.record == UserRecord { schema_version: RECORD_VERSION, ..UserRecord::default() };
+            let is_new =
+                self.stored.is_none() && self.record == UserRecord { schema_version: RECORD_VERSION, ..UserRecord::default() };
             if self.stored.as_ref() != Some(&text) && !is_new {
                 self.transaction.write_document(self.user_id, Kind::Queue, "", Some(&text))?;
             }
         }
-        self.transaction.commit().await?;
-        Ok(self.record)
+        Ok((self.transaction, self.record))
+    }
+
+    /// Resolves when all of it is on disk. Gives the record as it is then.
+    pub(super) async fn commit(self) -> Result<UserRecord, StoreError> {
+        let (transaction, record) = self.hand_back()?;
+        transaction.commit().await?;
+        Ok(record)
     }
 }

@@ -30,12 +30,12 @@ pub trait Store {
     /// Brings what lies in a lesser place to the best one that works, and goes on there. To be called when there is
     /// [something to bring](Store::may_be_promoted), by one tab at a time, while nobody sends.
     ///
-    /// `absorb` writes a lot to the better place, by the rules of appending. Nothing but the methods of its transaction may be awaited
+    /// `absorb` writes a lot to the better place, by the rules of appending, and hands the transaction back. Nothing but the methods of its transaction may be awaited
     /// in it. What it fails with ends the promotion: what has been brought stays there, the rest where it was.
     fn promote(
         &self,
         _user_id: &str,
-        _absorb: impl AsyncFn(&Self::Transaction, Lot) -> Result<(), StoreError>,
+        _absorb: impl AsyncFn(Self::Transaction, Lot) -> Result<Self::Transaction, StoreError>,
     ) -> impl Future<Output = Result<(), StoreError>> {
         ready(Ok(()))
     }

@@ -99,6 +99,13 @@ impl Gate {
         self.closed.filter(|_| !self.remaining(now).is_zero()).map(|closed| closed.because)
     }
 
+    /// Stays closed as long as another one of the same server would have.
+    pub fn take_over(&mut self, other: Self, now: WallTime) {
+        if other.remaining(now) > self.remaining(now) {
+            *self = other;
+        }
+    }
+
     /// Closes after a failure and says for how long. `unit` is uniformly random in `[0, 1)`.
     pub fn close(
         &mut self,

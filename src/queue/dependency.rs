@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn parts_of_a_result_are_put_in_wherever_they_are_named() {
         let data = r#"{"post":{"$result":"a","at":"/id"},"all":[1,{"$result":"a"},"{\"$result\"}"],"other":{"$result":"b","at":"/id"},"n":1.10}"#;
-        let expected = r#"{"post":"p/7","all":[1,{"id":"p/7","tags":["x"]},"{\"$result\"}"],"other":{"$result":"b","at":"/id"},"n":1.10}"#;
+        let expected =
+            r#"{"post":"p/7","all":[1,{"id":"p/7","tags":["x"]},"{\"$result\"}"],"other":{"$result":"b","at":"/id"},"n":1.10}"#;
         assert_eq!(put(data, r#"{"id":"p/7","tags":["x"]}"#).unwrap(), expected);
         assert_eq!(put(r#"{"$result":"a","at":"/tags/0"}"#, r#"{"tags":["x"]}"#).unwrap(), r#""x""#);
         assert_eq!(put(r#"{"$result":"a","at":"/a~1b/~0"}"#, r#"{"a/b":{"~":7}}"#).unwrap(), "7");

@@ -40,7 +40,12 @@ impl Draft {
         let subject = Subject::Action;
         let document = Document::read(fields);
         let Some(fields) = document.as_ref().map(Document::root).filter(|fields| fields.is_object()) else {
-            return Err(InvalidInput::new(subject, "", "something else", "an object { type, data, key?, priority?, id?, ttlMs?, dependsOn?, coalesce? }"));
+            return Err(InvalidInput::new(
+                subject,
+                "",
+                "something else",
+                "an object { type, data, key?, priority?, id?, ttlMs?, dependsOn?, coalesce? }",
+            ));
         };
         if let Some((unknown, _)) = fields.members().find(|(name, _)| !MEMBERS.iter().any(|known| name.is(known))) {
             return Err(InvalidInput::new(
@@ -85,7 +90,8 @@ impl Draft {
             Some(value) if value.is("replace") && key.is_some() => Coalescing::Replace,
             Some(value) if value.is("dropOlder") && key.is_some() => Coalescing::DropOlder,
             Some(value) => {
-                let allowed = r#""replace", "dropOlder" or a function that makes one action's data of two, for an action with a key"#;
+                let allowed =
+                    r#""replace", "dropOlder" or a function that makes one action's data of two, for an action with a key"#;
                 return Err(InvalidInput::new(subject, "coalesce", &shown(value), allowed));
             }
         };

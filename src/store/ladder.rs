@@ -131,12 +131,12 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
     /// Nobody may be sending from below meanwhile, in no tab: whoever calls this holds the lock that they need for it. `user_id` is
     /// whose queue this tab works on.
     ///
-    /// `absorb` writes a lot to the better rung, by the rules of appending; it is gone below when that has been committed. Nothing but
+    /// `absorb` writes a lot to the better rung, by the rules of appending, and hands the transaction back; it is gone below when that has been committed. Nothing but
     /// the methods of its transaction may be awaited in it. Rows that are above already are not in the lot. What it fails with ends the
     /// promotion: what has been moved stays above, the rest below, and the tab where it was.
     pub async fn climb<F>(&self, user_id: &str, absorb: F) -> Result<Promotion, StoreError>
     where
-        F: AsyncFn(&LadderTransaction<A, B, C, K>, Lot) -> Result<(), StoreError>,
+        F: AsyncFn(LadderTransaction<A, B, C, K>, Lot) -> Result<LadderTransaction<A, B, C, K>, StoreError>,
     {
         let mut promotion = Promotion { rung: self.rung(), moved: 0, skipped: 0 };
         if self.shared.is_promoting.replace(true) {
@@ -171,7 +171,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
     /// Moves all that lies on a rung, and the tab if it is there.
     async fn move_up<F>(&self, from: Rung, to: Rung, absorb: &F, promotion: &mut Promotion) -> Result<(), StoreError>
     where
-        F: AsyncFn(&LadderTransaction<A, B, C, K>, Lot) -> Result<(), StoreError>,
+        F: AsyncFn(LadderTransaction<A, B, C, K>, Lot) -> Result<LadderTransaction<A, B, C, K>, StoreError>,
     {
         loop {
             // It is held until all is above: nothing can be appended below in between, and whoever waits for it finds the tab above.
@@ -214,7 +214,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
                 }
             }
             promotion.moved += u64::try_from(new.len()).unwrap_or(u64::MAX);
-            absorb(&above, Lot { rows: new, ..lot }).await?;
+            let above = absorb(above, Lot { rows: new, ..lot }).await?;
             above.commit().await?;
             below.commit().await?;
             self.shared.remember(&user_id, from, false);
@@ -319,7 +319,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
     async fn promote(
         &self,
         user_id: &str,
-        absorb: impl AsyncFn(&Self::Transaction, Lot) -> Result<(), StoreError>,
+        absorb: impl AsyncFn(Self::Transaction, Lot) -> Result<Self::Transaction, StoreError>,
     ) -> Result<(), StoreError> {
         self.climb(user_id, absorb).await.map(|_| ())
     }

@@ -10,7 +10,7 @@ use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::outbox::{self, Batch, Begin, Claim, Claiming, Step};
-use crate::platform::{Channel, Clock, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
+use crate::platform::{Channel, Clock, Http, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
 use crate::policy::retry::later;
@@ -21,7 +21,7 @@ use crate::queue::plan::BatchLimits;
 use crate::queue::record::{BatchRecord, Counts, UserRecord};
 use crate::queue::settlement::Moment;
 use crate::resilience::services::Services;
-use crate::time::WallTime;
+use crate::time::{MonotonicTime, WallTime};
 use crate::wire::QueueActionsRequest;
 use serde_json::value::{RawValue, to_raw_value};
 use std::cell::Cell;
@@ -81,6 +81,8 @@ pub struct Drainer<P: Platform> {
     pub credentials: Rc<Credentials<P>>,
     /// How long an action took lately, in milliseconds.
     pace: Cell<Option<f64>>,
+    /// How often in a row a better place for the queue could not be had, and until when it is not tried again.
+    promotions: Cell<(u32, MonotonicTime)>,
 }
 
 /// Who waits in this tab, what is known of the backend, whether it can be reached, and what requests are authorised by.
@@ -121,7 +123,18 @@ impl<P: Platform> Drainer<P> {
         policy: SyncPolicy,
         (waiters, services, watch, credentials): Surroundings<P>,
     ) -> Self {
-        Self { platform, user_id, lock, policy, waiters, services, watch, credentials, pace: Cell::default() }
+        Self {
+            platform,
+            user_id,
+            lock,
+            policy,
+            waiters,
+            services,
+            watch,
+            credentials,
+            pace: Cell::default(),
+            promotions: Cell::default(),
+        }
     }
 
     /// How long it takes to send so many actions, at the pace of the last ones.
@@ -139,15 +152,72 @@ impl<P: Platform> Drainer<P> {
         self.pace.set(Some(self.pace.get().map_or(pace, |known| known * 0.75 + pace * 0.25)));
     }
 
+    /// Brings what had to be kept in a lesser place to the best one that works, unless another tab is sending just now, or this was
+    /// tried a moment ago.
+    pub async fn promote(&self) {
+        let (store, clock) = (self.platform.store(), self.platform.clock());
+        self.tell_place_changes();
+        if !store.may_be_promoted(&self.user_id) || self.rests() {
+            return;
+        }
+        let Some(_nobody_sends) = self.platform.locks().try_acquire(&self.lock).await else { return };
+        let now = clock.wall();
+        let absorb = async |transaction, lot| outbox::absorb(transaction, lot, now).await;
+        let rest = match store.promote(&self.user_id, absorb).await {
+            Ok(()) => None,
+            Err(error) => {
+                self.platform.emit(&Event::StoreFailed { error });
+                Some(())
+            }
+        };
+        let failures =
+            if rest.is_some() || store.may_be_promoted(&self.user_id) { self.promotions.get().0.saturating_add(1) } else { 0 };
+        let pause = self.policy.backoff.delay(failures, self.platform.random().unit());
+        self.promotions.set((failures, clock.monotonic().after(if failures > 0 { pause } else { Duration::ZERO })));
+        self.tell_place_changes();
+    }
+
+    /// Whether it is too early to try a better place again.
+    fn rests(&self) -> bool {
+        let (failures, until) = self.promotions.get();
+        failures > 0 && self.platform.clock().monotonic() < until
+    }
+
+    /// When a better place is tried again, if this is not the best one.
+    fn next_promotion(&self) -> Option<Duration> {
+        let until = self.promotions.get().1;
+        let is_below = self.platform.store().may_be_promoted(&self.user_id);
+        is_below.then(|| until.since(self.platform.clock().monotonic()))
+    }
+
+    fn tell_place_changes(&self) {
+        for change in self.platform.store().take_changes() {
+            self.platform.emit(&Event::PlaceChanged { change });
+        }
+    }
+
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
     pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
+        self.promote().await;
+        let report = self.drain_here(trigger).await;
+        self.tell_place_changes();
+        let mut report = report?;
+        // Nothing is left that a better place would have to wait for.
+        if report.counts.total() == 0 {
+            self.platform.store().nothing_is_left(&self.user_id);
+        }
+        report.next = report.next.into_iter().chain(self.next_promotion()).min();
+        Ok(report)
+    }
+
+    async fn drain_here(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
         let store = self.platform.store();
         // A look that costs no write and no lock: most triggers find nothing to do, or the gate closed.
         let mut record = outbox::record(store, &self.user_id).await?;
         if trigger == Trigger::Opened && record.counts().unreadable > 0 {
             record = outbox::read_again(store, &self.user_id).await?;
         }
-        if !record.has_work() {
+        if !record.has_work() || !store.may_send(&self.user_id) {
             return Ok(idle(&record));
         }
         let wait = record.gate.wait(trigger, self.now());
@@ -200,7 +270,10 @@ impl<P: Platform> Drainer<P> {
             let batch = match step.claim {
                 Claim::Batch(batch) => batch,
                 Claim::Nothing { next_due } => {
-                    return Ok(DrainReport { counts: step.record.counts(), next: next_due.map(|moment| moment.since(self.now())) });
+                    return Ok(DrainReport {
+                        counts: step.record.counts(),
+                        next: next_due.map(|moment| moment.since(self.now())),
+                    });
                 }
                 Claim::Superseded => return Ok(DrainReport { counts: step.record.counts(), next: None }),
             };
@@ -390,7 +463,12 @@ impl<P: Platform> Drainer<P> {
 
     /// Closes the gate on disk. While the disk fails, the lock is not let go: another tab, or this one
     /// after a reload, would ask the server again without knowing that it must not yet.
-    async fn write_gate(&self, because: GateReason, hint: Option<Duration>, counts_against_batch: bool) -> (Duration, UserRecord) {
+    async fn write_gate(
+        &self,
+        because: GateReason,
+        hint: Option<Duration>,
+        counts_against_batch: bool,
+    ) -> (Duration, UserRecord) {
         let moment = self.moment();
         let mut failures = 0;
         loop {

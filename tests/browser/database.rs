@@ -200,7 +200,8 @@ async fn rows_are_found_by_key_time_and_dependency() {
 async fn documents_are_read_by_kind_and_name_and_users_are_found_by_either_table() {
     let store = database(&fresh_database());
     let transaction = begin(&store).await;
-    for (user, kind, name) in [("ada", Kind::Queue, ""), ("ada", Kind::History, "b"), ("ada", Kind::History, ""), ("zoe", Kind::History, "é")]
+    for (user, kind, name) in
+        [("ada", Kind::Queue, ""), ("ada", Kind::History, "b"), ("ada", Kind::History, ""), ("zoe", Kind::History, "é")]
     {
         transaction.write_document(user, kind, name, Some(&format!("{user} {name}"))).unwrap();
     }

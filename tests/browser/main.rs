@@ -12,10 +12,10 @@ mod http;
 mod key_value;
 mod locks;
 mod network_failures;
+mod outbox;
 mod parse;
 mod policies;
 mod random;
-mod outbox;
 mod stores;
 mod trace_context;
 

@@ -82,8 +82,9 @@ async fn put<T: Transaction>(transaction: &T, user_id: &str, rows: Vec<Row>) -> 
     transaction.write_document(user_id, Kind::Queue, "", Some(&next.to_string()))
 }
 
-async fn absorb(transaction: &OnTab, lot: Lot) -> Result<(), StoreError> {
-    put(transaction, &lot.user_id, lot.rows).await
+async fn absorb(transaction: OnTab, lot: Lot) -> Result<OnTab, StoreError> {
+    put(&transaction, &lot.user_id, lot.rows).await?;
+    Ok(transaction)
 }
 
 fn row(id: &str) -> Row {
@@ -189,9 +190,9 @@ fn a_lot_has_the_rows_of_all_lanes_in_the_order_of_their_sequence_numbers_and_th
         transaction.commit().await.unwrap();
         world.upper.faults.beginning.set(None);
         let lots = RefCell::new(Vec::new());
-        let keep = async |transaction: &OnTab, lot: Lot| {
+        let keep = async |transaction: OnTab, lot: Lot| {
             lots.borrow_mut().push(lot.clone());
-            put(transaction, &lot.user_id, lot.rows).await
+            absorb(transaction, lot).await
         };
         tab.climb("ada", keep).await.unwrap();
         let lots = lots.into_inner();
@@ -272,7 +273,7 @@ fn what_is_appended_during_a_promotion_ends_above_behind_what_was_there() {
         world.upper.faults.beginning.set(Some(StoreErrorKind::TimedOut));
         append(&tab, "ada", "a").await.unwrap();
         world.upper.faults.beginning.set(None);
-        let slow = async |transaction: &OnTab, lot: Lot| {
+        let slow = async |transaction: OnTab, lot: Lot| {
             let mut polls = 0;
             std::future::poll_fn(|context| {
                 polls += 1;
@@ -280,7 +281,7 @@ fn what_is_appended_during_a_promotion_ends_above_behind_what_was_there() {
                 if polls < 5 { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
             })
             .await;
-            put(transaction, &lot.user_id, lot.rows).await
+            absorb(transaction, lot).await
         };
         let (promoted, appended) = join(tab.climb("ada", slow), append(&tab, "ada", "b")).await;
         assert_eq!((promoted.unwrap().rung, appended.is_ok()), (Rung::Upper, true));
@@ -334,7 +335,7 @@ fn what_cannot_be_absorbed_stays_below_and_so_does_the_tab() {
         world.upper.faults.beginning.set(Some(StoreErrorKind::TimedOut));
         append(&tab, "ada", "a").await.unwrap();
         world.upper.faults.beginning.set(None);
-        let full = async |_: &OnTab, _: Lot| Err(StoreError::new(StoreErrorKind::QuotaExceeded, "testing", "full"));
+        let full = async |_: OnTab, _: Lot| Err(StoreError::new(StoreErrorKind::QuotaExceeded, "testing", "full"));
         assert_eq!(tab.climb("ada", full).await.unwrap_err().kind, StoreErrorKind::QuotaExceeded);
         assert_eq!((tab.rung(), ids(&world.middle.store, "ada")), (Rung::Middle, vec!["a".to_string()]));
         assert!(world.upper.store.committed().users().is_empty());

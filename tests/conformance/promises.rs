@@ -65,13 +65,7 @@ fn row(lane: Lane, seq: u64, id: &str) -> Row {
 
 /// One that is found by everything.
 fn full(lane: Lane, seq: u64, id: &str) -> Row {
-    Row {
-        key: Some(KEY.into()),
-        due: Some(WallTime(100)),
-        after: Some("parent".into()),
-        text: TEXT.into(),
-        ..row(lane, seq, id)
-    }
+    Row { key: Some(KEY.into()), due: Some(WallTime(100)), after: Some("parent".into()), text: TEXT.into(), ..row(lane, seq, id) }
 }
 
 async fn begin<S: Store>(store: &S) -> S::Transaction {

@@ -125,7 +125,8 @@ impl World {
     }
 
     fn append(&mut self) {
-        let groups: Vec<Vec<Newcomer>> = (0..self.rng.usize(1..4)).map(|_| (0..self.rng.usize(1..4)).map(|_| self.newcomer()).collect()).collect();
+        let groups: Vec<Vec<Newcomer>> =
+            (0..self.rng.usize(1..4)).map(|_| (0..self.rng.usize(1..4)).map(|_| self.newcomer()).collect()).collect();
         let keys: BTreeMap<String, Option<String>> =
             groups.iter().flatten().map(|newcomer| (newcomer.action.id.clone(), newcomer.action.key.clone())).collect();
         let appended = block_on(outbox::append(&self.store, "ada", groups, &self.limits, self.now)).unwrap();
@@ -226,7 +227,8 @@ impl World {
             }
             _ => {
                 if let Some(id) = self.pick() {
-                    block_on(outbox::edit(&self.store, "ada", &id, RawValue::from_string(r#""edited""#.into()).unwrap())).unwrap();
+                    block_on(outbox::edit(&self.store, "ada", &id, RawValue::from_string(r#""edited""#.into()).unwrap()))
+                        .unwrap();
                 }
             }
         }

@@ -145,13 +145,7 @@ impl Record {
     }
 
     /// The row of the first version in its new place.
-    pub(super) fn from_first(
-        first: &FirstRecord,
-        text: &JsValue,
-        lane: Lane,
-        key: Option<&str>,
-        due: Option<WallTime>,
-    ) -> Self {
+    pub(super) fn from_first(first: &FirstRecord, text: &JsValue, lane: Lane, key: Option<&str>, due: Option<WallTime>) -> Self {
         let record = Self::empty();
         record.set_user_value(&first.user_id());
         record.set_l(lane.into());

@@ -3,7 +3,7 @@
 use super::binding::{self, CommittingTransaction, Cursor, DurableDatabase, Record, Source, instant, number};
 use super::failure::store_error;
 use super::listening::{Answer, Listening};
-use super::{BEGINNING, BY_AFTER, BY_KEY, BY_DUE, BY_ID, Connection, DOCUMENTS, Handle, QUEUE, READING, WRITING};
+use super::{BEGINNING, BY_AFTER, BY_DUE, BY_ID, BY_KEY, Connection, DOCUMENTS, Handle, QUEUE, READING, WRITING};
 use crate::browser::BrowserClock;
 use crate::platform::tables::{Kind, Lane, Row, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};

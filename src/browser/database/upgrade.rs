@@ -3,7 +3,7 @@
 use super::binding::{FirstRecord, Record};
 use super::failure::store_error;
 use super::listening::Listening;
-use super::{BY_AFTER, BY_KEY, BY_DUE, BY_ID, DOCUMENTS, OPENING, QUEUE};
+use super::{BY_AFTER, BY_DUE, BY_ID, BY_KEY, DOCUMENTS, OPENING, QUEUE};
 use crate::browser::BrowserClock;
 use crate::platform::first_version::{Place, place};
 use crate::platform::tables::{Kind, Lane};

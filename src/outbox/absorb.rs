@@ -1,0 +1,51 @@
+//! How what lay in a lesser store comes into a better one.
+
+use super::history;
+use super::ledger::Ledger;
+use crate::platform::tables::{Kind, Lane, Lot, Row, Transaction};
+use crate::platform::{Access, StoreError};
+use crate::queue::action::{Action, ActionState};
+use crate::queue::record::UserRecord;
+use crate::time::WallTime;
+
+/// Takes in all that lay elsewhere of a user, in its order, behind what is here, and hands the transaction back. What the server has
+/// asked for there holds here, and what may have been sent there may have been sent here.
+pub async fn absorb<T: Transaction>(transaction: T, lot: Lot, now: WallTime) -> Result<T, StoreError> {
+    let user_id = lot.user_id.clone();
+    let mut ledger = Ledger::within(transaction, &user_id, Access::Write).await?;
+    let of_kind = |wanted: Kind| lot.documents.iter().filter(move |(kind, ..)| *kind == wanted).map(|(_, _, text)| text);
+    let record: UserRecord = of_kind(Kind::Queue).find_map(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    if ledger.record.created_at == WallTime::default() {
+        ledger.record.created_at = now;
+    }
+    ledger.record.gate.take_over(record.gate, now);
+    ledger.record.last_sync = ledger.record.last_sync.max(record.last_sync);
+    for text in of_kind(Kind::History) {
+        history::write_text(&mut ledger, text)?;
+    }
+    for row in &lot.rows {
+        take_in(&mut ledger, row, record.is_in_flight(row.seq)).await?;
+    }
+    Ok(ledger.hand_back()?.0)
+}
+
+async fn take_in<T: Transaction>(ledger: &mut Ledger<'_, T>, row: &Row, was_in_flight: bool) -> Result<(), StoreError> {
+    let seq = ledger.record.next_place();
+    let mut action = Action::read(row, ledger.user_id);
+    let last = match &action.key {
+        Some(key) => ledger.transaction.last_of_key(ledger.user_id, key).await?.map(|row| Action::read(&row, ledger.user_id)),
+        None => None,
+    };
+    if action.state == ActionState::Unreadable {
+        ledger.record.count(Lane::Unreadable, action.bytes());
+        let aside = Row { lane: Lane::Unreadable, seq, key: action.key, due: None, after: None, ..row.clone() };
+        return ledger.transaction.write(ledger.user_id, &aside);
+    }
+    action.seq = seq;
+    action.sent |= was_in_flight;
+    // What waits for something waits for it here; everything else has a new place behind the others of its key.
+    if action.lane.is_ready() || action.lane == Lane::Waiting {
+        ledger.place(&mut action, last.as_ref()).await?;
+    }
+    ledger.insert(&action)
+}
