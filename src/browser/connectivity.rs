@@ -40,9 +40,16 @@ impl Connectivity for PageConnectivity {
             let shown = listener.clone();
             subscription.push(EventListener::new(&scope, "pageshow", move |event| {
                 // Only a page that comes back from the back/forward cache: a new one is opening just now anyway.
-                if event.dyn_ref::<PageTransitionEvent>().is_some_and(PageTransitionEvent::persisted) {
+                if is_persisted(event) {
                     shown(ConnectivityChange::Resumed);
                     shown(ConnectivityChange::Visible);
+                }
+            }));
+            let hidden = listener.clone();
+            subscription.push(EventListener::new(&scope, "pagehide", move |event| {
+                // Into the back/forward cache, where it keeps what it holds.
+                if is_persisted(event) {
+                    hidden(ConnectivityChange::Frozen);
                 }
             }));
         }
@@ -53,6 +60,7 @@ impl Connectivity for PageConnectivity {
             }));
             // Page Lifecycle: a frozen page runs no timers.
             subscription.push(tell(&document, "freeze", &listener, ConnectivityChange::Hidden));
+            subscription.push(tell(&document, "freeze", &listener, ConnectivityChange::Frozen));
             let resumed = listener.clone();
             subscription.push(EventListener::new(&document, "resume", move |_| {
                 resumed(ConnectivityChange::Resumed);
@@ -65,6 +73,10 @@ impl Connectivity for PageConnectivity {
         subscription.extend(other_networks(listener));
         subscription
     }
+}
+
+fn is_persisted(event: &web_sys::Event) -> bool {
+    event.dyn_ref::<PageTransitionEvent>().is_some_and(PageTransitionEvent::persisted)
 }
 
 fn tell(target: &EventTarget, event: &'static str, listener: &Listener, change: ConnectivityChange) -> EventListener {

@@ -65,6 +65,10 @@ impl Locks for WebLocks {
         // Nothing to withdraw: it is answered at once, and the two options exclude each other.
         request(name, &option("ifAvailable", &JsValue::TRUE)).await
     }
+
+    async fn steal(&self, name: &str) -> WebLock {
+        request(name, &option("steal", &JsValue::TRUE)).await.unwrap_or(WebLock { release: None })
+    }
 }
 
 fn option(name: &str, value: &JsValue) -> Object {

@@ -138,10 +138,13 @@ impl<P: Platform> Queue<P> {
                 schedule::request(&asks, Trigger::Enqueued);
             }
         }));
-        let asks = requests.clone();
+        let (asks, sleeper) = (requests.clone(), drainer.clone());
         let connectivity = platform.connectivity().subscribe(Box::new(move |change| match change {
             ConnectivityChange::Online => schedule::request(&asks, Trigger::Online),
-            ConnectivityChange::Visible => schedule::request(&asks, Trigger::Visible),
+            ConnectivityChange::Visible | ConnectivityChange::Resumed => schedule::request(&asks, Trigger::Visible),
+            // The last moment at which something may still be sent.
+            ConnectivityChange::Hidden => schedule::request(&asks, Trigger::Timer),
+            ConnectivityChange::Frozen => sleeper.let_go(),
             _ => {}
         }));
         let (teller, asks) = (drainer.clone(), requests.clone());

@@ -216,6 +216,8 @@ impl<P: Platform> Inner<P> {
         match change {
             ConnectivityChange::Online => self.observe(Evidence::BrowserSays(true)),
             ConnectivityChange::Offline => self.observe(Evidence::BrowserSays(false)),
+            // A frozen page is hidden, too, and has been told so.
+            ConnectivityChange::Frozen => {}
             ConnectivityChange::Hidden => self.observe(Evidence::Hidden),
             // What happened while the page slept was told to nobody.
             ConnectivityChange::Visible => {

@@ -98,6 +98,8 @@ pub trait Locks {
     /// be free yet. Where the world has no locks, or refuses them, everybody gets it: a lock saves work here, and what must be
     /// right is right without it.
     fn try_acquire(&self, name: &str) -> impl Future<Output = Option<Self::Guard>>;
+    /// Takes the lock of that name from whoever holds it, and does not hear of it.
+    fn steal(&self, name: &str) -> impl Future<Output = Self::Guard>;
 }
 
 /// The longest value, in bytes of UTF-8, that a [`KeyValue`] shares with other tabs: what all of an origin's code has together is
@@ -153,6 +155,8 @@ pub enum ConnectivityChange {
     Visible,
     /// The page is no longer seen.
     Hidden,
+    /// The page is about to be frozen: nothing will run in it until it is resumed.
+    Frozen,
     /// The page goes on after it was frozen.
     Resumed,
     /// The device is on another kind of network.

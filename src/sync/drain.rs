@@ -1,5 +1,6 @@
 //! One drain: lock, claim, send, settle, until nothing is due.
 
+use super::turn::Draining;
 use super::waiters::{Announcement, Waiters};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
@@ -23,8 +24,9 @@ use crate::queue::settlement::Moment;
 use crate::resilience::services::Services;
 use crate::time::{MonotonicTime, WallTime};
 use crate::wire::QueueActionsRequest;
+use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde_json::value::{RawValue, to_raw_value};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -83,6 +85,12 @@ pub struct Drainer<P: Platform> {
     pace: Cell<Option<f64>>,
     /// How often in a row a better place for the queue could not be had, and until when it is not tried again.
     promotions: Cell<(u32, MonotonicTime)>,
+    /// Whether this tab drains just now.
+    pub(super) is_draining: Cell<bool>,
+    /// Whether a tab that drains has said so since it was asked.
+    pub(super) has_answered: Cell<bool>,
+    /// What ends the present drain.
+    pub(super) drain: RefCell<Option<AbortHandle>>,
 }
 
 /// Who waits in this tab, what is known of the backend, whether it can be reached, and what requests are authorised by.
@@ -134,6 +142,9 @@ impl<P: Platform> Drainer<P> {
             credentials,
             pace: Cell::default(),
             promotions: Cell::default(),
+            is_draining: Cell::default(),
+            has_answered: Cell::default(),
+            drain: RefCell::default(),
         }
     }
 
@@ -199,7 +210,14 @@ impl<P: Platform> Drainer<P> {
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
     pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
         self.promote().await;
-        let report = self.drain_here(trigger).await;
+        let (drain, abort) = abortable(self.drain_here(trigger));
+        self.drain.replace(Some(abort));
+        let report = match drain.await {
+            Ok(report) => report,
+            // The page comes back with news of its own.
+            Err(Aborted) => outbox::record(self.platform.store(), &self.user_id).await.map(|record| idle(&record)),
+        };
+        self.drain.take();
         self.tell_place_changes();
         let mut report = report?;
         // Nothing is left that a better place would have to wait for.
@@ -229,7 +247,8 @@ impl<P: Platform> Drainer<P> {
         if !paused.is_zero() && !record.gate.was_closed_after(self.now()) {
             return Ok(DrainReport { counts: record.counts(), next: Some(self.after_pause(paused)) });
         }
-        let _one_drain_at_a_time = self.platform.locks().acquire(&self.lock).await;
+        let _one_drain_at_a_time = self.turn().await;
+        let _draining = Draining::begin(&self.is_draining);
         let record = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
             Begin::Idle(record) => return Ok(idle(&record)),
             Begin::Closed { wait, record } => return Ok(DrainReport { counts: record.counts(), next: Some(wait) }),
@@ -525,6 +544,9 @@ impl<P: Platform> Drainer<P> {
 
     /// Hears what another tab has done. Says whether something waits now: that tab may be gone before it has sent it.
     pub fn hear(&self, message: &str) -> bool {
+        if self.hear_of_turn(message) {
+            return false;
+        }
         let Ok(announcement) = serde_json::from_str::<Announcement>(message) else { return false };
         if announcement.user_id != self.user_id {
             return false;

@@ -2,6 +2,7 @@
 
 mod drain;
 pub mod schedule;
+mod turn;
 mod waiters;
 
 pub use drain::{DrainReport, Drainer, SyncPolicy};
