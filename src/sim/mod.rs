@@ -9,10 +9,12 @@
     reason = "a simulation fails by panicking"
 )]
 
+pub mod chaos;
 mod disk;
 mod network;
 mod server;
 mod tab;
+mod witness;
 mod world;
 
 pub use disk::{SimStore, SimTransaction};

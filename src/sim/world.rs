@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::network::Faults;
 use super::server::ModelServer;
+use super::witness::{Sight, Witness};
 use crate::platform::ConnectivityChange;
 use crate::time::WallTime;
 use fastrand::Rng;
@@ -19,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Mon, 01 Jun 2026 12:00:00 GMT.
-const BEGINNING: i64 = 1_780_315_200_000;
+pub(super) const BEGINNING: i64 = 1_780_315_200_000;
 
 pub(super) type Listener<T> = Rc<dyn Fn(T)>;
 pub(super) type Ear = Rc<dyn Fn(&str)>;
@@ -46,7 +47,7 @@ pub(super) struct Inner {
     pub(super) texts: RefCell<Option<BTreeMap<String, String>>>,
     pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
     pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
-    pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
+    pub(super) connectivity: RefCell<BTreeMap<u64, (u64, Listener<ConnectivityChange>)>>,
     pub(super) online: Cell<bool>,
     pub(super) visible: Cell<bool>,
     /// Whether a lock keeps others out, as it does not where there are no Web Locks.
@@ -68,6 +69,8 @@ pub(super) struct Inner {
     pub(super) server: Rc<RefCell<ModelServer>>,
     /// What the network does to requests.
     pub(super) faults: Rc<Cell<Faults>>,
+    /// Who looks on.
+    pub(super) witness: RefCell<Option<Rc<dyn Witness>>>,
 }
 
 impl World {
@@ -210,7 +213,7 @@ impl World {
 
     fn tell(&self, change: ConnectivityChange) {
         let listeners: Vec<_> = self.inner.connectivity.borrow().values().cloned().collect();
-        for listener in listeners {
+        for (_, listener) in listeners {
             listener(change);
         }
     }
@@ -253,6 +256,7 @@ impl Inner {
             until_thaw: RefCell::default(),
             server: Rc::default(),
             faults: Rc::default(),
+            witness: RefCell::default(),
         }
     }
 
@@ -268,8 +272,19 @@ impl Inner {
         self.rng.borrow_mut().u64(..limit)
     }
 
+    pub(super) fn one_of<'a, T>(&self, from: &'a [T]) -> &'a T {
+        from.get(usize::try_from(self.below(from.len() as u64)).unwrap()).unwrap()
+    }
+
     pub(super) fn fill(&self, buffer: &mut [u8]) {
         self.rng.borrow_mut().fill(buffer);
+    }
+
+    /// Shows something to whoever looks on.
+    pub(super) fn show(&self, sight: Sight<'_>) {
+        if let Some(witness) = self.witness.borrow().as_ref() {
+            witness.sees(self.now.get(), sight);
+        }
     }
 
     pub(super) fn happens(&self, per_mille: u16) -> bool {

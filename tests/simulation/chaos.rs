@@ -41,6 +41,7 @@ fn faults(world: &World) -> Faults {
         stalls: some(100),
         blocked: some(200),
         unreadable: some(200),
+        ..Faults::default()
     }
 }
 
