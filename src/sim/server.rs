@@ -279,7 +279,7 @@ impl ModelServer {
             self.confused_users += 1;
             return Reply::new(403, r#"{"success":false,"error":{"code":"FORBIDDEN","message":"not yours"}}"#);
         }
-        let is_poisonous = batch.actions.iter().any(|action| self.poison.contains(&action.id));
+        let is_poisonous = batch.actions.iter().any(|action| self.poison.contains(&action.id) && !self.knows(&batch.user_id, action));
         if let Some(reply) = self.answer_to_poison.as_ref().filter(|_| is_poisonous) {
             return reply.clone();
         }
@@ -292,9 +292,14 @@ impl ModelServer {
                 self.apply(now, &batch.user_id, action, &mut held, is_moody)
             })
             .collect();
-        world.show(Sight::CarriedOut { number, credentials_of, batch: &batch, results: &results });
+        world.show(Sight::CarriedOut { number, batch: &batch, results: &results });
         let answer = QueueActionsResponse { success: true, results };
         Reply::new(200, &serde_json::to_string(&answer).unwrap()).header("Content-Type", "application/json")
+    }
+
+    /// Whether it knows that it has applied that.
+    fn knows(&self, user_id: &str, action: &WireAction) -> bool {
+        !self.does_not_dedupe && self.seen.contains(&(user_id.to_string(), action.id.clone()))
     }
 
     /// The answer as a careless server would give it: some of its results are left out, some are there twice, and strangers stand
@@ -321,8 +326,7 @@ impl ModelServer {
         held: &mut BTreeSet<String>,
         is_moody: bool,
     ) -> ActionResult {
-        let is_known = !self.does_not_dedupe && self.seen.contains(&(user_id.to_string(), action.id.clone()));
-        let status = if is_known {
+        let status = if self.knows(user_id, action) {
             ActionStatus::Duplicate
         } else if action.key.as_ref().is_some_and(|key| held.contains(key)) {
             ActionStatus::Retry

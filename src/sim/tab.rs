@@ -180,6 +180,11 @@ impl Tab {
         self.process.steps_until_crash.set(Some(steps));
     }
 
+    /// It does not crash after all.
+    pub fn survive(&self) {
+        self.process.steps_until_crash.set(None);
+    }
+
     /// Whether it has crashed.
     pub fn is_dead(&self) -> bool {
         self.process.is_dead.get()

@@ -19,7 +19,7 @@ pub(super) enum Sight<'a> {
     /// What the network does to a request, or to its answer.
     Fate { number: u64, fate: &'static str },
     /// A batch has reached the server, which carries it out.
-    CarriedOut { number: u64, credentials_of: &'a str, batch: &'a QueueActionsRequest, results: &'a [ActionResult] },
+    CarriedOut { number: u64, batch: &'a QueueActionsRequest, results: &'a [ActionResult] },
     /// A batch has reached the server, or what stands before it, and was answered as a whole.
     Refused { number: u64, status: u16, request: &'a SimRequest },
     /// A page was told something by the SDK.
