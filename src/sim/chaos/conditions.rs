@@ -132,6 +132,11 @@ impl Conditions {
         }
     }
 
+    /// Whether the server does not say what it does not take, but breaks.
+    pub(super) fn breaks_silently(&self) -> bool {
+        self.answer_to_poison.as_ref().is_some_and(|reply| reply.body.is_empty() && reply.status != 413 || reply.status == 500)
+    }
+
     /// What the network is like until it changes again.
     pub(super) fn weather(&self, world: &World) -> Faults {
         // Fair for a while.

@@ -293,8 +293,9 @@ impl Promises {
         let actions = &books.actions;
         books.open.retain(|action| !actions[*action].is_settled());
         let breaks = |known: &Known| known.id.as_ref().is_some_and(|id| books.breaking.contains(id));
-        // What was taken back by a page that then crashed may still be there.
-        let stands = |known: &Known| known.is_conflicting && known.applied == 0 || breaks(known);
+        // Whatever else has happened to it: what was taken back by a page that then crashed may still be there, and a conflict may
+        // have been told of what another delivery has applied.
+        let stands = |known: &Known| known.is_conflicting || breaks(known);
         let is_parked = |known: &Known| {
             let same_key = |other: &Known| other.user == known.user && other.key == known.key;
             known.is_refused
