@@ -2,8 +2,8 @@
 
 use super::network::SimRequest;
 use super::witness::Sight;
-use super::world::Inner;
 use super::world::BEGINNING;
+use super::world::Inner;
 use crate::platform::Headers;
 use crate::time::{WallTime, civil_from_days};
 use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, QueueActionsResponse, WireAction};
@@ -279,7 +279,8 @@ impl ModelServer {
             self.confused_users += 1;
             return Reply::new(403, r#"{"success":false,"error":{"code":"FORBIDDEN","message":"not yours"}}"#);
         }
-        let is_poisonous = batch.actions.iter().any(|action| self.poison.contains(&action.id) && !self.knows(&batch.user_id, action));
+        let is_poisonous =
+            batch.actions.iter().any(|action| self.poison.contains(&action.id) && !self.knows(&batch.user_id, action));
         if let Some(reply) = self.answer_to_poison.as_ref().filter(|_| is_poisonous) {
             return reply.clone();
         }

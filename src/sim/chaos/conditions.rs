@@ -132,9 +132,10 @@ impl Conditions {
         }
     }
 
-    /// Whether the server does not say what it does not take, but breaks.
+    /// Whether the server does not say that it will never take an action, but fails.
     pub(super) fn breaks_silently(&self) -> bool {
-        self.answer_to_poison.as_ref().is_some_and(|reply| reply.body.is_empty() && reply.status != 413 || reply.status == 500)
+        let is_final = |reply: &Reply| reply.status == 413 || matches!(reply.status, 400 | 422) && !reply.body.is_empty();
+        self.answer_to_poison.as_ref().is_some_and(|reply| !is_final(reply))
     }
 
     /// What the network is like until it changes again.

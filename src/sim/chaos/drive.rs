@@ -239,7 +239,8 @@ impl Run {
     fn draft(&self, action: usize, user: usize, named: bool) -> Draft {
         let key = self.promises.key_of(action).map(|key| format!("key-{key}"));
         let id = named.then(|| format!("{}-{action}", USERS[user]));
-        let member = |name: &str, value: Option<String>| value.map_or_else(String::new, |value| format!(r#","{name}":"{value}""#));
+        let member =
+            |name: &str, value: Option<String>| value.map_or_else(String::new, |value| format!(r#","{name}":"{value}""#));
         let priority = *self.world.inner.one_of::<&str>(&Priority::NAMES);
         let (key, id) = (member("key", key), member("id", id));
         let fields = format!(r#"{{"type":"save_draft","priority":"{priority}"{key}{id}}}"#);

@@ -323,8 +323,7 @@ impl Promises {
             let actions = &books.actions;
             books.open.retain(|action| !actions[*action].is_settled());
             if !books.open.is_empty() {
-                let stored: Vec<HashSet<&str>> =
-                    stored.iter().map(|ids| ids.iter().map(String::as_str).collect()).collect();
+                let stored: Vec<HashSet<&str>> = stored.iter().map(|ids| ids.iter().map(String::as_str).collect()).collect();
                 let is_stored = |known: &Known| stored[known.user].contains(known.id.as_deref().unwrap_or_default());
                 lost = books.open.iter().map(|action| &actions[*action]).find(|known| !is_stored(known)).map(|known| {
                     format!("{} was promised, is not stored, and nothing has settled it", known.id.clone().unwrap_or_default())
