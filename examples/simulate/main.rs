@@ -100,28 +100,23 @@ fn tell(seed: u64, report: &Report) -> ExitCode {
     for line in &report.trace {
         println!("{line}");
     }
-    match &report.violation {
-        Some(what) => {
-            println!("\nSeed {seed} breaks a promise: {what}");
-            ExitCode::FAILURE
-        }
-        None => {
-            println!("\nSeed {seed} breaks no promise.");
-            ExitCode::SUCCESS
-        }
+    if let Some(what) = &report.violation {
+        println!("\nSeed {seed} breaks a promise: {what}");
+        return ExitCode::FAILURE;
     }
+    println!("\nSeed {seed} breaks no promise.");
+    ExitCode::SUCCESS
 }
 
 fn try_variants(seeds: std::ops::Range<u64>, threads: usize) -> ExitCode {
     println!("| Variant | Seeds needed | What it breaks |\n|---|---|---|");
     let mut all_caught = true;
     for variant in Variant::ALL {
-        match catch(variant, seeds.clone(), threads).by {
-            Some((seed, what)) => println!("| {variant:?} | {} | {what} |", seed - seeds.start + 1),
-            None => {
-                all_caught = false;
-                println!("| {variant:?} | not within {} | |", seeds.end - seeds.start);
-            }
+        if let Some((seed, what)) = catch(variant, seeds.clone(), threads).by {
+            println!("| {variant:?} | {} | {what} |", seed - seeds.start + 1);
+        } else {
+            all_caught = false;
+            println!("| {variant:?} | not within {} | |", seeds.end - seeds.start);
         }
     }
     if all_caught { ExitCode::SUCCESS } else { ExitCode::FAILURE }

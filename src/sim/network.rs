@@ -205,8 +205,8 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn answered(reply: Reply) -> Result<SimResponse, NetworkFailure> {
-    Ok(SimResponse { reply, broken: false, endless: false })
+fn answered(reply: Reply) -> SimResponse {
+    SimResponse { reply, broken: false, endless: false }
 }
 
 /// What becomes of a request; of a look at the server's health, if it has no number.
@@ -231,20 +231,20 @@ async fn exchange(world: Rc<Inner>, number: Option<u64>, sent: SimRequest) -> Re
     if world.happens(faults.portals) {
         fate("portals");
         let page = Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
-        return answered(page);
+        return Ok(answered(page));
     }
     let now = world.now();
     // A health is there to be asked for.
     if let Some(number) = number.filter(|_| world.happens(faults.rate_limited)) {
         fate("told to wait");
         let reply = world.server.borrow_mut().leave_alone(now, number, &sent, 1 + world.below(90));
-        return answered(reply);
+        return Ok(answered(reply));
     }
     if let Some(number) = number.filter(|_| world.happens(faults.refused)) {
         fate("refused");
         let reply = Reply::new(*world.one_of(&REFUSALS), world.one_of::<&str>(&BODIES));
         world.show(Sight::Refused { number, status: reply.status, request: &sent });
-        return answered(reply);
+        return Ok(answered(reply));
     }
     let received = if world.happens(faults.unavailable) {
         fate("unavailable");
@@ -268,12 +268,12 @@ async fn exchange(world: Rc<Inner>, number: Option<u64>, sent: SimRequest) -> Re
     }
     if reply.status == 200 && world.happens(faults.breakdowns) {
         fate("breakdowns");
-        return answered(Reply::new(*world.one_of(&BREAKDOWNS), world.one_of::<&str>(&BODIES)));
+        return Ok(answered(Reply::new(*world.one_of(&BREAKDOWNS), world.one_of::<&str>(&BODIES))));
     }
     if reply.status == 200 && world.happens(faults.hollow) {
         fate("hollow answers");
         let (status, body) = *world.one_of(&HOLLOW);
-        return answered(Reply::new(status, body));
+        return Ok(answered(Reply::new(status, body)));
     }
     if reply.status == 200 && world.happens(faults.strange) {
         fate("strange answers");

@@ -63,7 +63,7 @@ impl Run {
         run
     }
 
-    pub(super) fn to_the_end(mut self) -> Report {
+    pub(super) fn play(mut self) -> Report {
         for _ in 0..self.conditions.length {
             let step = *self.world.inner.one_of(&self.conditions.steps);
             self.promises.note(self.world.now(), || format!("-- {step:?}"));

@@ -80,9 +80,9 @@ fn all_is_decided(run: &mut Run) {
     let limit = bound(run);
     for _ in 0..ROUNDS {
         run.bury();
-        for user in 0..run.conditions.users {
+        for (user, name) in USERS.iter().enumerate().take(run.conditions.users) {
             let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_page()) else { continue };
-            for id in run.world.stored(USERS[user]) {
+            for id in run.world.stored(name) {
                 let client = page.tab.client.clone();
                 // The last fault of the disk may still be to come.
                 run.world.block_on(async move { while client.requeue(&id).await.is_err() {} });
@@ -110,7 +110,7 @@ fn everyone_hears(run: &mut Run) {
 /// What a snapshot says is what is stored.
 fn counts_agree(run: &mut Run) {
     run.bury();
-    for user in 0..run.conditions.users {
+    for (user, name) in USERS.iter().enumerate().take(run.conditions.users) {
         let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_page()) else { continue };
         let client = page.tab.client.clone();
         let looked = run.world.block_on(async move {
@@ -129,10 +129,9 @@ fn counts_agree(run: &mut Run) {
         let (conflicts, dead) = (of(&[ActionState::Conflict]), of(&[ActionState::Dead]));
         let bytes = listed.iter().map(|(action, _)| action.bytes()).sum::<u64>();
         if (counts.pending, counts.conflicts, counts.dead, counts.bytes) != (pending, conflicts, dead, bytes) {
-            let user = USERS[user];
             run.promises.break_promise(
                 run.world.now(),
-                format!("{user}'s queue counts {counts:?}, and has {pending} pending, {conflicts} conflicts, {dead} dead, {bytes} bytes"),
+                format!("{name}'s queue counts {counts:?}, and has {pending} pending, {conflicts} conflicts, {dead} dead, {bytes} bytes"),
             );
         }
     }

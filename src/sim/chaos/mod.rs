@@ -44,5 +44,5 @@ fn simulate(seed: u64, variant: Option<Variant>, tells: bool) -> Report {
     let _until_the_end = broken::breaking(variant);
     let world = super::World::new(seed);
     let conditions = Conditions::draw(&world);
-    Run::begin(world, conditions, tells).to_the_end()
+    Run::begin(world, conditions, tells).play()
 }
