@@ -1,6 +1,7 @@
 //! The durable queue: each function is one store transaction, in which the pure decisions of [`crate::queue`] are made on
 //! what is on disk and carried out. Written once, for every store.
 
+use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::input::{InvalidInput, Subject};
 use crate::platform::{Access, Store, StoreError, Transaction};
@@ -45,7 +46,10 @@ pub async fn append<S: Store>(store: &S, user_id: &str, mut actions: Vec<Action>
         transaction.write(action)?;
     }
     transaction.write_record(user_id, &record)?;
-    transaction.commit().await?;
+    let committed = transaction.commit().await;
+    if !broken::is(Variant::ResolveBeforeCommit) {
+        committed?;
+    }
     Ok((actions, record.counts))
 }
 
@@ -128,13 +132,16 @@ pub async fn claim<S: Store>(
 ) -> Result<Claim, StoreError> {
     let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
-    if record.epoch != epoch {
+    if record.epoch != epoch && !broken::is(Variant::NoEpochFence) {
         transaction.commit().await?;
         return Ok(Claim::Superseded);
     }
     let (mut actions, mut next_due) = (Vec::new(), None);
     let (mut key, mut failures) = (fresh_key.to_string(), 0);
-    if let Some(batch) = &record.batch {
+    if let Some(batch) = record.batch.as_ref().filter(|_| broken::is(Variant::BatchNotFixed)) {
+        key.clone_from(&batch.key);
+        failures = batch.failures;
+    } else if let Some(batch) = &record.batch {
         let rows = rows_of(&transaction, user_id, &batch.seqs).await?;
         let is_whole = rows.len() == batch.seqs.len() && rows.iter().all(|action| action.state == ActionState::Pending);
         if is_whole {
@@ -150,10 +157,13 @@ pub async fn claim<S: Store>(
         let mut planner = Planner::new(limits, now);
         let mut from = 0;
         while planner.wants_more() {
-            let page = transaction.actions_from(user_id, from, PAGE).await?;
+            let mut page = transaction.actions_from(user_id, from, PAGE).await?;
             let Some(last) = page.last() else { break };
             from = last.seq + 1;
             let is_last_page = page.len() < PAGE as usize;
+            if broken::is(Variant::OrderByWallClock) {
+                page.sort_by_key(|action| action.timestamp);
+            }
             for action in page {
                 planner.offer(action);
             }
@@ -169,6 +179,13 @@ pub async fn claim<S: Store>(
         seqs: actions.iter().map(|action| action.seq).collect(),
         failures,
     });
+    if broken::is(Variant::DeleteBeforeSend) {
+        for action in &actions {
+            record.discard(action);
+            transaction.delete(user_id, action.seq)?;
+        }
+        transaction.write_record(user_id, &record)?;
+    }
     if record.batch != batch {
         record.batch = batch;
         transaction.write_record(user_id, &record)?;
@@ -214,7 +231,8 @@ pub async fn settle<S: Store>(
 ) -> Result<Settled, StoreError> {
     let transaction = store.transaction(Access::Write).await?;
     let mut record = transaction.record(user_id).await?;
-    let current = record.epoch == epoch;
+    let current = record.epoch == epoch || broken::is(Variant::NoEpochFence);
+    let before = record.counts;
     let seqs: Vec<u64> = verdicts.keys().copied().collect();
     let rows = rows_of(&transaction, user_id, &seqs).await?;
     let settlement = record.settle(rows, verdicts, current, moment.backoff, moment.now, moment.unit);
@@ -226,6 +244,16 @@ pub async fn settle<S: Store>(
     }
     if current {
         record.gate.open(moment.now);
+    }
+    if broken::is(Variant::CountsApart) {
+        let apart = UserRecord { counts: before, ..record.clone() };
+        transaction.write_record(user_id, &apart)?;
+        transaction.commit().await?;
+        let transaction = store.transaction(Access::Write).await?;
+        let apart = UserRecord { counts: record.counts, ..transaction.record(user_id).await? };
+        transaction.write_record(user_id, &apart)?;
+        transaction.commit().await?;
+        return Ok(Settled { settlement, counts: record.counts, current });
     }
     transaction.write_record(user_id, &record)?;
     transaction.commit().await?;
@@ -259,7 +287,9 @@ pub async fn close_gate<S: Store>(
         batch.failures += 1;
     }
     let wait = record.gate.close(moment.backoff, because, hint, moment.now, moment.unit);
-    transaction.write_record(user_id, &record)?;
+    if !broken::is(Variant::GateNotPersisted) {
+        transaction.write_record(user_id, &record)?;
+    }
     transaction.commit().await?;
     Ok(Closed { wait, because: record.gate.reason(moment.now).unwrap_or(because), counts: record.counts })
 }

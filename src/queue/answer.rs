@@ -1,6 +1,7 @@
 //! What the answer to a batch says about each of its actions.
 
 use super::action::Action;
+use crate::broken::{self, Variant};
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, decode, parse};
 use crate::flat_map::FlatMap;
@@ -48,7 +49,8 @@ pub fn read(body: &[u8], batch: &[Action], now: WallTime, extensions: &Extension
         }
     }
     let verdict_on = |action: &Action| verdict(*by_id.get(action.id.as_str())?, now, extensions);
-    Ok(batch.iter().map(|action| verdict_on(action).unwrap_or(Verdict::Unlisted)).collect())
+    let unlisted = if broken::is(Variant::UnlistedAcknowledged) { Verdict::Applied } else { Verdict::Unlisted };
+    Ok(batch.iter().map(|action| verdict_on(action).unwrap_or_else(|| unlisted.clone())).collect())
 }
 
 fn verdict(entry: Value<'_>, now: WallTime, extensions: &Extensions) -> Option<Verdict> {

@@ -1,6 +1,7 @@
 //! Which actions make the next batch.
 
 use super::action::{Action, ActionState};
+use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::policy::gate::LONGEST_HONOURED_HINT;
 use crate::time::WallTime;
@@ -62,7 +63,11 @@ impl Planner {
                 }
             },
         };
-        let behind = action.key.as_ref().is_some_and(|key| self.held_keys.contains_key(key));
+        let behind = action.key.as_ref().is_some_and(|key| self.held_keys.contains_key(key))
+            || broken::is(Variant::OneKeyBlocksAll) && self.held_keys.keys().next().is_some();
+        if broken::is(Variant::RetryLosesOrder) && !due && action.state == ActionState::Pending {
+            return;
+        }
         if !due || behind {
             self.held_keys.extend(action.key.map(|key| (key, ())));
             return;

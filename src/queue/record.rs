@@ -2,6 +2,7 @@
 
 use super::action::{Action, ActionState};
 use super::answer::Verdict;
+use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{Gate, LONGEST_HONOURED_HINT};
@@ -197,6 +198,16 @@ impl UserRecord {
                 }
             }
             let id = action.id.clone();
+            let is_dropped = match &outcome {
+                Some(Outcome::Rejected { .. }) => broken::is(Variant::RejectedDropped),
+                Some(Outcome::Conflict { .. }) => broken::is(Variant::ConflictDropped),
+                None => action.attempts >= 5 && broken::is(Variant::RetriesRunOut),
+                _ => false,
+            };
+            if is_dropped {
+                settlement.changes.push(RowChange::Delete { seq: action.seq });
+                continue;
+            }
             if !matches!(outcome, Some(Outcome::Applied | Outcome::Duplicate)) {
                 self.counts.add(&action);
                 settlement.changes.push(RowChange::Write(Box::new(action)));

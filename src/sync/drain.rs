@@ -1,6 +1,7 @@
 //! One drain: lock, claim, send, settle, until nothing is due.
 
 use super::waiters::{Announcement, Waiters};
+use crate::broken::{self, Variant};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
 use crate::call::credentials::{self, Credentials};
@@ -11,7 +12,7 @@ use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::flat_map::FlatMap;
 use crate::outbox::{self, Begin, Claim, Closed, Moment};
-use crate::platform::{Channel, Clock, Http, Locks, NetworkFailureKind, Platform, Random, StoreError};
+use crate::platform::{Channel, Clock, Http, KeyValue, Locks, NetworkFailureKind, Platform, Random, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
 use crate::policy::retry::later;
@@ -117,18 +118,28 @@ impl<P: Platform> Drainer<P> {
             return Ok(DrainReport { counts: record.counts, next: Some(wait) });
         }
         // Calls go through another door to the same server: what it has told them holds here, too.
-        let paused = self.services.paused_for(&self.policy.service);
+        let paused = self.paused(trigger);
         if !paused.is_zero() && !record.gate.was_closed_after(self.now()) {
             return Ok(DrainReport { counts: record.counts, next: Some(self.after_pause(paused)) });
         }
-        let _one_drain_at_a_time = self.platform.locks().acquire(&self.lock).await;
+        let _one_drain_at_a_time = if broken::is(Variant::LeaseWithoutLock) {
+            let (texts, now) = (self.platform.key_value(), self.now());
+            let until = texts.read(&self.lock).and_then(|text| text.parse().ok()).map_or(now, WallTime);
+            if now < until {
+                return Ok(DrainReport { counts: record.counts, next: Some(until.since(now)) });
+            }
+            texts.write(&self.lock, &now.after(Duration::from_secs(5)).0.to_string());
+            None
+        } else {
+            Some(self.platform.locks().acquire(&self.lock).await)
+        };
         let (epoch, counts) = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
             Begin::Idle(counts) => return Ok(DrainReport { counts, next: None }),
             Begin::Closed { wait, counts } => return Ok(DrainReport { counts, next: Some(wait) }),
             Begin::Open { epoch, counts } => (epoch, counts),
         };
         self.platform.emit(&Event::SyncStarted { trigger, counts });
-        let report = self.send_batches(epoch).await?;
+        let report = self.send_batches(epoch, trigger).await?;
         self.platform.emit(&Event::SyncFinished {
             counts: report.counts,
             next_attempt_at: report.next.map(|wait| self.now().after(wait)),
@@ -136,14 +147,14 @@ impl<P: Platform> Drainer<P> {
         Ok(report)
     }
 
-    async fn send_batches(&self, epoch: u64) -> Result<DrainReport, StoreError> {
+    async fn send_batches(&self, epoch: u64, trigger: Trigger) -> Result<DrainReport, StoreError> {
         let mut limits = self.policy.limits;
         // Once until a batch is answered: new credentials that are refused as well do not become better by newer ones.
         let mut may_refresh = true;
         // What a batch belongs to that is sent again with new credentials: that is no retry.
         let mut resumed: Option<CallTrace> = None;
         loop {
-            let paused = self.services.paused_for(&self.policy.service);
+            let paused = self.paused(trigger);
             if !paused.is_zero() {
                 let record = outbox::record(self.platform.store(), &self.user_id).await?;
                 return Ok(DrainReport { counts: record.counts, next: Some(self.after_pause(paused)) });
@@ -168,6 +179,9 @@ impl<P: Platform> Drainer<P> {
                 Sent::Answered(verdicts) => {
                     limits = self.policy.limits;
                     may_refresh = true;
+                    if let (true, Ok(applied)) = (broken::is(Variant::SettledOnAnswer), to_raw_value(&Outcome::Applied)) {
+                        self.tell(actions.iter().map(|action| (action.id.clone(), applied.clone())).collect());
+                    }
                     verdicts
                 }
                 // Whichever action it is that the server does not take: halves find it.
@@ -206,6 +220,14 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
+    /// For how long the server wants to be left alone.
+    fn paused(&self, trigger: Trigger) -> Duration {
+        if trigger == Trigger::Online && broken::is(Variant::OnlineOpensGate) {
+            return Duration::ZERO;
+        }
+        self.services.paused_for(&self.policy.service)
+    }
+
     /// When to come back to a server that wants to be left alone: behind the calls, for which someone waits.
     fn after_pause(&self, pause: Duration) -> Duration {
         later(pause, pause, LONGEST_SPREAD, self.platform.random().unit())
@@ -237,6 +259,12 @@ impl<P: Platform> Drainer<P> {
     async fn send(&self, actions: &[Action], key: &str, trace: &CallTrace) -> Sent {
         let http = self.platform.http();
         let body = QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
+        let mut body = body;
+        for (wire, action) in body.actions.iter_mut().zip(actions) {
+            if action.attempts > 0 && broken::is(Variant::NewIdOnRetry) {
+                wire.id = [&*wire.id, "-", &action.attempts.to_string()].concat();
+            }
+        }
         let request = serde_json::to_string(&body)
             .map_err(|error| error.to_string())
             .and_then(|body| http.json_request("POST", &self.policy.url, Some(body)).map_err(|failure| failure.to_string()));
@@ -256,10 +284,15 @@ impl<P: Platform> Drainer<P> {
         match exchange.await {
             Ok(response) => {
                 let sent = self.understand(&response, actions);
+                if broken::is(Variant::StrangersAcknowledged) {
+                    self.acknowledge_strangers(&response.body, actions).await;
+                }
                 if let Sent::Refused(error) | Sent::Failed { error, .. } = &sent {
                     exposure::warn_of_hidden_hint(platform, &summary.origin, &response.headers, error);
                     // What it has asked for holds for calls as well.
-                    if let (Some(429 | 503), Some(hint)) = (error.status, error.retry_hint) {
+                    if let (Some(429 | 503), Some(hint)) = (error.status, error.retry_hint)
+                        && !broken::is(Variant::HintIgnored)
+                    {
                         self.services.pause(&self.policy.service, Duration::from_millis(hint.after_ms));
                     }
                 }
@@ -290,9 +323,21 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
+    /// Deletes whatever the answer lists as applied.
+    async fn acknowledge_strangers(&self, body: &[u8], actions: &[Action]) {
+        let Ok(answer) = serde_json::from_slice::<crate::wire::QueueActionsResponse>(body) else { return };
+        for result in answer.results.iter().filter(|result| !actions.iter().any(|action| action.id == result.id)) {
+            // One that is not there is no loss.
+            drop(outbox::discard(self.platform.store(), &self.user_id, &result.id).await);
+        }
+    }
+
     fn understand(&self, response: &ResponseParts, actions: &[Action]) -> Sent {
         let status = response.status;
         if (200..300).contains(&status) {
+            if broken::is(Variant::AcknowledgeOnSuccess) {
+                return Sent::Answered(actions.iter().map(|_| Verdict::Applied).collect());
+            }
             return match answer::read(&response.body, actions, self.now(), &self.policy.extensions) {
                 Ok(verdicts) => Sent::Answered(verdicts),
                 Err(no_answer) => {
