@@ -102,7 +102,7 @@ impl Process {
         for task in self.tasks.take() {
             task.abort();
         }
-        world.ears.borrow_mut().retain(|_, (tab, _)| *tab != self.tab);
+        world.ears.borrow_mut().retain(|_, (tab, ..)| *tab != self.tab);
         world.connectivity.borrow_mut().retain(|_, (tab, _)| *tab != self.tab);
         world.forget_what_is_not_on_disk(&self.user_id.borrow());
         world.show(Sight::Died { tab: self.tab });
@@ -234,6 +234,8 @@ pub struct TabPlatform {
 pub struct Shared {
     world: Rc<Inner>,
     tab: u64,
+    /// A channel hears all others of its name, those in the same page as well.
+    channel: u64,
     is_worker: bool,
     // What the tab could not share.
     texts: RefCell<BTreeMap<String, String>>,
@@ -256,7 +258,7 @@ impl TabPlatform {
         Self {
             http: SimHttp { world: world.clone(), tab, surroundings, credentials_of },
             store: SimStore { world: world.clone() },
-            shared: Shared { tab, is_worker, world: world.clone(), texts: RefCell::default() },
+            shared: Shared { tab, channel: world.subscription_id(), is_worker, world: world.clone(), texts: RefCell::default() },
             world,
             process,
         }
@@ -395,16 +397,16 @@ impl Channel for Shared {
 
     fn post(&self, message: &str) {
         let listeners: Vec<u64> =
-            self.world.ears.borrow().iter().filter(|(_, (tab, _))| *tab != self.tab).map(|(id, _)| *id).collect();
+            self.world.ears.borrow().iter().filter(|(_, (_, channel, _))| *channel != self.channel).map(|(id, _)| *id).collect();
         for id in listeners {
             let (world, message) = (self.world.clone(), message.to_string());
             self.world.undelivered.set(self.world.undelivered.get() + 1);
             let delivery = async move {
                 world.yield_for_a_while().await;
-                let tab = world.ears.borrow().get(&id).map(|(tab, _)| *tab);
+                let tab = world.ears.borrow().get(&id).map(|(tab, ..)| *tab);
                 world.thawed(tab.unwrap_or_default()).await;
                 let listener = world.ears.borrow().get(&id).cloned();
-                if let Some((_, listener)) = listener {
+                if let Some((.., listener)) = listener {
                     listener(&message);
                 }
                 world.undelivered.set(world.undelivered.get() - 1);
@@ -415,7 +417,7 @@ impl Channel for Shared {
 
     fn subscribe(&self, listener: Box<dyn Fn(&str)>) -> Subscription {
         let id = self.world.subscription_id();
-        self.world.ears.borrow_mut().insert(id, (self.tab, listener.into()));
+        self.world.ears.borrow_mut().insert(id, (self.tab, self.channel, listener.into()));
         Subscription { world: self.world.clone(), id }
     }
 }

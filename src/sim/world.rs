@@ -46,7 +46,8 @@ pub(super) struct Inner {
     /// What the tabs share in small texts; `None` where they may not.
     pub(super) texts: RefCell<Option<BTreeMap<String, String>>>,
     pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
-    pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
+    /// By subscription: the tab, the channel's own number, and who listens.
+    pub(super) ears: RefCell<BTreeMap<u64, (u64, u64, Ear)>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, (u64, Listener<ConnectivityChange>)>>,
     pub(super) online: Cell<bool>,
     pub(super) visible: Cell<bool>,

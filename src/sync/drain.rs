@@ -233,10 +233,11 @@ impl<P: Platform> Drainer<P> {
         later(pause, pause, LONGEST_SPREAD, self.platform.random().unit())
     }
 
-    /// Another drain has taken over and will see to the rest.
+    /// Another drain has taken over and will see to the rest, unless its tab is gone before.
     async fn superseded(&self) -> Result<DrainReport, StoreError> {
         let record = outbox::record(self.platform.store(), &self.user_id).await?;
-        Ok(DrainReport { counts: record.counts, next: None })
+        let next = (record.counts.pending > 0).then_some(self.policy.timeout);
+        Ok(DrainReport { counts: record.counts, next })
     }
 
     /// Whether there are others now than the `seen` credentials that the server has refused.
