@@ -33,7 +33,7 @@ fn to_tell_of_a_run_does_not_change_it() {
 
 #[test]
 fn what_is_to_happen_happens() {
-    let tally = sweep(0..1000, 2, None, |_| {}).tally;
+    let tally = sweep(0..3000, 2, None, |_| {}).tally;
     for name in [
         "actions applied",
         "actions rejected",
