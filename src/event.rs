@@ -163,6 +163,13 @@ pub enum Event {
         /// How many actions the next batch has at most.
         next_size: usize,
     },
+    /// The server has failed over an action that was sent by itself. It waits by itself, and holds nothing but its key.
+    ActionStepsAside {
+        /// Its id.
+        id: String,
+        /// How.
+        error: Box<ApiError>,
+    },
     /// A drain ended.
     SyncFinished {
         /// What is in the queue now.

@@ -28,6 +28,8 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")
 )]
 
+#[doc(hidden)]
+pub mod broken;
 pub mod call;
 pub mod client;
 pub mod connectivity;

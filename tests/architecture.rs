@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors of `src`, from the ground up. A floor names only what is below it; `sim` and `browser` stand side by side.
 const FLOORS: [&[&str]; 12] = [
-    &["time", "input", "json", "flat_map"],
+    &["time", "input", "json", "flat_map", "broken"],
     &["wire"],
     &["policy"],
     &["error"],

@@ -129,6 +129,7 @@ fn pending(seq: u64) -> Action {
         expires_at: None,
         depends_on: None,
         sent: false,
+        alone: false,
         window: 0,
         lane: Lane::Normal,
     }
@@ -176,7 +177,7 @@ fn row_holds(row: &Row) {
 
 fn verdict_holds(verdict: &Verdict) {
     match verdict {
-        Verdict::Rejected(error) | Verdict::Retry(Some(error)) => item_error_holds(error),
+        Verdict::Rejected(error) | Verdict::Retry(Some(error)) | Verdict::StepsAside(error) => item_error_holds(error),
         Verdict::Conflict(conflict) => {
             let written = serde_json::to_string(conflict).expect("a conflict can be written");
             assert_eq!(serde_json::from_str(&written).ok().as_ref(), Some(conflict), "what is written is read back");

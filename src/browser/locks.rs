@@ -66,6 +66,10 @@ impl Locks for WebLocks {
         request(name, &option("ifAvailable", &JsValue::TRUE)).await
     }
 
+    fn exclude(&self) -> bool {
+        manager().is_some()
+    }
+
     async fn steal(&self, name: &str) -> WebLock {
         request(name, &option("steal", &JsValue::TRUE)).await.unwrap_or(WebLock { release: None })
     }
@@ -77,14 +81,16 @@ fn option(name: &str, value: &JsValue) -> Object {
     options
 }
 
+fn manager() -> Option<LockManager> {
+    let navigator = global::member::<JsValue>("navigator")?;
+    global::property::<JsValue>(&navigator, "locks").map(JsCast::unchecked_into)
+}
+
 /// The lock; `None` if another holds it and it was asked for only if it is free. Refused or missing, it is granted: without
 /// the lock the epoch has to do.
 async fn request(name: &str, options: &Object) -> Option<WebLock> {
     const UNLOCKED: Option<WebLock> = Some(WebLock { release: None });
-    let manager = global::member::<JsValue>("navigator")
-        .and_then(|navigator| global::property::<JsValue>(&navigator, "locks"))
-        .map(JsCast::unchecked_into::<LockManager>);
-    let Some(manager) = manager else { return UNLOCKED };
+    let Some(manager) = manager() else { return UNLOCKED };
     let mut release = None;
     let held = Promise::new(&mut |resolve, _| release = Some(resolve));
     // Released when nobody waits for it any longer, too.

@@ -2,6 +2,7 @@
 
 use super::intake::Intake;
 use super::{Backend, Client, Options};
+use crate::broken::{self, Variant};
 use crate::call::correlation;
 use crate::connectivity::Watch;
 use crate::event::Event;
@@ -164,6 +165,9 @@ impl<P: Platform> Queue<P> {
     }
 
     pub(super) fn close(&self) {
+        if broken::is(Variant::DrainOutlivesClose) {
+            return;
+        }
         self.schedule.abort();
         self.requests.close_channel();
         self.subscriptions.borrow_mut().take();
@@ -194,6 +198,7 @@ impl<P: Platform> Queue<P> {
             expires_at: draft.time_to_live.or(self.drainer.policy.max_age).map(|age| now.after(age)),
             depends_on: draft.depends_on,
             sent: false,
+            alone: false,
             window: 0,
             lane: Lane::of(draft.priority),
         };

@@ -2,6 +2,7 @@
 
 use super::history;
 use super::ledger::{LAST, Ledger, PAGE};
+use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::platform::tables::{Lane, Store, Transaction};
 use crate::platform::{Access, StoreError};
@@ -32,11 +33,22 @@ pub enum Begin {
     Open(UserRecord),
 }
 
-/// Starts a drain: every earlier one loses its right to write.
-pub async fn begin<S: Store>(store: &S, user_id: &str, trigger: Trigger, now: WallTime) -> Result<Begin, StoreError> {
+/// Starts a drain: every earlier one loses its right to write. `excludes` says whether whoever calls it knows that no other tab is
+/// draining; if not, one that has been at work a moment ago is left to it.
+pub async fn begin<S: Store>(
+    store: &S,
+    user_id: &str,
+    trigger: Trigger,
+    now: WallTime,
+    excludes: bool,
+) -> Result<Begin, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
     if !ledger.record.has_work() {
         return Ok(Begin::Idle(ledger.commit().await?));
+    }
+    let busy = ledger.record.busy_for(now);
+    if !excludes && !busy.is_zero() {
+        return Ok(Begin::Closed { wait: busy, record: ledger.commit().await? });
     }
     let wait = ledger.record.gate.wait(trigger, now);
     if !wait.is_zero() {
@@ -44,6 +56,7 @@ pub async fn begin<S: Store>(store: &S, user_id: &str, trigger: Trigger, now: Wa
         return Ok(Begin::Closed { wait, record: ledger.commit().await? });
     }
     ledger.record.epoch = ledger.record.epoch.wrapping_add(1) & LAST;
+    ledger.record.at_work_since = Some(now);
     Ok(Begin::Open(ledger.commit().await?))
 }
 
@@ -125,7 +138,8 @@ pub struct Step {
 pub async fn claim<S: Store>(store: &S, user_id: &str, epoch: u64, claiming: Claiming<'_>) -> Result<Step, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
     let mut settled = Vec::new();
-    let claim = if ledger.record.epoch == epoch { next(&mut ledger, claiming, &mut settled).await? } else { Claim::Superseded };
+    let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
+    let claim = if is_current { next(&mut ledger, claiming, &mut settled).await? } else { Claim::Superseded };
     history::write(&mut ledger, &settled)?;
     Ok(Step { claim, settled, record: ledger.commit().await? })
 }
@@ -145,7 +159,8 @@ pub async fn settle<S: Store>(
     next_batch: Option<Claiming<'_>>,
 ) -> Result<Step, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
-    let is_current = ledger.record.epoch == epoch;
+    let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
+    let before = ledger.record.clone();
     let runs = Run::of(&batch.actions);
     // While the record has the batch as it was claimed, its actions are what they were: whoever changes one takes it out.
     let is_untouched = is_current
@@ -167,6 +182,14 @@ pub async fn settle<S: Store>(
         };
     }
     history::write(&mut ledger, &settled)?;
+    if broken::is(Variant::CountsApart) {
+        let record = ledger.record.clone();
+        (ledger.record.lanes, ledger.record.bytes) = (before.lanes, before.bytes);
+        ledger.commit().await?;
+        let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+        (ledger.record.lanes, ledger.record.bytes) = (record.lanes, record.bytes);
+        return Ok(Step { claim, settled, record: ledger.commit().await? });
+    }
     Ok(Step { claim, settled, record: ledger.commit().await? })
 }
 
@@ -198,7 +221,19 @@ async fn enter<'v, T: Transaction>(
         if !is_current && !is_taken {
             continue;
         }
-        match carry_out(&mut action, verdict, moment) {
+        let fate = carry_out(&mut action, verdict, moment);
+        let is_dropped = match &fate {
+            Fate::Rests(Outcome::Rejected { .. }) => broken::is(Variant::RejectedDropped),
+            Fate::Rests(_) => broken::is(Variant::ConflictDropped),
+            Fate::Stays => action.attempts > 5 && broken::is(Variant::RetriesRunOut),
+            Fate::Leaves(_) => false,
+        };
+        if is_dropped {
+            ledger.record.discount(lane, bytes);
+            leaving.push(Action { lane, ..action });
+            continue;
+        }
+        match fate {
             Fate::Leaves(outcome) => {
                 ledger.record.discount(lane, bytes);
                 settled.push((action.id.clone(), outcome));
@@ -228,7 +263,7 @@ async fn enter<'v, T: Transaction>(
     for run in Run::of(&leaving) {
         ledger.transaction.delete(ledger.user_id, run.lane, run.first, run.last)?;
     }
-    for (key, seq) in held.iter() {
+    for (key, seq) in held.iter().filter(|_| !broken::is(Variant::RetryLosesOrder)) {
         ledger.hold(key, *seq).await?;
     }
     for index in 0..settled.len() {
@@ -247,6 +282,17 @@ async fn next<T: Transaction>(
     settled: &mut Vec<(String, Outcome)>,
 ) -> Result<Claim, StoreError> {
     let size = claiming.limits.actions.max(1);
+    let now = claiming.now;
+    // Whoever was told so may have been another drain, which this one has overtaken.
+    if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) {
+        ledger.record.at_work_since = None;
+        return Ok(Claim::Nothing { next_due: Some(now.after(ledger.record.gate.remaining(now))) });
+    }
+    let mut fresh_key = claiming.fresh_key.to_string();
+    if let Some(batch) = ledger.record.batch.take_if(|_| broken::is(Variant::BatchNotFixed)) {
+        fresh_key = batch.key;
+    }
+    ledger.record.at_work_since = Some(now);
     if let Some(batch) = ledger.record.batch.take() {
         let mut actions = in_flight(ledger, &batch).await?;
         let is_whole = actions.len() == batch.size() && !batch.is_broken;
@@ -263,7 +309,7 @@ async fn next<T: Transaction>(
         }
         actions.truncate(kept);
         if !actions.is_empty() {
-            return Ok(write_down(ledger, claiming, actions));
+            return write_down(ledger, fresh_key, actions);
         }
     }
     let next_due = bring_back_due(ledger, claiming.now).await?;
@@ -287,14 +333,23 @@ async fn next<T: Transaction>(
             continue;
         }
         let actions = choose(lanes, claiming.limits, &mut ledger.record.places);
-        return Ok(if actions.is_empty() { Claim::Nothing { next_due } } else { write_down(ledger, claiming, actions) });
+        let is_blocked = broken::is(Variant::OneKeyBlocksAll) && ledger.record.in_lane(Lane::Conflict) > 0;
+        if actions.is_empty() || is_blocked {
+            ledger.record.at_work_since = None;
+            return Ok(Claim::Nothing { next_due });
+        }
+        return write_down(ledger, fresh_key, actions);
     }
 }
 
-fn write_down<T: Transaction>(ledger: &mut Ledger<'_, T>, claiming: Claiming<'_>, actions: Vec<Action>) -> Claim {
-    let key = claiming.fresh_key.to_string();
+fn write_down<T: Transaction>(ledger: &mut Ledger<'_, T>, key: String, actions: Vec<Action>) -> Result<Claim, StoreError> {
+    if broken::is(Variant::DeleteBeforeSend) {
+        for action in &actions {
+            ledger.remove(action)?;
+        }
+    }
     ledger.record.batch = Some(BatchRecord { key: key.clone(), runs: Run::of(&actions), failures: 0, is_broken: false });
-    Claim::Batch(Batch { key, actions, failures: 0 })
+    Ok(Claim::Batch(Batch { key, actions, failures: 0 }))
 }
 
 /// The actions of a batch that are still there and can be sent, in order.
@@ -371,5 +426,9 @@ pub async fn close_gate<S: Store>(
         batch.failures = batch.failures.saturating_add(1);
     }
     let wait = ledger.record.gate.close(moment.backoff, because, hint, moment.now, moment.unit);
+    ledger.record.at_work_since = None;
+    if broken::is(Variant::GateNotPersisted) {
+        return Ok((wait, ledger.record));
+    }
     Ok((wait, ledger.commit().await?))
 }

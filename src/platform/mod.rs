@@ -98,6 +98,8 @@ pub trait Locks {
     /// be free yet. Where the world has no locks, or refuses them, everybody gets it: a lock saves work here, and what must be
     /// right is right without it.
     fn try_acquire(&self, name: &str) -> impl Future<Output = Option<Self::Guard>>;
+    /// Whether a lock keeps others out here.
+    fn exclude(&self) -> bool;
     /// Takes the lock of that name from whoever holds it, and does not hear of it.
     fn steal(&self, name: &str) -> impl Future<Output = Self::Guard>;
 }

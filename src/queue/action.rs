@@ -51,6 +51,9 @@ pub struct Action {
     /// Whether the server may have seen it: it has been part of a request. Then its data is what it is.
     #[serde(default, skip_serializing_if = "is_false")]
     pub sent: bool,
+    /// Whether the server has failed over it when it was sent by itself: then it is sent by itself again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alone: bool,
     /// How many actions of its key were let into the lanes to be sent together before it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub window: u32,
@@ -122,6 +125,7 @@ impl Action {
             expires_at: None,
             depends_on: None,
             sent: true,
+            alone: false,
             window: 0,
             lane: row.lane,
         }
@@ -172,6 +176,7 @@ impl Action {
         self.not_before = None;
         self.last_error = None;
         self.conflict = None;
+        self.alone = false;
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the answer to a batch says about each of its actions.
 
 use super::action::Action;
+use crate::broken::{self, Variant};
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, decode, parse};
 use crate::flat_map::FlatMap;
@@ -21,6 +22,8 @@ pub enum Verdict {
     Conflict(Conflict),
     /// Not now.
     Retry(Option<Box<ApiError>>),
+    /// Not now, and not together with others: the server has failed over it when it was alone.
+    StepsAside(Box<ApiError>),
     /// Nothing: the answer does not list it, or in a way that cannot be understood.
     Unlisted,
 }
@@ -48,7 +51,8 @@ pub fn read(body: &[u8], batch: &[Action], now: WallTime, extensions: &Extension
         }
     }
     let verdict_on = |action: &Action| verdict(*by_id.get(action.id.as_str())?, now, extensions);
-    Ok(batch.iter().map(|action| verdict_on(action).unwrap_or(Verdict::Unlisted)).collect())
+    let unlisted = if broken::is(Variant::UnlistedAcknowledged) { Verdict::Applied(None) } else { Verdict::Unlisted };
+    Ok(batch.iter().map(|action| verdict_on(action).unwrap_or_else(|| unlisted.clone())).collect())
 }
 
 fn verdict(entry: Value<'_>, now: WallTime, extensions: &Extensions) -> Option<Verdict> {

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::row::Lane;
+use crate::broken::{self, Variant};
 
 /// How large a batch may be. One action always fits, however large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +21,15 @@ pub const PLACES_PER_OLDEST: u64 = 8;
 /// many places in batches have been given away before, and is counted on.
 ///
 /// The most urgent go first, and every eighth place is the oldest's. Within a lane the order is kept, and so it is within a key,
-/// whose actions are all in the same lane. The batch is in the order of the sequence numbers.
+/// whose actions are all in the same lane. The batch is in the order of the sequence numbers. One over which the server has failed
+/// when it was alone is sent alone.
 pub fn choose(lanes: [Vec<Action>; 4], limits: BatchLimits, places: &mut u64) -> Vec<Action> {
+    let lanes = lanes.map(|mut lane| {
+        if broken::is(Variant::OrderByWallClock) {
+            lane.sort_by_key(|action| action.timestamp);
+        }
+        lane
+    });
     let mut lanes = lanes.map(|lane| lane.into_iter().peekable());
     let (mut batch, mut bytes) = (Vec::new(), 0_u64);
     while batch.len() < limits.actions.max(1) {
@@ -29,14 +37,20 @@ pub fn choose(lanes: [Vec<Action>; 4], limits: BatchLimits, places: &mut u64) ->
         let heads = lanes.iter_mut().enumerate().filter_map(|(index, lane)| Some((lane.peek()?.seq, index)));
         let chosen = if is_the_oldests { heads.min() } else { heads.min_by_key(|(_, index)| *index) };
         let Some(lane) = chosen.and_then(|(_, index)| lanes.get_mut(index)) else { break };
-        let Some(action) = lane.next_if(|next| batch.is_empty() || bytes.saturating_add(next.bytes()) <= limits.bytes) else {
-            break;
-        };
+        let fits = |next: &Action| batch.is_empty() || !next.alone && bytes.saturating_add(next.bytes()) <= limits.bytes;
+        let Some(action) = lane.next_if(fits) else { break };
         bytes = bytes.saturating_add(action.bytes());
         *places = places.wrapping_add(1);
+        let goes_alone = action.alone;
         batch.push(action);
+        if goes_alone {
+            break;
+        }
     }
     batch.sort_by_key(|action| action.seq);
+    if broken::is(Variant::OrderByWallClock) {
+        batch.sort_by_key(|action| action.timestamp);
+    }
     batch
 }
 
@@ -81,6 +95,7 @@ pub(crate) mod tests {
             expires_at: None,
             depends_on: None,
             sent: false,
+            alone: false,
             window: 0,
             lane: Lane::Normal,
         }
@@ -112,6 +127,20 @@ pub(crate) mod tests {
             sent.extend(chosen([&urgent[place..], &[], &[], &[1]], 1, &mut places));
         }
         assert_eq!(sent.iter().filter(|seq| **seq == 1).count(), 2);
+    }
+
+    #[test]
+    fn one_over_which_the_server_has_failed_goes_alone() {
+        let mut of = lanes([&[], &[1, 2, 3], &[], &[4]]);
+        of[1][1].alone = true;
+        let limits = BatchLimits { actions: 100, bytes: 1 << 18 };
+        let mut seen = Vec::new();
+        while of.iter().any(|lane| !lane.is_empty()) {
+            let batch: Vec<u64> = choose(of.clone(), limits, &mut 0).iter().map(|action| action.seq).collect();
+            of = of.map(|lane| lane.into_iter().filter(|action| !batch.contains(&action.seq)).collect());
+            seen.push(batch);
+        }
+        assert_eq!(seen, [vec![1], vec![2], vec![3, 4]]);
     }
 
     #[test]

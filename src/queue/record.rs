@@ -5,6 +5,7 @@ use super::row::Lane;
 use crate::policy::gate::Gate;
 use crate::time::WallTime;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The layout of the record that this version writes.
 pub const RECORD_VERSION: u32 = 2;
@@ -35,7 +36,13 @@ pub struct UserRecord {
     pub history: u64,
     /// When a batch was settled last, by the wall clock.
     pub last_sync: Option<WallTime>,
+    /// When the present drain did something last, by the wall clock. Where there are no locks, this is what keeps others from
+    /// overtaking it again and again.
+    pub at_work_since: Option<WallTime>,
 }
+
+/// A drain that has done nothing for this long is taken for dead: longer than a batch may take.
+const LONGEST_STEP: Duration = Duration::from_secs(45);
 
 /// What is in a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +196,12 @@ impl UserRecord {
     /// Whether something is there that may be sent, now or when its time comes.
     pub fn has_work(&self) -> bool {
         self.batch.is_some() || Lane::ALL.into_iter().any(|lane| lane <= Lane::Delayed && self.in_lane(lane) > 0)
+    }
+
+    /// For how long another drain is to be left to its work. Beyond what it can be by a clock that was set back, it is dead.
+    pub fn busy_for(&self, now: WallTime) -> Duration {
+        let Some(since) = self.at_work_since.filter(|since| *since <= now.after(LONGEST_STEP)) else { return Duration::ZERO };
+        LONGEST_STEP.saturating_sub(now.since(since))
     }
 
     /// Whether `seq` is in the batch whose answer is awaited.

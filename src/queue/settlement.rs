@@ -52,13 +52,18 @@ pub fn carry_out(action: &mut Action, verdict: &Verdict, moment: Moment<'_>) -> 
             action.conflict = Some(conflict.clone());
             Fate::Rests(Outcome::Conflict { conflict: conflict.clone() })
         }
-        Verdict::Retry(_) | Verdict::Unlisted => Fate::Stays,
+        Verdict::Retry(_) | Verdict::StepsAside(_) | Verdict::Unlisted => Fate::Stays,
     };
     action.attempts = action.attempts.saturating_add(1);
     // The server has spoken of it: what it was not applied for may be changed.
-    action.sent = *verdict == Verdict::Unlisted;
-    if let (Fate::Stays, Verdict::Retry(_) | Verdict::Unlisted) = (&outcome, verdict) {
-        let said = if let Verdict::Retry(error) = verdict { error.as_ref() } else { None };
+    action.sent = matches!(verdict, Verdict::StepsAside(_) | Verdict::Unlisted);
+    action.alone |= matches!(verdict, Verdict::StepsAside(_));
+    if outcome == Fate::Stays {
+        let said = match verdict {
+            Verdict::Retry(error) => error.as_ref(),
+            Verdict::StepsAside(error) => Some(error),
+            _ => None,
+        };
         let hint = said.and_then(|error| error.retry_hint).map(|hint| Duration::from_millis(hint.after_ms));
         let wait = match hint.filter(|hint| !hint.is_zero()) {
             Some(hint) => spread(hint.min(LONGEST_HONOURED_HINT), moment.unit),

@@ -5,15 +5,18 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
     reason = "a simulation fails by panicking"
 )]
 
 mod books;
+pub mod chaos;
 mod disk;
 mod network;
 mod server;
 mod tab;
+mod witness;
 mod world;
 
 pub use books::check_books;

@@ -1,6 +1,7 @@
 //! A network that delays, loses, and answers for others.
 
 use super::server::{Reception, Reply};
+use super::witness::Sight;
 use super::world::Inner;
 use crate::error::ApiError;
 use crate::error::network::{Rejection, Surroundings};
@@ -8,6 +9,7 @@ use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, Request
 use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, abortable};
 use futures_util::task::LocalSpawnExt as _;
+use std::cell::RefCell;
 use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,6 +17,9 @@ use std::time::Duration;
 /// How long the pages of this world may still take to hear of an answer when they have been frozen, in milliseconds: their timers
 /// come first.
 const LATE_NEWS: u64 = 20;
+
+/// The longest that a request may be under way, in milliseconds.
+pub(super) const LONGEST_DELAY: u64 = 120_000;
 
 /// How often, of a thousand requests, something happens to one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,7 +42,40 @@ pub struct Faults {
     pub rate_limited: u16,
     /// It takes a minute.
     pub stalls: u16,
+    /// It takes up to two minutes, so that later ones overtake it.
+    pub delayed: u16,
+    /// It arrives once more, up to two minutes later.
+    pub duplicated: u16,
+    /// Once it has left it arrives, whether anybody still waits for the answer or not.
+    pub outlives: u16,
+    /// Something before the server answers with a status of [`REFUSALS`].
+    pub refused: u16,
+    /// It is carried out, and something answers with a status of [`BREAKDOWNS`] all the same.
+    pub breakdowns: u16,
+    /// It is carried out, and the answer is a success in which nothing is said of any action.
+    pub hollow: u16,
+    /// The answer to a batch leaves out some of its actions, and names others.
+    pub strange: u16,
 }
+
+/// The statuses that a request may be refused with.
+pub(super) const REFUSALS: [u16; 12] = [400, 401, 403, 404, 409, 413, 422, 429, 500, 502, 503, 504];
+/// The statuses that hide that a request was carried out.
+pub(super) const BREAKDOWNS: [u16; 4] = [500, 502, 503, 504];
+/// Successes in which nothing is said.
+const HOLLOW: [(u16, &str); 8] = [
+    (204, ""),
+    (200, ""),
+    (200, r#"{"success":true}"#),
+    (200, "[]"),
+    (200, "null"),
+    (200, r#"{"success":true,"results":{}}"#),
+    (202, r#"{"status":"accepted"}"#),
+    (200, "OK"),
+];
+/// What a refusal says.
+const BODIES: [&str; 3] =
+    ["", r#"{"success":false,"error":{"code":"REFUSED","message":"refused"}}"#, "<!doctype html><title>Sorry</title>"];
 
 impl Faults {
     /// Nothing gets through.
@@ -51,14 +89,26 @@ impl Faults {
         unavailable: 0,
         rate_limited: 0,
         stalls: 0,
+        delayed: 0,
+        duplicated: 0,
+        outlives: 0,
+        refused: 0,
+        breakdowns: 0,
+        hollow: 0,
+        strange: 0,
     };
 }
+
+/// Stands for what a backend reads in a request's credentials.
+const CREDENTIALS_OF: &str = "x-credentials-of";
 
 /// A tab's way to the network.
 pub struct SimHttp {
     pub(super) world: Rc<Inner>,
     pub(super) tab: u64,
     pub(super) surroundings: Surroundings,
+    /// Who is signed in to the page: whose credentials its requests carry.
+    pub(super) credentials_of: Rc<RefCell<String>>,
 }
 
 /// A request.
@@ -72,9 +122,16 @@ pub struct SimRequest {
     pub headers: Headers,
     /// The body.
     pub body: String,
+    /// When it was sent, in milliseconds.
+    pub sent_at: u64,
 }
 
 impl SimRequest {
+    /// Whose credentials it carries; empty if nobody's.
+    pub fn credentials_of(&self) -> &str {
+        self.header(CREDENTIALS_OF).unwrap_or_default()
+    }
+
     /// The header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -136,44 +193,119 @@ impl Drop for OnItsWay {
     }
 }
 
+/// Tells whoever looks on that a request is over for its page, when it is dropped.
+struct UnderWay<'a> {
+    world: &'a Inner,
+    number: u64,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.world.show(Sight::Over { number: self.number });
+    }
+}
+
+fn answered(reply: Reply) -> SimResponse {
+    SimResponse { reply, broken: false, endless: false }
+}
+
 /// What becomes of a request; of a look at the server's health, if it has no number.
 async fn exchange(world: Rc<Inner>, number: Option<u64>, sent: SimRequest) -> Result<SimResponse, NetworkFailure> {
     let faults = world.faults.get();
     let _on_its_way = number.map(|_| OnItsWay::begin(&world));
+    let fate = |fate| world.show(Sight::Fate { number: number.unwrap_or(0), fate });
     world.sleep(Duration::from_millis(1 + world.below(40))).await;
     if world.happens(faults.stalls) {
+        fate("stalled");
         world.sleep(Duration::from_secs(60)).await;
+    }
+    if world.happens(faults.delayed) {
+        fate("delayed");
+        world.sleep(Duration::from_millis(world.below(LONGEST_DELAY))).await;
     }
     let is_silent = world.server.borrow().silent.contains(&origin(&sent.url));
     if is_silent || world.happens(faults.blocked) || world.happens(faults.lost_requests) {
+        fate("lost requests");
         return Err(lost());
     }
     if world.happens(faults.portals) {
+        fate("portals");
         let page = Reply::new(200, "<!doctype html><title>Welcome to the airport</title>").header("Content-Type", "text/html");
-        return Ok(SimResponse { reply: page, broken: false, endless: false });
+        return Ok(answered(page));
     }
     let now = world.now();
     // A health is there to be asked for.
     if let Some(number) = number.filter(|_| world.happens(faults.rate_limited)) {
+        fate("told to wait");
         let reply = world.server.borrow_mut().leave_alone(now, number, &sent, 1 + world.below(90));
-        return Ok(SimResponse { reply, broken: false, endless: false });
+        return Ok(answered(reply));
+    }
+    if let Some(number) = number.filter(|_| world.happens(faults.refused)) {
+        fate("refused");
+        let reply = Reply::new(*world.one_of(&REFUSALS), world.one_of::<&str>(&BODIES));
+        world.show(Sight::Refused { number, status: reply.status, request: &sent });
+        return Ok(answered(reply));
     }
     let received = if world.happens(faults.unavailable) {
+        fate("unavailable");
         Reception::Reply(Reply::new(503, ""))
     } else {
-        world.server.borrow_mut().receive(now, number, &sent)
+        receive(&world, number, &sent)
     };
-    let reply = match received {
+    let mut reply = match received {
         Reception::Reply(reply) => reply,
         Reception::Refusal => return Err(lost()),
         Reception::Silence => pending().await,
     };
+    if number.is_some() && world.happens(faults.duplicated) {
+        fate("delivered twice");
+        deliver_again(&world, number, sent);
+    }
     world.sleep(reply.after + Duration::from_millis(1 + world.below(40))).await;
     if world.happens(faults.lost_responses) || world.happens(faults.unreadable) {
+        fate("lost answers");
         return Err(lost());
     }
+    if reply.status == 200 && world.happens(faults.breakdowns) {
+        fate("breakdowns");
+        return Ok(answered(Reply::new(*world.one_of(&BREAKDOWNS), world.one_of::<&str>(&BODIES))));
+    }
+    if reply.status == 200 && world.happens(faults.hollow) {
+        fate("hollow answers");
+        let (status, body) = *world.one_of(&HOLLOW);
+        return Ok(answered(Reply::new(status, body)));
+    }
+    if reply.status == 200 && world.happens(faults.strange) {
+        fate("strange answers");
+        let below = |limit| world.below(limit);
+        reply.body = world.server.borrow().make_strange(&reply.body, below).unwrap_or(reply.body);
+    }
     let endless = world.server.borrow().leaves_bodies_open;
-    Ok(SimResponse { reply, broken: world.happens(faults.cut_responses), endless })
+    let broken = world.happens(faults.cut_responses);
+    if broken {
+        fate("cut answers");
+    }
+    Ok(SimResponse { reply, broken, endless })
+}
+
+fn receive(world: &Inner, number: Option<u64>, sent: &SimRequest) -> Reception {
+    let received = world.server.borrow_mut().receive(world.now(), number, sent, world);
+    if let (Some(number), Reception::Reply(Reply { status: status @ 400.., .. })) = (number, &received) {
+        world.show(Sight::Refused { number, status: *status, request: sent });
+    }
+    received
+}
+
+/// The same request arrives once more, later, and nobody hears the answer.
+fn deliver_again(world: &Rc<Inner>, number: Option<u64>, sent: SimRequest) {
+    let again = world.clone();
+    // Soon, or long after everybody has forgotten it.
+    let limit = *world.one_of(&[100, 5_000, LONGEST_DELAY]);
+    let delivery = async move {
+        again.sleep(Duration::from_millis(1 + again.below(limit))).await;
+        drop(receive(&again, number, &sent));
+    };
+    world.spawner.spawn_local(delivery).unwrap();
 }
 
 impl Http for SimHttp {
@@ -182,7 +314,7 @@ impl Http for SimHttp {
 
     fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<SimRequest, NetworkFailure> {
         let headers = body.iter().map(|_| ("Content-Type".into(), "application/json".into())).collect();
-        Ok(SimRequest { method: method.into(), url: url.into(), headers, body: body.unwrap_or_default() })
+        Ok(SimRequest { method: method.into(), url: url.into(), headers, body: body.unwrap_or_default(), sent_at: 0 })
     }
 
     fn summary(&self, request: &SimRequest) -> RequestSummary {
@@ -204,6 +336,13 @@ impl Http for SimHttp {
         let number = self.world.server.borrow_mut().sent();
         let token = self.world.server.borrow().newest_token;
         sent.headers.push(("authorization".into(), token.to_string()));
+        sent.sent_at = self.world.now();
+        let credentials_of = self.credentials_of.borrow().clone();
+        self.world.show(Sight::Sent { tab: self.tab, number, credentials_of: &credentials_of, request: &sent });
+        let _under_way = UnderWay { world: &self.world, number };
+        if !credentials_of.is_empty() {
+            sent.headers.push((CREDENTIALS_OF.into(), credentials_of));
+        }
         self.carry(Some(number), sent).await
     }
 
@@ -250,8 +389,9 @@ impl SimHttp {
     async fn carry(&self, number: Option<u64>, sent: SimRequest) -> Result<SimResponse, NetworkFailure> {
         // Once it has left, it is under way whether the page runs or not.
         let (answer, arrived) = oneshot::channel();
+        let outlives = number.is_some() && self.world.happens(self.world.faults.get().outlives);
         let (exchange, abort) = abortable(exchange(self.world.clone(), number, sent));
-        let _aborted_with_the_request = AbortWhenDropped(abort);
+        let _aborted_with_the_request = (!outlives).then(|| AbortWhenDropped(abort));
         let flight = async move {
             if let Ok(result) = exchange.await {
                 // Nobody may wait for it any longer.
@@ -267,7 +407,7 @@ impl SimHttp {
         }
         if let Ok(SimResponse { reply: Reply { pause: Some(pause), .. }, .. }) = &result {
             // Nobody can be held to a moment before it has been heard of.
-            self.world.server.borrow_mut().heard(pause);
+            self.world.server.borrow_mut().heard(pause, self.world.now());
         }
         result
     }

@@ -1,7 +1,11 @@
 //! A model of a backend that keeps the sync contract, and remembers what it has seen.
 
 use super::network::SimRequest;
+use super::witness::Sight;
+use super::world::BEGINNING;
+use super::world::Inner;
 use crate::platform::Headers;
+use crate::time::{WallTime, civil_from_days};
 use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, QueueActionsResponse, WireAction};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -24,12 +28,20 @@ pub struct Reply {
 /// That the server wants to be left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
-    origin: String,
-    /// The queue has a gate of its own, which calls do not go through.
-    is_the_queues: bool,
+    place: Place,
     until: u64,
     /// The number of the first request that was sent after somebody had heard of it.
     first: u64,
+    /// When somebody heard of it.
+    heard_at: u64,
+}
+
+/// The part of the server that a pause holds for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    origin: String,
+    /// The queue of a user has a gate of its own, which calls do not go through.
+    queue_of: Option<String>,
 }
 
 impl Reply {
@@ -140,6 +152,16 @@ pub struct ModelServer {
     pub refuses_refresh: bool,
     /// Whether it has forgotten how to tell what it has applied already.
     pub does_not_dedupe: bool,
+    /// How often, of a thousand actions, it wants to see one later.
+    pub moody: u16,
+    /// Ids that it may name without having been asked about them.
+    pub strangers: Vec<String>,
+    /// How long after somebody has heard of a moment others may still ask, in milliseconds: where no lock keeps them.
+    pub grace: u64,
+    /// How far its clock is ahead of the truth, in milliseconds, if it tells it: the moments that it names are then dates.
+    pub tells_date: Option<i64>,
+    /// How often a request came with the credentials of another user than it was for.
+    pub confused_users: u32,
     seen: BTreeSet<(String, String)>,
     pauses: Vec<Pause>,
     sent: u64,
@@ -161,20 +183,26 @@ impl ModelServer {
     /// Answers 429, and holds those who have heard of it to that.
     pub(super) fn leave_alone(&mut self, now: u64, number: u64, request: &SimRequest, seconds: u64) -> Reply {
         self.note(now, number, request);
-        let (origin, is_the_queues) = place_of(request);
-        let pause = Pause { origin, is_the_queues, until: now + seconds * 1000, first: 0 };
-        let reply = Reply::new(429, "").header("Retry-After", &seconds.to_string());
+        let pause = Pause { place: place_of(request), until: now + seconds * 1000, first: 0, heard_at: 0 };
+        let reply = Reply::new(429, "");
+        let reply = match self.tells_date {
+            None => reply.header("Retry-After", &seconds.to_string()),
+            Some(ahead) => {
+                let date = WallTime(BEGINNING + ahead + i64::try_from(now).unwrap());
+                reply.header("Date", &http_date(date)).header("Retry-After", &http_date(date.after(Duration::from_secs(seconds))))
+            }
+        };
         Reply { pause: Some(pause), ..reply }
     }
 
     /// A page has heard of it, and so can all that share what they know with it.
-    pub(super) fn heard(&mut self, pause: &Pause) {
-        self.pauses.push(Pause { first: self.sent + 1, ..pause.clone() });
+    pub(super) fn heard(&mut self, pause: &Pause, now: u64) {
+        self.pauses.push(Pause { first: self.sent + 1, heard_at: now, ..pause.clone() });
     }
 
-    /// What was said to the queue is no longer known to anyone.
-    pub(super) fn forget_the_queues_pauses(&mut self) {
-        self.pauses.retain(|pause| !pause.is_the_queues);
+    /// What was said to the queue of a user is no longer known to anyone.
+    pub(super) fn forget_the_pauses_of_queue(&mut self, user_id: &str) {
+        self.pauses.retain(|pause| pause.place.queue_of.as_deref() != Some(user_id));
     }
 
     /// What was said is no longer known to anyone.
@@ -184,19 +212,19 @@ impl ModelServer {
 
     fn note(&mut self, now: u64, number: u64, request: &SimRequest) {
         self.pauses.retain(|pause| now < pause.until);
-        let (origin, is_the_queues) = place_of(request);
+        let (place, grace) = (place_of(request), self.grace);
         let is_too_early =
-            |pause: &Pause| pause.origin == origin && pause.is_the_queues == is_the_queues && pause.first <= number;
+            |pause: &Pause| pause.place == place && pause.first <= number && pause.heard_at + grace <= request.sent_at;
         if self.pauses.iter().any(is_too_early) {
             self.asked_too_early += 1;
         }
     }
 
     /// What comes of a request that has reached it; of a look at its health, if it has no number.
-    pub(super) fn receive(&mut self, now: u64, number: Option<u64>, request: &SimRequest) -> Reception {
+    pub(super) fn receive(&mut self, now: u64, number: Option<u64>, request: &SimRequest, world: &Inner) -> Reception {
         self.arrivals.push(now);
         match (&self.condition, number) {
-            (Condition::Well, Some(number)) => Reception::Reply(self.handle(now, number, request)),
+            (Condition::Well, Some(number)) => Reception::Reply(self.handle(now, number, request, world)),
             (Condition::Well, None) => Reception::Reply(self.tell_health(now)),
             (Condition::Answers(reply), _) => Reception::Reply(reply.clone()),
             (Condition::Refuses, _) => Reception::Refusal,
@@ -219,12 +247,11 @@ impl ModelServer {
     }
 
     /// Handles a request.
-    pub(super) fn handle(&mut self, now: u64, number: u64, request: &SimRequest) -> Reply {
+    fn handle(&mut self, now: u64, number: u64, request: &SimRequest, world: &Inner) -> Reply {
         self.note(now, number, request);
-        let mut reply = self.answer(now, request);
+        let mut reply = self.answer(now, number, request, world);
         if let (429 | 503, None, Some(seconds)) = (reply.status, &reply.pause, retry_after(&reply)) {
-            let (origin, is_the_queues) = place_of(request);
-            reply.pause = Some(Pause { origin, is_the_queues, until: now + seconds * 1000, first: 0 });
+            reply.pause = Some(Pause { place: place_of(request), until: now + seconds * 1000, first: 0, heard_at: 0 });
         }
         if !self.forgets_requests {
             self.requests.push((now, request.clone()));
@@ -233,7 +260,7 @@ impl ModelServer {
         reply
     }
 
-    fn answer(&mut self, now: u64, request: &SimRequest) -> Reply {
+    fn answer(&mut self, now: u64, number: u64, request: &SimRequest, world: &Inner) -> Reply {
         let token = request.header("authorization").and_then(|token| token.parse().ok()).unwrap_or(0);
         if token < self.oldest_valid_token {
             return Reply::new(401, r#"{"success":false,"error":{"code":"AUTH_TOKEN_EXPIRED","message":"m"}}"#);
@@ -247,25 +274,69 @@ impl ModelServer {
         let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else {
             return Reply::new(200, r#"{"success":true}"#);
         };
-        let is_poisonous = batch.actions.iter().any(|action| self.poison.contains(&action.id));
+        let credentials_of = request.credentials_of();
+        if !credentials_of.is_empty() && credentials_of != batch.user_id {
+            self.confused_users += 1;
+            return Reply::new(403, r#"{"success":false,"error":{"code":"FORBIDDEN","message":"not yours"}}"#);
+        }
+        let is_poisonous =
+            batch.actions.iter().any(|action| self.poison.contains(&action.id) && !self.knows(&batch.user_id, action));
         if let Some(reply) = self.answer_to_poison.as_ref().filter(|_| is_poisonous) {
             return reply.clone();
         }
         let mut held = BTreeSet::new();
-        let results = batch.actions.iter().map(|action| self.apply(now, &batch.user_id, action, &mut held)).collect();
+        let results: Vec<ActionResult> = batch
+            .actions
+            .iter()
+            .map(|action| {
+                let is_moody = world.happens(self.moody);
+                self.apply(now, &batch.user_id, action, &mut held, is_moody)
+            })
+            .collect();
+        world.show(Sight::CarriedOut { number, batch: &batch, results: &results });
         let answer = QueueActionsResponse { success: true, results };
         Reply::new(200, &serde_json::to_string(&answer).unwrap()).header("Content-Type", "application/json")
     }
 
-    fn apply(&mut self, now: u64, user_id: &str, action: &WireAction, held: &mut BTreeSet<String>) -> ActionResult {
-        let is_known = !self.does_not_dedupe && self.seen.contains(&(user_id.to_string(), action.id.clone()));
-        let status = if is_known {
+    /// Whether it knows that it has applied that.
+    fn knows(&self, user_id: &str, action: &WireAction) -> bool {
+        !self.does_not_dedupe && self.seen.contains(&(user_id.to_string(), action.id.clone()))
+    }
+
+    /// The answer as a careless server would give it: some of its results are left out, some are there twice, and strangers stand
+    /// among them.
+    pub(super) fn make_strange(&self, body: &str, below: impl Fn(u64) -> u64) -> Option<String> {
+        let mut answer: QueueActionsResponse = serde_json::from_str(body).ok()?;
+        let asked: Vec<String> = answer.results.iter().map(|result| result.id.clone()).collect();
+        answer.results.retain(|_| below(3) > 0);
+        for stranger in self.strangers.iter().filter(|stranger| !asked.contains(stranger)) {
+            let status = ActionStatus::Applied;
+            answer.results.push(ActionResult { id: stranger.clone(), status, error: None, conflict: None });
+        }
+        if let Some(first) = answer.results.first().cloned() {
+            answer.results.push(ActionResult { status: ActionStatus::Retry, ..first });
+        }
+        serde_json::to_string(&answer).ok()
+    }
+
+    fn apply(
+        &mut self,
+        now: u64,
+        user_id: &str,
+        action: &WireAction,
+        held: &mut BTreeSet<String>,
+        is_moody: bool,
+    ) -> ActionResult {
+        let status = if self.knows(user_id, action) {
             ActionStatus::Duplicate
         } else if action.key.as_ref().is_some_and(|key| held.contains(key)) {
             ActionStatus::Retry
         } else if self.conflicting.contains(&action.id) {
             held.extend(action.key.clone());
             ActionStatus::Conflict
+        } else if is_moody {
+            held.extend(action.key.clone());
+            ActionStatus::Retry
         } else if self.poison.contains(&action.id) {
             ActionStatus::Rejected
         } else {
@@ -277,12 +348,39 @@ impl ModelServer {
     }
 }
 
-/// The part of the server that a pause holds for.
-fn place_of(request: &SimRequest) -> (String, bool) {
-    (request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/"), request.url.ends_with(QUEUE_ACTIONS_PATH))
+/// The part of the server that a request goes to.
+fn place_of(request: &SimRequest) -> Place {
+    let is_the_queues = request.url.ends_with(QUEUE_ACTIONS_PATH);
+    Place {
+        origin: request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/"),
+        queue_of: is_the_queues.then(|| request.credentials_of().to_string()),
+    }
 }
 
 fn retry_after(reply: &Reply) -> Option<u64> {
     let (_, value) = reply.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
     value.parse().ok().filter(|seconds| *seconds < 86_400)
+}
+
+/// As RFC 9110 §5.6.7 writes it.
+fn http_date(moment: WallTime) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let (days, seconds) = (moment.0.div_euclid(86_400_000), moment.0.rem_euclid(86_400_000) / 1000);
+    let (year, month, day) = civil_from_days(days);
+    let nth = |names: &[&'static str], number: i64| *names.get(usize::try_from(number).unwrap()).unwrap();
+    let (weekday, month) = (nth(&WEEKDAYS, days.rem_euclid(7)), nth(&MONTHS, month - 1));
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{weekday}, {day:02} {month} {year:04} {hours:02}:{minutes:02}:{seconds:02} GMT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_written_as_http_wants_it() {
+        assert_eq!(http_date(WallTime(784_111_777_000)), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(http_date(WallTime(BEGINNING)), "Mon, 01 Jun 2026 12:00:00 GMT");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::disk::SimStore;
 use super::network::SimHttp;
-use super::server::ModelServer;
+use super::witness::Sight;
 use super::world::{Inner, World};
 use crate::client::{Client, Options};
 use crate::error::network::{Page, Surroundings};
@@ -26,51 +26,129 @@ use std::time::Duration;
 pub struct Tab {
     /// Its client.
     pub client: Client<TabPlatform>,
-    user_id: String,
     world: World,
     process: Rc<Process>,
 }
 
 /// What a crash takes with it.
-#[derive(Default)]
 struct Process {
-    tab: Cell<u64>,
+    tab: u64,
+    /// A service worker has no page: it hears of no page's events.
+    is_worker: bool,
+    /// Who is signed in.
+    user_id: Rc<RefCell<String>>,
     tasks: RefCell<Vec<AbortHandle>>,
     events: RefCell<Vec<String>>,
+    is_dead: Cell<bool>,
+    /// How often something in it may still go on before it crashes; it does not without it.
+    steps_until_crash: Cell<Option<u32>>,
 }
 
 impl Process {
-    fn spawn(&self, world: &Rc<Inner>, task: impl Future<Output = ()> + 'static) {
+    fn new(world: &Inner, user_id: &str, is_worker: bool) -> Rc<Self> {
+        Rc::new(Self {
+            tab: world.subscription_id(),
+            is_worker,
+            user_id: Rc::new(RefCell::new(user_id.into())),
+            tasks: RefCell::default(),
+            events: RefCell::default(),
+            is_dead: Cell::new(false),
+            steps_until_crash: Cell::new(None),
+        })
+    }
+
+    fn spawn(self: &Rc<Self>, world: &Rc<Inner>, task: impl Future<Output = ()> + 'static) {
+        if self.is_dead.get() {
+            return;
+        }
         let (handle, registration) = AbortHandle::new_pair();
         self.tasks.borrow_mut().push(handle);
         let task = Abortable::new(task, registration);
-        let (tab, inner) = (self.tab.get(), world.clone());
+        let (process, inner) = (self.clone(), world.clone());
         world
             .spawner
             .spawn_local(async move {
                 let mut task = pin!(task);
                 // Aborted by a crash, of which nobody is left to be told. In a frozen tab nothing moves, whatever happens.
-                let _: Result<(), Aborted> = poll_fn(|context| match inner.poll_thawed(tab, context) {
-                    Poll::Ready(()) => task.as_mut().poll(context),
-                    Poll::Pending => Poll::Pending,
+                let _: Result<(), Aborted> = poll_fn(|context| {
+                    if process.is_dead.get() {
+                        return Poll::Ready(Err(Aborted));
+                    }
+                    if inner.poll_thawed(process.tab, context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if process.crashes_now() {
+                        process.die(&inner);
+                        return Poll::Ready(Err(Aborted));
+                    }
+                    task.as_mut().poll(context)
                 })
                 .await;
             })
             .unwrap();
+    }
+
+    /// Whether this step is the one that it does not survive.
+    fn crashes_now(&self) -> bool {
+        let left = self.steps_until_crash.get();
+        self.steps_until_crash.set(left.map(|left| left.saturating_sub(1)));
+        left == Some(0)
+    }
+
+    /// Everything that runs in it ends where it stands.
+    fn die(&self, world: &Inner) {
+        if self.is_dead.replace(true) {
+            return;
+        }
+        for task in self.tasks.take() {
+            task.abort();
+        }
+        world.ears.borrow_mut().retain(|_, (tab, ..)| *tab != self.tab);
+        world.connectivity.borrow_mut().retain(|_, (tab, _)| *tab != self.tab);
+        world.forget_what_is_not_on_disk(&self.user_id.borrow());
+        world.show(Sight::Died { tab: self.tab });
+    }
+}
+
+impl Inner {
+    /// A moment that the server has named, and that did not get to the disk of who heard of it, is nobody's knowledge any longer.
+    fn forget_what_is_not_on_disk(&self, user_id: &str) {
+        let record = self.disk.record(user_id);
+        if record.gate.reason(self.wall()) != Some(GateReason::ServerHint) {
+            self.server.borrow_mut().forget_the_pauses_of_queue(user_id);
+        }
     }
 }
 
 impl Tab {
     /// Opens a tab of `https://app.example` for a user, or for nobody if the id is empty. `options` are those of the SDK, as JSON members behind the base URL and the user.
     pub fn open(world: &World, user_id: &str, options: &str) -> Self {
+        Self::start(world, Process::new(&world.inner, user_id, false), options)
+    }
+
+    /// Starts a service worker for a user: like a tab, except that it hears of nothing that happens to pages, nor of the network.
+    pub fn open_worker(world: &World, user_id: &str, options: &str) -> Self {
+        Self::start(world, Process::new(&world.inner, user_id, true), options)
+    }
+
+    fn start(world: &World, process: Rc<Process>, options: &str) -> Self {
+        let user_id = process.user_id.borrow().clone();
         let user = if user_id.is_empty() { String::new() } else { format!(r#","userId":"{user_id}""#) };
         let text = format!(r#"{{"baseUrl":"https://api.example"{user}{options}}}"#);
         let options = Options::read(&text, "https://api.example", Rc::default()).unwrap();
-        let process = Rc::new(Process::default());
         let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };
         let surroundings = Surroundings::new(page, options.development, options.probe);
         let platform = TabPlatform::new(world.inner.clone(), process.clone(), surroundings);
-        Self { client: Client::open(platform, options), user_id: user_id.into(), world: world.clone(), process }
+        Self { client: Client::open(platform, options), world: world.clone(), process }
+    }
+
+    /// Somebody else signs in: the application closes its client and opens one for the new user, in the same page.
+    pub fn switch_user(&mut self, user_id: &str, options: &str) {
+        self.client.close();
+        // What the old one has heard and not written down, it never will.
+        self.world.inner.forget_what_is_not_on_disk(&self.process.user_id.borrow());
+        *self.process.user_id.borrow_mut() = user_id.into();
+        self.client = Self::start(&self.world, self.process.clone(), options).client;
     }
 
     /// The events so far, as JSON.
@@ -85,32 +163,45 @@ impl Tab {
 
     /// From now on nothing runs in the tab, though time passes and answers arrive: as browsers do with pages that nobody looks at.
     pub fn freeze(&self) {
-        let tab = self.process.tab.get();
+        let tab = self.process.tab;
         self.world.inner.frozen.borrow_mut().insert(tab);
         *self.world.inner.freezes.borrow_mut().entry(tab).or_default() += 1;
     }
 
     /// It goes on where it stood. What should have happened in the meantime happens now, timers before anything from outside.
     pub fn thaw(&self) {
-        self.world.inner.frozen.borrow_mut().remove(&self.process.tab.get());
+        self.world.inner.frozen.borrow_mut().remove(&self.process.tab);
         for waiting in self.world.inner.until_thaw.take() {
             waiting.wake();
         }
     }
 
+    /// It crashes when something in it has gone on so many more times: between any two moments at which it waits.
+    pub fn crash_after(&self, steps: u32) {
+        self.process.steps_until_crash.set(Some(steps));
+    }
+
+    /// It does not crash after all.
+    pub fn survive(&self) {
+        self.process.steps_until_crash.set(None);
+    }
+
+    /// Whether it has crashed.
+    pub fn is_dead(&self) -> bool {
+        self.process.is_dead.get()
+    }
+
+    /// By what the world tells tabs apart.
+    pub fn number(&self) -> u64 {
+        self.process.tab
+    }
+
     /// Everything that runs in the tab ends where it stands. The disk keeps what was committed.
     pub fn crash(self) {
-        for task in self.process.tasks.borrow().iter() {
-            task.abort();
-        }
+        self.process.die(&self.world.inner);
         self.client.close();
         self.thaw();
         self.world.settle();
-        // A moment that the server named, and that the crash kept from the disk, is nobody's knowledge any longer.
-        let record = self.world.inner.disk.record(&self.user_id);
-        if record.gate.reason(self.world.inner.wall()) != Some(GateReason::ServerHint) {
-            self.world.server(ModelServer::forget_the_queues_pauses);
-        }
     }
 }
 
@@ -144,6 +235,9 @@ pub struct TabPlatform {
 pub struct Shared {
     world: Rc<Inner>,
     tab: u64,
+    /// A channel hears all others of its name, those in the same page as well.
+    channel: u64,
+    is_worker: bool,
     // What the tab could not share.
     texts: RefCell<Texts>,
 }
@@ -162,7 +256,7 @@ impl TabPlatform {
     /// The platform of a tab of `https://app.example` in which no client runs.
     pub fn bare(world: &World) -> Self {
         let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };
-        Self::new(world.inner.clone(), Rc::default(), Surroundings::new(page, None, None))
+        Self::new(world.inner.clone(), Process::new(&world.inner, "", false), Surroundings::new(page, None, None))
     }
 
     /// The events so far, as JSON.
@@ -171,12 +265,11 @@ impl TabPlatform {
     }
 
     fn new(world: Rc<Inner>, process: Rc<Process>, surroundings: Surroundings) -> Self {
-        let tab = world.subscription_id();
-        process.tab.set(tab);
+        let (tab, is_worker, credentials_of) = (process.tab, process.is_worker, process.user_id.clone());
         Self {
-            http: SimHttp { world: world.clone(), tab, surroundings },
+            http: SimHttp { world: world.clone(), tab, surroundings, credentials_of },
             store: SimStore { world: world.clone() },
-            shared: Shared { tab, world: world.clone(), texts: RefCell::default() },
+            shared: Shared { tab, channel: world.subscription_id(), is_worker, world: world.clone(), texts: RefCell::default() },
             world,
             process,
         }
@@ -219,6 +312,10 @@ impl Platform for TabPlatform {
     }
 
     fn emit(&self, event: &Event) {
+        if self.process.is_dead.get() {
+            return;
+        }
+        self.world.show(Sight::Told { tab: self.process.tab, event });
         if self.world.remembers_events.get() {
             self.process.events.borrow_mut().push(serde_json::to_string(event).unwrap());
         }
@@ -266,6 +363,10 @@ impl Locks for Shared {
         }
         let lock = self.world.locks.borrow_mut().entry(name.into()).or_default().clone();
         lock.try_lock_owned().map(Some)
+    }
+
+    fn exclude(&self) -> bool {
+        self.world.locks_exclude.get()
     }
 
     async fn steal(&self, name: &str) -> Self::Guard {
@@ -335,16 +436,16 @@ impl Channel for Shared {
 
     fn post(&self, message: &str) {
         let listeners: Vec<u64> =
-            self.world.ears.borrow().iter().filter(|(_, (tab, _))| *tab != self.tab).map(|(id, _)| *id).collect();
+            self.world.ears.borrow().iter().filter(|(_, (_, channel, _))| *channel != self.channel).map(|(id, _)| *id).collect();
         for id in listeners {
             let (world, message) = (self.world.clone(), message.to_string());
             self.world.undelivered.set(self.world.undelivered.get() + 1);
             let delivery = async move {
                 world.yield_for_a_while().await;
-                let tab = world.ears.borrow().get(&id).map(|(tab, _)| *tab);
+                let tab = world.ears.borrow().get(&id).map(|(tab, ..)| *tab);
                 world.thawed(tab.unwrap_or_default()).await;
                 let listener = world.ears.borrow().get(&id).cloned();
-                if let Some((_, listener)) = listener {
+                if let Some((.., listener)) = listener {
                     listener(&message);
                 }
                 world.undelivered.set(world.undelivered.get() - 1);
@@ -355,7 +456,7 @@ impl Channel for Shared {
 
     fn subscribe(&self, listener: Box<dyn Fn(&str)>) -> Subscription {
         let id = self.world.subscription_id();
-        self.world.ears.borrow_mut().insert(id, (self.tab, listener.into()));
+        self.world.ears.borrow_mut().insert(id, (self.tab, self.channel, listener.into()));
         Subscription { world: self.world.clone(), id }
     }
 }
@@ -368,12 +469,14 @@ impl Connectivity for Shared {
     }
 
     fn visible(&self) -> bool {
-        self.world.visible.get()
+        self.is_worker || self.world.visible.get()
     }
 
     fn subscribe(&self, listener: Box<dyn Fn(ConnectivityChange)>) -> Subscription {
         let id = self.world.subscription_id();
-        self.world.connectivity.borrow_mut().insert(id, listener.into());
+        if !self.is_worker {
+            self.world.connectivity.borrow_mut().insert(id, (self.tab, listener.into()));
+        }
         Subscription { world: self.world.clone(), id }
     }
 }
@@ -385,7 +488,7 @@ mod tests {
 
     fn tab(world: &World) -> TabPlatform {
         let surroundings = Surroundings::new(Page::default(), None, None);
-        TabPlatform::new(world.inner.clone(), Rc::default(), surroundings)
+        TabPlatform::new(world.inner.clone(), Process::new(&world.inner, "", false), surroundings)
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::disk::Disk;
 use super::network::Faults;
 use super::server::ModelServer;
 use super::tab::Texts;
+use super::witness::{Sight, Witness};
 use crate::platform::ConnectivityChange;
 use crate::time::WallTime;
 use fastrand::Rng;
@@ -20,7 +21,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Mon, 01 Jun 2026 12:00:00 GMT.
-const BEGINNING: i64 = 1_780_315_200_000;
+pub(super) const BEGINNING: i64 = 1_780_315_200_000;
 
 pub(super) type Listener<T> = Rc<dyn Fn(T)>;
 pub(super) type Ear = Rc<dyn Fn(&str)>;
@@ -48,8 +49,9 @@ pub(super) struct Inner {
     /// How long it takes until a tab sees what another has written there, in milliseconds.
     pub(super) text_lag: Cell<u64>,
     pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
-    pub(super) ears: RefCell<BTreeMap<u64, (u64, Ear)>>,
-    pub(super) connectivity: RefCell<BTreeMap<u64, Listener<ConnectivityChange>>>,
+    /// By subscription: the tab, the channel's own number, and who listens.
+    pub(super) ears: RefCell<BTreeMap<u64, (u64, u64, Ear)>>,
+    pub(super) connectivity: RefCell<BTreeMap<u64, (u64, Listener<ConnectivityChange>)>>,
     pub(super) online: Cell<bool>,
     pub(super) visible: Cell<bool>,
     /// Whether a lock keeps others out, as it does not where there are no Web Locks.
@@ -71,6 +73,8 @@ pub(super) struct Inner {
     pub(super) server: Rc<RefCell<ModelServer>>,
     /// What the network does to requests.
     pub(super) faults: Rc<Cell<Faults>>,
+    /// Who looks on.
+    pub(super) witness: RefCell<Option<Rc<dyn Witness>>>,
 }
 
 impl World {
@@ -219,7 +223,7 @@ impl World {
 
     fn tell(&self, change: ConnectivityChange) {
         let listeners: Vec<_> = self.inner.connectivity.borrow().values().cloned().collect();
-        for listener in listeners {
+        for (_, listener) in listeners {
             listener(change);
         }
     }
@@ -263,6 +267,7 @@ impl Inner {
             until_thaw: RefCell::default(),
             server: Rc::default(),
             faults: Rc::default(),
+            witness: RefCell::default(),
         }
     }
 
@@ -278,8 +283,19 @@ impl Inner {
         self.rng.borrow_mut().u64(..limit)
     }
 
+    pub(super) fn one_of<'a, T>(&self, from: &'a [T]) -> &'a T {
+        from.get(usize::try_from(self.below(from.len() as u64)).unwrap()).unwrap()
+    }
+
     pub(super) fn fill(&self, buffer: &mut [u8]) {
         self.rng.borrow_mut().fill(buffer);
+    }
+
+    /// Shows something to whoever looks on.
+    pub(super) fn show(&self, sight: Sight<'_>) {
+        if let Some(witness) = self.witness.borrow().as_ref() {
+            witness.sees(self.now.get(), sight);
+        }
     }
 
     pub(super) fn happens(&self, per_mille: u16) -> bool {

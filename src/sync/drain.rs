@@ -2,6 +2,7 @@
 
 use super::turn::Draining;
 use super::waiters::{Announcement, Waiters};
+use crate::broken::{self, Variant};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
 use crate::call::credentials::{self, Credentials};
@@ -11,7 +12,7 @@ use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::outbox::{self, Batch, Begin, Claim, Claiming, Step};
-use crate::platform::{Channel, Clock, Http, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
+use crate::platform::{Channel, Clock, Http, KeyValue, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
 use crate::policy::retry::later;
@@ -113,6 +114,12 @@ enum Sent {
 /// Nothing to do.
 fn idle(record: &UserRecord) -> DrainReport {
     DrainReport { counts: record.counts(), next: None }
+}
+
+/// Whether a batch that has failed once more is a lone action over which the server fails.
+fn is_to_step_aside(batch: &Batch) -> bool {
+    let [action] = batch.actions.as_slice() else { return false };
+    action.alone || batch.failures.saturating_add(1) >= BatchRecord::FAILURES_PER_HALVING
 }
 
 fn failed(error: ApiError, because: GateReason) -> Sent {
@@ -243,19 +250,30 @@ impl<P: Platform> Drainer<P> {
             return Ok(DrainReport { counts: record.counts(), next: Some(wait) });
         }
         // Calls go through another door to the same server: what it has told them holds here, too.
-        let paused = self.services.paused_for(&self.policy.service);
+        let paused = self.left_alone(trigger);
         if !paused.is_zero() && !record.gate.was_closed_after(self.now()) {
             return Ok(DrainReport { counts: record.counts(), next: Some(self.after_pause(paused)) });
         }
-        let _one_drain_at_a_time = self.turn().await;
+        let _one_drain_at_a_time = if broken::is(Variant::LeaseWithoutLock) {
+            let (texts, now) = (self.platform.key_value(), self.now());
+            let until = texts.read(&self.lock).and_then(|text| text.parse().ok()).map_or(now, WallTime);
+            if now < until {
+                return Ok(DrainReport { counts: record.counts(), next: Some(until.since(now)) });
+            }
+            texts.write(&self.lock, &now.after(Duration::from_secs(5)).0.to_string());
+            None
+        } else {
+            Some(self.turn().await)
+        };
         let _draining = Draining::begin(&self.is_draining);
-        let record = match outbox::begin(store, &self.user_id, trigger, self.now()).await? {
+        let excludes = self.platform.locks().exclude() || broken::is(Variant::LeaseWithoutLock);
+        let record = match outbox::begin(store, &self.user_id, trigger, self.now(), excludes).await? {
             Begin::Idle(record) => return Ok(idle(&record)),
             Begin::Closed { wait, record } => return Ok(DrainReport { counts: record.counts(), next: Some(wait) }),
             Begin::Open(record) => record,
         };
         self.platform.emit(&Event::SyncStarted { trigger, counts: record.counts() });
-        let report = self.send_batches(record.epoch).await?;
+        let report = self.send_batches(record.epoch, trigger).await?;
         self.platform.emit(&Event::SyncFinished {
             counts: report.counts,
             next_attempt_at: report.next.map(|wait| self.now().after(wait)),
@@ -263,7 +281,7 @@ impl<P: Platform> Drainer<P> {
         Ok(report)
     }
 
-    async fn send_batches(&self, epoch: u64) -> Result<DrainReport, StoreError> {
+    async fn send_batches(&self, epoch: u64, trigger: Trigger) -> Result<DrainReport, StoreError> {
         let mut limits = self.policy.limits;
         // Once until a batch is answered: new credentials that are refused as well do not become better by newer ones.
         let mut may_refresh = true;
@@ -274,7 +292,7 @@ impl<P: Platform> Drainer<P> {
             let step = match claimed.take() {
                 Some(step) => step,
                 None => {
-                    if let Some(report) = self.paused().await? {
+                    if let Some(report) = self.paused(trigger).await? {
                         return Ok(report);
                     }
                     let fresh_key = unique_id(self.platform.as_ref());
@@ -294,7 +312,11 @@ impl<P: Platform> Drainer<P> {
                         next: next_due.map(|moment| moment.since(self.now())),
                     });
                 }
-                Claim::Superseded => return Ok(DrainReport { counts: step.record.counts(), next: None }),
+                // Another drain sees to the rest, unless its tab is gone.
+                Claim::Superseded => {
+                    let next = step.record.has_work().then_some(self.policy.timeout);
+                    return Ok(DrainReport { counts: step.record.counts(), next });
+                }
             };
             let trace = resumed.take().unwrap_or_else(|| self.trace());
             let seen = may_refresh.then(|| self.credentials.generation()).flatten();
@@ -306,6 +328,11 @@ impl<P: Platform> Drainer<P> {
             let began = self.platform.clock().monotonic();
             let verdicts = match self.send(&batch.actions, &batch.key, &trace).await {
                 Sent::Answered(verdicts) => {
+                    if let (true, Ok(applied)) =
+                        (broken::is(Variant::SettledOnAnswer), to_raw_value(&Outcome::Applied { result: None }))
+                    {
+                        self.tell(batch.actions.iter().map(|action| (action.id.clone(), applied.clone())).collect());
+                    }
                     limits = self.policy.limits;
                     may_refresh = true;
                     verdicts
@@ -322,10 +349,10 @@ impl<P: Platform> Drainer<P> {
                     vec![Verdict::Rejected(error)]
                 }
                 // It stands alone and fails again and again: it waits by itself, and holds nothing but its key.
-                Sent::Failed { error, counts_against_batch: true, .. }
-                    if batch.actions.len() == 1 && batch.failures + 1 >= BatchRecord::FAILURES_PER_HALVING =>
-                {
-                    vec![Verdict::Retry(Some(error))]
+                Sent::Failed { error, counts_against_batch: true, .. } if is_to_step_aside(&batch) => {
+                    let id = batch.actions.first().map(|action| action.id.clone()).unwrap_or_default();
+                    self.platform.emit(&Event::ActionStepsAside { id, error: error.clone() });
+                    vec![Verdict::StepsAside(error)]
                 }
                 Sent::Failed { error, because: GateReason::Authentication, .. }
                     if may_refresh && self.has_new_credentials(&error, seen).await =>
@@ -342,17 +369,21 @@ impl<P: Platform> Drainer<P> {
             let step = self.settle(epoch, &batch, &verdicts, limits).await?;
             self.took(batch.actions.len(), self.platform.clock().monotonic().since(began));
             // One that was not to be claimed yet is claimed when the server may be asked again.
-            claimed = (!self.is_paused()).then_some(step);
+            claimed = self.left_alone(trigger).is_zero().then_some(step);
         }
     }
 
-    fn is_paused(&self) -> bool {
-        !self.services.paused_for(&self.policy.service).is_zero()
+    /// For how long the server wants to be left alone.
+    fn left_alone(&self, trigger: Trigger) -> Duration {
+        if trigger == Trigger::Online && broken::is(Variant::OnlineOpensGate) {
+            return Duration::ZERO;
+        }
+        self.services.paused_for(&self.policy.service)
     }
 
     /// What to report while the server wants to be left alone.
-    async fn paused(&self) -> Result<Option<DrainReport>, StoreError> {
-        let paused = self.services.paused_for(&self.policy.service);
+    async fn paused(&self, trigger: Trigger) -> Result<Option<DrainReport>, StoreError> {
+        let paused = self.left_alone(trigger);
         if paused.is_zero() {
             return Ok(None);
         }
@@ -384,7 +415,13 @@ impl<P: Platform> Drainer<P> {
 
     async fn send(&self, actions: &[Action], key: &str, trace: &CallTrace) -> Sent {
         let http = self.platform.http();
-        let body = QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
+        let mut body =
+            QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
+        for (wire, action) in body.actions.iter_mut().zip(actions) {
+            if action.attempts > 0 && broken::is(Variant::NewIdOnRetry) {
+                wire.id = [&*wire.id, "-", &action.attempts.to_string()].concat();
+            }
+        }
         let request = serde_json::to_string(&body)
             .map_err(|error| error.to_string())
             .and_then(|body| http.json_request("POST", &self.policy.url, Some(body)).map_err(|failure| failure.to_string()));
@@ -403,11 +440,16 @@ impl<P: Platform> Drainer<P> {
         let exchange = attempt::exchange(platform, &request, &summary, &headers, self.policy.timeout, LARGEST_ANSWER);
         match exchange.await {
             Ok(response) => {
+                if broken::is(Variant::StrangersAcknowledged) {
+                    self.acknowledge_strangers(&response.body, actions).await;
+                }
                 let sent = self.understand(&response, actions);
                 if let Sent::Refused(error) | Sent::Failed { error, .. } = &sent {
                     exposure::warn_of_hidden_hint(platform, &summary.origin, &response.headers, error);
                     // What it has asked for holds for calls as well.
-                    if let (Some(429 | 503), Some(hint)) = (error.status, error.retry_hint) {
+                    if let (Some(429 | 503), Some(hint)) = (error.status, error.retry_hint)
+                        && !broken::is(Variant::HintIgnored)
+                    {
                         self.services.pause(&self.policy.service, Duration::from_millis(hint.after_ms));
                     }
                 }
@@ -438,9 +480,21 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
+    /// Deletes whatever the answer lists as applied.
+    async fn acknowledge_strangers(&self, body: &[u8], actions: &[Action]) {
+        let Ok(answer) = serde_json::from_slice::<crate::wire::QueueActionsResponse>(body) else { return };
+        for result in answer.results.iter().filter(|result| !actions.iter().any(|action| action.id == result.id)) {
+            // One that is not there is no loss.
+            drop(outbox::discard(self.platform.store(), &self.user_id, &result.id).await);
+        }
+    }
+
     fn understand(&self, response: &ResponseParts, actions: &[Action]) -> Sent {
         let status = response.status;
         if (200..300).contains(&status) {
+            if broken::is(Variant::AcknowledgeOnSuccess) {
+                return Sent::Answered(actions.iter().map(|_| Verdict::Applied(None)).collect());
+            }
             return match answer::read(&response.body, actions, self.now(), &self.policy.extensions) {
                 Ok(verdicts) => Sent::Answered(verdicts),
                 Err(no_answer) => {

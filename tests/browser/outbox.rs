@@ -45,6 +45,7 @@ fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
         expires_at: None,
         depends_on: None,
         sent: false,
+        alone: false,
         window: 0,
         lane: Lane::Normal,
     };
@@ -57,7 +58,7 @@ async fn append(store: &Database, user: &str, newcomers: Vec<Newcomer>) -> Resul
 }
 
 async fn begin(store: &Database) -> u64 {
-    let Begin::Open(record) = outbox::begin(store, "ada", Trigger::Opened, NOW).await.unwrap() else { panic!() };
+    let Begin::Open(record) = outbox::begin(store, "ada", Trigger::Opened, NOW, true).await.unwrap() else { panic!() };
     record.epoch
 }
 

@@ -102,6 +102,7 @@ impl World {
             expires_at: (self.rng.u8(..12) == 0).then(|| self.now.after(Duration::from_secs(20))),
             depends_on,
             sent: false,
+            alone: false,
             window: 0,
             lane: Lane::Normal,
         };
@@ -155,7 +156,7 @@ impl World {
     }
 
     fn claim(&mut self) {
-        if let Begin::Open(record) = block_on(outbox::begin(&self.store, "ada", Trigger::Asked, self.now)).unwrap() {
+        if let Begin::Open(record) = block_on(outbox::begin(&self.store, "ada", Trigger::Asked, self.now, true)).unwrap() {
             self.epoch = record.epoch;
             let claiming = self.claiming();
             let step = block_on(outbox::claim(&self.store, "ada", self.epoch, claiming)).unwrap();
@@ -194,7 +195,7 @@ impl World {
         // Now and then the answer is lost, or another drain has begun meanwhile.
         match self.rng.u8(..8) {
             0 => return,
-            1 => drop(block_on(outbox::begin(&self.store, "ada", Trigger::Asked, self.now)).unwrap()),
+            1 => drop(block_on(outbox::begin(&self.store, "ada", Trigger::Asked, self.now, true)).unwrap()),
             _ => {}
         }
         let next = (self.rng.u8(..3) > 0).then(|| self.claiming());

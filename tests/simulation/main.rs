@@ -1,6 +1,7 @@
 //! The promises of the queue and of the call path, in the deterministic world: see `src/sim`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+mod broken_variants;
 mod calls;
 mod chaos;
 mod connectivity;
@@ -8,6 +9,7 @@ mod herd;
 mod network_failures;
 mod queue;
 mod resilience;
+mod scenarios;
 mod settings;
 
 use steadfast::queue::draft::Draft;

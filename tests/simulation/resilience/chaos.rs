@@ -65,6 +65,7 @@ fn faults(world: &World) -> Faults {
         stalls: some(100),
         blocked: some(100),
         unreadable: some(100),
+        ..Faults::default()
     }
 }
 

@@ -1,0 +1,124 @@
+//! Ways in which the queue could be broken, so that the simulation can prove that it would notice.
+//!
+//! Where the queue's code asks [`is`], a variant does what other queues have been found to do. Nothing of it ships: without the
+//! feature `simulation` the answer is a constant, and the branches are gone.
+
+/// A way to break the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// Rows leave the disk when they are claimed, before they are sent. A lost request, or a crash, loses them.
+    DeleteBeforeSend,
+    /// Any 2xx acknowledges the whole batch, whatever is in it: a portal's page, an empty body, verdicts that say otherwise.
+    AcknowledgeOnSuccess,
+    /// An action of the batch that the answer does not list counts as applied.
+    UnlistedAcknowledged,
+    /// Whatever the answer lists as applied is deleted, whether it was sent or not.
+    StrangersAcknowledged,
+    /// A drain that was overtaken goes on claiming and settling.
+    NoEpochFence,
+    /// Actions are sent in the order of the wall clock at which they were enqueued.
+    OrderByWallClock,
+    /// Instead of a lock a drain holds a lease of five seconds, which a slow answer outlives.
+    LeaseWithoutLock,
+    /// A batch is put together anew for each attempt, under the key of the last one.
+    BatchNotFixed,
+    /// An attempt after a failure gives its actions new ids, which the server cannot know.
+    NewIdOnRetry,
+    /// What is to be retried later does not hold back what stands behind it in its key.
+    RetryLosesOrder,
+    /// What is parked, or waits, holds back everything behind it, whatever its key.
+    OneKeyBlocksAll,
+    /// The gate is closed in the tab that was told, and not on disk.
+    GateNotPersisted,
+    /// That the browser is online opens every gate.
+    OnlineOpensGate,
+    /// The moment that a server names is not looked at: backoff alone says when to come back.
+    HintIgnored,
+    /// The counts are written in a transaction of their own, after the rows.
+    CountsApart,
+    /// `enqueue` resolves when its requests have succeeded, whatever becomes of the commit.
+    ResolveBeforeCommit,
+    /// Closing a client leaves its drain running, which then sends under the credentials of whoever is signed in next.
+    DrainOutlivesClose,
+    /// What the server rejects is deleted without a word.
+    RejectedDropped,
+    /// A conflict is resolved for the server: the action is deleted without a word.
+    ConflictDropped,
+    /// After five attempts an action is given up and deleted without a word.
+    RetriesRunOut,
+    /// Who waits for an action is told that it was applied as soon as there is an answer to its batch.
+    SettledOnAnswer,
+    /// After a failure nothing is planned: the next attempt waits for something else to happen.
+    NoTimer,
+}
+
+impl Variant {
+    /// All of them.
+    pub const ALL: [Self; 22] = [
+        Self::DeleteBeforeSend,
+        Self::AcknowledgeOnSuccess,
+        Self::UnlistedAcknowledged,
+        Self::StrangersAcknowledged,
+        Self::NoEpochFence,
+        Self::OrderByWallClock,
+        Self::LeaseWithoutLock,
+        Self::BatchNotFixed,
+        Self::NewIdOnRetry,
+        Self::RetryLosesOrder,
+        Self::OneKeyBlocksAll,
+        Self::GateNotPersisted,
+        Self::OnlineOpensGate,
+        Self::HintIgnored,
+        Self::CountsApart,
+        Self::ResolveBeforeCommit,
+        Self::DrainOutlivesClose,
+        Self::RejectedDropped,
+        Self::ConflictDropped,
+        Self::RetriesRunOut,
+        Self::SettledOnAnswer,
+        Self::NoTimer,
+    ];
+}
+
+/// Whether the queue is broken in that way.
+#[cfg(not(feature = "simulation"))]
+pub const fn is(_variant: Variant) -> bool {
+    false
+}
+
+/// Whether the queue is broken in that way, in this thread.
+#[cfg(feature = "simulation")]
+pub fn is(variant: Variant) -> bool {
+    switch::BROKEN.get() == Some(variant)
+}
+
+#[cfg(feature = "simulation")]
+pub use switch::{Breakage, breaking};
+
+#[cfg(feature = "simulation")]
+mod switch {
+    use super::Variant;
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static BROKEN: Cell<Option<Variant>> = const { Cell::new(None) };
+    }
+
+    /// Breaks the queue of this thread in that way, or mends it, until what is given back is dropped.
+    #[must_use = "it is mended as soon as this is dropped"]
+    pub fn breaking(variant: Option<Variant>) -> Breakage {
+        Breakage { before: BROKEN.replace(variant) }
+    }
+
+    /// Restores what was before, when it is dropped.
+    #[derive(Debug)]
+    pub struct Breakage {
+        before: Option<Variant>,
+    }
+
+    impl Drop for Breakage {
+        fn drop(&mut self) {
+            BROKEN.set(self.before);
+        }
+    }
+}

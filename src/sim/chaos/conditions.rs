@@ -1,0 +1,171 @@
+//! What may happen in a run. Which of it does varies from seed to seed, so that each fault also meets the queue without all the
+//! others, behind which it could hide.
+
+use super::super::World;
+use super::super::network::Faults;
+use super::super::server::Reply;
+
+/// What a step of a run may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Enqueue,
+    Nap,
+    Sleep,
+    Crash,
+    CrashSoon,
+    Freeze,
+    Switch,
+    WakeWorker,
+    Weather,
+    Discard,
+    Requeue,
+    Sync,
+    Online,
+    Visibility,
+    Disk,
+    Jump,
+    Mood,
+    Expire,
+}
+
+/// What may happen in a run.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a part of the world that may be missing")]
+pub(super) struct Conditions {
+    /// Whether there are Web Locks.
+    pub(super) locks: bool,
+    /// Whether there is a `localStorage`.
+    pub(super) key_value: bool,
+    /// Whether the server knows what it has applied.
+    pub(super) dedupes: bool,
+    /// Whether the application can refresh credentials.
+    pub(super) refreshes: bool,
+    /// Whether the wall clock jumps.
+    pub(super) jumps: bool,
+    /// How far the server's clock is ahead, in milliseconds, if it names dates.
+    pub(super) server_clock: Option<i64>,
+    /// What the server answers to a batch with something poisonous in it, instead of a result for each.
+    pub(super) answer_to_poison: Option<Reply>,
+    /// How often, of a thousand actions, the server wants to see one later.
+    pub(super) moody: u16,
+    /// How many pages there are.
+    pub(super) pages: usize,
+    /// How many users share the device.
+    pub(super) users: usize,
+    /// How many keys each of them writes to.
+    pub(super) keys: u64,
+    /// How many of ten actions have none.
+    pub(super) keyless: u64,
+    /// What the client is opened with.
+    pub(super) options: String,
+    /// The steps to choose from, as often as they are likely.
+    pub(super) steps: Vec<Step>,
+    /// How many there are.
+    pub(super) length: u64,
+    /// The faults of the network that may be on.
+    network: [bool; FAULTS],
+}
+
+const FAULTS: usize = 16;
+
+/// Steps with their weights.
+const ALWAYS: [(Step, usize); 4] = [(Step::Enqueue, 10), (Step::Nap, 4), (Step::Sleep, 2), (Step::Weather, 3)];
+const SOMETIMES: [(Step, usize); 14] = [
+    (Step::Crash, 2),
+    (Step::CrashSoon, 3),
+    (Step::Freeze, 2),
+    (Step::Switch, 2),
+    (Step::WakeWorker, 2),
+    (Step::Discard, 1),
+    (Step::Requeue, 1),
+    (Step::Sync, 2),
+    (Step::Online, 2),
+    (Step::Visibility, 2),
+    (Step::Disk, 3),
+    (Step::Jump, 2),
+    (Step::Mood, 2),
+    (Step::Expire, 1),
+];
+
+impl Conditions {
+    pub(super) fn draw(world: &World) -> Self {
+        let one_in = |odds: u64| world.below(odds) == 0;
+        let size = |most: u64| usize::try_from(world.below(most)).unwrap();
+        let mut steps = Vec::new();
+        let mut put = |step, weight| steps.extend(std::iter::repeat_n(step, weight));
+        for (step, weight) in ALWAYS {
+            put(step, weight);
+        }
+        let mut jumps = false;
+        for (step, weight) in SOMETIMES {
+            // Most runs are without jumps of the clock: after one, what was to come in a moment may come in two days.
+            let is_on = if step == Step::Jump { one_in(5) } else { one_in(2) };
+            if is_on {
+                put(step, weight);
+                jumps |= step == Step::Jump;
+            }
+        }
+        let answer_to_poison = one_in(3).then(|| {
+            let status = *world.inner.one_of(&[400_u16, 409, 413, 422, 500]);
+            let body = r#"{"success":false,"error":{"code":"VALIDATION_ERROR","message":"One of them is wrong"}}"#;
+            Reply::new(status, world.inner.one_of::<&str>(&["", body]))
+        });
+        let health = if one_in(2) { "" } else { r#","health":false"# };
+        let options = format!(r#","sync":{{"maxActions":{}}}{health}"#, 1 + world.below(6));
+        Self {
+            locks: !one_in(4),
+            key_value: !one_in(3),
+            dedupes: !one_in(6),
+            refreshes: one_in(2),
+            jumps,
+            server_clock: one_in(3).then(|| i64::try_from(world.below(7_200_000)).unwrap() - 3_600_000),
+            answer_to_poison,
+            moody: if one_in(3) { u16::try_from(world.below(300)).unwrap() } else { 0 },
+            pages: 1 + size(4),
+            users: 1 + usize::from(one_in(3)),
+            keys: 1 + world.below(4),
+            keyless: world.below(6),
+            options,
+            steps,
+            length: 25 + world.below(25),
+            network: std::array::from_fn(|_| one_in(3)),
+        }
+    }
+
+    /// Whether the server does not say that it will never take an action, but fails.
+    pub(super) fn breaks_silently(&self) -> bool {
+        let is_final = |reply: &Reply| reply.status == 413 || matches!(reply.status, 400 | 422) && !reply.body.is_empty();
+        self.answer_to_poison.as_ref().is_some_and(|reply| !is_final(reply))
+    }
+
+    /// What the network is like until it changes again.
+    pub(super) fn weather(&self, world: &World) -> Faults {
+        // Fair for a while.
+        if world.below(4) == 0 {
+            return Faults::default();
+        }
+        let mut enabled = self.network.iter();
+        let mut some = |most: u64| {
+            let is_on = *enabled.next().unwrap();
+            if is_on && world.below(2) == 0 { u16::try_from(world.below(most)).unwrap() } else { 0 }
+        };
+        Faults {
+            lost_requests: some(700),
+            lost_responses: some(600),
+            cut_responses: some(300),
+            portals: some(300),
+            unavailable: some(300),
+            rate_limited: some(300),
+            stalls: some(150),
+            blocked: some(150),
+            unreadable: some(150),
+            delayed: some(200),
+            duplicated: some(400),
+            outlives: some(1000),
+            refused: some(300),
+            breakdowns: some(300),
+            hollow: some(300),
+            strange: some(500),
+        }
+    }
+}

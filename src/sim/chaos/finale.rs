@@ -1,0 +1,138 @@
+//! The end of a run: the faults stop, and then all must come right within bounded time.
+
+use super::drive::Run;
+use super::promises::USERS;
+use crate::queue::action::ActionState;
+use std::time::Duration;
+
+/// Within so long after the faults have stopped the queue drains, when no clock has jumped: what a request of before may still
+/// take, the longest moment that the server has named and as long again, and the longest backoff.
+const BOUND: Duration = Duration::from_secs(600);
+/// The same when the wall clock has jumped. A moment that lies no further ahead than the longest that a server can name is waited
+/// for, though it was meant by a clock that has been set back since.
+const BOUND_AFTER_JUMPS: Duration = Duration::from_secs(3 * 86_400);
+/// Within so long the pages hear what has become of what they wait for, once they are looked at.
+const NEWS: Duration = Duration::from_secs(60);
+/// How often users put back what the answers of earlier requests have put aside.
+const ROUNDS: u32 = 4;
+
+/// Plays it.
+pub(super) fn play(run: &mut Run) {
+    run.promises.note(run.world.now(), || "-- the faults stop".into());
+    run.calm();
+    run.world.server(|server| {
+        server.moody = 0;
+        server.strangers.clear();
+        server.oldest_valid_token = server.newest_token;
+    });
+    run.thaw();
+    for page in &run.pages {
+        page.tab.survive();
+    }
+    for user in 0..run.conditions.users {
+        if !run.pages.iter().any(|page| page.user == user && page.is_page()) {
+            run.open(user);
+        }
+    }
+    run.pass(Duration::from_secs(1));
+    independent_keys(run);
+    if run.promises.is_broken() {
+        return;
+    }
+    counts_agree(run);
+    all_is_decided(run);
+    if run.promises.is_broken() {
+        return;
+    }
+    everyone_hears(run);
+    counts_agree(run);
+}
+
+fn bound(run: &Run) -> Duration {
+    if run.conditions.jumps { BOUND_AFTER_JUMPS } else { BOUND }
+}
+
+/// What is parked holds nothing but its key: all else is applied while it waits.
+fn independent_keys(run: &mut Run) {
+    if run.conditions.answer_to_poison.is_some() {
+        run.world.server(|server| run.promises.break_on(&server.poison));
+    }
+    let (promises, began) = (run.promises.clone(), run.world.now());
+    let limit = bound(run);
+    let drained = run.world.run_until(limit, || promises.all_free_are_settled());
+    run.bury();
+    run.check();
+    if !drained {
+        let left = run.promises.unsettled(true);
+        run.promises.break_promise(run.world.now(), format!("not sent within {limit:?} after the faults stopped: {left:?}"));
+    }
+    run.promises.note(run.world.now(), || format!("-- drained after {} ms", run.world.now() - began));
+}
+
+/// What stands against anything is decided: all that is stored is put back, and arrives.
+fn all_is_decided(run: &mut Run) {
+    run.world.server(|server| {
+        server.poison.clear();
+        server.conflicting.clear();
+    });
+    // What was answered before that is still to arrive, and is put aside only then.
+    run.pass(Run::aftermath());
+    let limit = bound(run);
+    for _ in 0..ROUNDS {
+        run.bury();
+        for (user, name) in USERS.iter().enumerate().take(run.conditions.users) {
+            let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_page()) else { continue };
+            for id in run.world.stored(name) {
+                let client = page.tab.client.clone();
+                // The last fault of the disk may still be to come.
+                run.world.block_on(async move { while client.requeue(&id).await.is_err() {} });
+            }
+        }
+        let (world, users) = (run.world.clone(), run.conditions.users);
+        if run.world.run_until(limit, || USERS.iter().take(users).all(|user| world.stored(user).is_empty())) {
+            return run.check();
+        }
+    }
+    let left = run.stored();
+    run.promises.break_promise(run.world.now(), format!("nothing stands against it, and it is not sent: {left:?}"));
+}
+
+/// Who waits for an action that is settled hears of it.
+fn everyone_hears(run: &mut Run) {
+    run.world.show();
+    let promises = run.promises.clone();
+    if !run.world.run_until(NEWS, || !promises.has_waits()) {
+        let waits = run.promises.waits();
+        run.promises.break_promise(run.world.now(), format!("pages still wait for what was settled long ago: {waits:?}"));
+    }
+}
+
+/// What a snapshot says is what is stored.
+fn counts_agree(run: &mut Run) {
+    run.bury();
+    for (user, name) in USERS.iter().enumerate().take(run.conditions.users) {
+        let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_page()) else { continue };
+        let client = page.tab.client.clone();
+        let looked = run.world.block_on(async move {
+            loop {
+                // The last fault of the disk may still be to come; and it must stand still while it is looked at.
+                let (Ok(before), Ok(listed)) = (client.snapshot().await, client.list(0, 10_000).await) else { continue };
+                let Ok(after) = client.snapshot().await else { continue };
+                if before.counts == after.counts {
+                    return (after.counts, listed);
+                }
+            }
+        });
+        let (counts, listed) = looked;
+        let of = |states: &[ActionState]| listed.iter().filter(|(action, _)| states.contains(&action.state)).count() as u64;
+        let pending = of(&[ActionState::Pending, ActionState::Unreadable]);
+        let (conflicts, dead) = (of(&[ActionState::Conflict]), of(&[ActionState::Dead]));
+        let bytes = listed.iter().map(|(action, _)| action.bytes()).sum::<u64>();
+        if (counts.pending, counts.conflicts, counts.dead, counts.bytes) != (pending, conflicts, dead, bytes) {
+            run.promises.break_promise(
+                run.world.now(),
+                format!("{name}'s queue counts {counts:?}, and has {pending} pending, {conflicts} conflicts, {dead} dead, {bytes} bytes"),
+            );
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! What was promised, what came of it, and whether the two agree. Nothing here knows how the queue works: only what pages were
+//! told, what was sent, what the server did, and what is stored.
+
+use super::super::network::SimRequest;
+use super::super::witness::{Sight, Witness};
+use super::super::world::World;
+use super::tally::Tally;
+use crate::event::Event;
+use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, WireAction};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+/// All users there may be.
+pub(super) const USERS: [&str; 2] = ["ada", "bob"];
+/// The statuses with which a server says of a lone action that it will never take it as it is.
+const FINAL: [u16; 6] = [400, 404, 409, 410, 413, 422];
+/// As much as is told of an event.
+const LONGEST_LINE: usize = 400;
+
+/// Keeps the books.
+#[derive(Debug)]
+pub(super) struct Promises {
+    books: RefCell<Books>,
+    tells: bool,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    locks: bool,
+    dedupes: bool,
+    /// By number.
+    actions: Vec<Known>,
+    by_id: HashMap<String, usize>,
+    /// Those that were promised and are not settled.
+    open: Vec<usize>,
+    keys: HashMap<(usize, u64), Key>,
+    /// What was sent under each idempotency key.
+    bodies: HashMap<String, u64>,
+    /// The highest place that was promised, by user.
+    highest: [Option<u64>; 2],
+    under_way: Vec<UnderWay>,
+    waits: Vec<Wait>,
+    /// What users have taken back, which the books may not know by number yet.
+    discarded: HashSet<String>,
+    /// What the server breaks on, without a word as to whether it will ever take it.
+    breaking: BTreeSet<String>,
+    violation: Option<String>,
+    tally: Tally,
+    lines: Vec<String>,
+}
+
+/// An action.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that may have happened to it")]
+struct Known {
+    user: usize,
+    key: Option<u64>,
+    id: Option<String>,
+    seq: Option<u64>,
+    is_promised: bool,
+    /// How often the server has applied it.
+    applied: u32,
+    /// The server has said, or meant to say, that it will never take it.
+    is_refused: bool,
+    /// The server has said, or meant to say, that something stands against it.
+    is_conflicting: bool,
+    is_discarded: bool,
+    /// A policy has given it up, and said so.
+    is_given_up: bool,
+}
+
+impl Known {
+    fn is_settled(&self) -> bool {
+        self.applied > 0 || self.is_discarded || self.is_given_up
+    }
+
+    /// Whether it may be applied out of its turn: a dead letter does not hold its key, so that what is put back later comes
+    /// later; neither does what was discarded, whose request may still be on its way.
+    fn is_out_of_turn(&self) -> bool {
+        self.is_refused || self.is_discarded || self.is_given_up
+    }
+}
+
+/// What the server has applied of a key.
+#[derive(Debug, Default)]
+struct Key {
+    /// In the order of their first application.
+    applied: Vec<usize>,
+    is_checked: bool,
+}
+
+/// A request that its page waits for.
+#[derive(Debug)]
+struct UnderWay {
+    number: u64,
+    tab: u64,
+    user: usize,
+    /// Whether its page stood still meanwhile, so that others may have taken over.
+    was_frozen: bool,
+}
+
+/// A page that waits for an action to be settled.
+#[derive(Debug)]
+struct Wait {
+    tab: u64,
+    action: usize,
+    is_over: bool,
+}
+
+impl Promises {
+    pub(super) fn new(locks: bool, dedupes: bool, tells: bool) -> Self {
+        Self { books: RefCell::new(Books { locks, dedupes, ..Books::default() }), tells }
+    }
+
+    /// Tells what happens, if it is to be told.
+    pub(super) fn note(&self, now: u64, line: impl FnOnce() -> String) {
+        if self.tells {
+            let mut line = line();
+            if let Some((end, _)) = line.char_indices().nth(LONGEST_LINE) {
+                line.truncate(end);
+                line.push('…');
+            }
+            let (minutes, seconds, millis) = (now / 60_000, now / 1000 % 60, now % 1000);
+            self.books.borrow_mut().lines.push(format!("{minutes:>5}:{seconds:02}.{millis:03}  {line}"));
+        }
+    }
+
+    pub(super) fn count(&self, name: &'static str) {
+        self.books.borrow_mut().tally.count(name);
+    }
+
+    /// A promise is broken. Only the first is kept.
+    pub(super) fn break_promise(&self, now: u64, what: String) {
+        self.note(now, || format!("BROKEN: {what}"));
+        self.books.borrow_mut().violation.get_or_insert(what);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.books.borrow().violation.is_some()
+    }
+
+    /// The end: what happened, what was broken, and the trace.
+    pub(super) fn close(&self) -> (Tally, Option<String>, Vec<String>) {
+        let mut books = self.books.borrow_mut();
+        (std::mem::take(&mut books.tally), books.violation.take(), std::mem::take(&mut books.lines))
+    }
+
+    /// A user is about to enqueue an action of that key. Gives its number.
+    pub(super) fn plan(&self, user: usize, key: Option<u64>) -> usize {
+        let mut books = self.books.borrow_mut();
+        books.tally.count("actions enqueued");
+        books.actions.push(Known { user, key, ..Known::default() });
+        books.actions.len() - 1
+    }
+
+    /// The key of an action.
+    pub(super) fn key_of(&self, action: usize) -> Option<u64> {
+        self.books.borrow().actions[action].key
+    }
+
+    /// The highest place that a user was promised so far: what is enqueued from now on stands behind it.
+    pub(super) fn highest(&self, user: usize) -> Option<u64> {
+        self.books.borrow().highest[user]
+    }
+
+    /// A page was promised these actions, in this order, behind that place.
+    pub(super) fn promise(&self, now: u64, behind: Option<u64>, receipts: &[(usize, String, u64)]) {
+        let mut last = behind;
+        for (action, id, seq) in receipts {
+            if last.is_some_and(|last| *seq <= last) {
+                self.break_promise(now, format!("{id} was enqueued behind the place {last:?} and got the place {seq}"));
+            }
+            last = Some(*seq);
+            self.identify(now, *action, id);
+            let mut books = self.books.borrow_mut();
+            let books = &mut *books;
+            books.tally.count("actions promised");
+            let known = &mut books.actions[*action];
+            known.seq = Some(*seq);
+            known.is_promised = true;
+            books.highest[known.user] = books.highest[known.user].max(Some(*seq));
+            if let Some(key) = known.key {
+                books.keys.entry((known.user, key)).or_default().is_checked = false;
+            }
+            if !known.is_settled() {
+                books.open.push(*action);
+            }
+        }
+    }
+
+    /// An action has that id, and no other.
+    fn identify(&self, now: u64, action: usize, id: &str) {
+        let mut books = self.books.borrow_mut();
+        let is_discarded = books.discarded.contains(id);
+        let Some(known) = books.actions.get_mut(action) else {
+            drop(books);
+            return self.break_promise(now, format!("nobody has enqueued what {id} does"));
+        };
+        known.is_discarded |= is_discarded;
+        match &known.id {
+            Some(other) if other != id => {
+                let other = other.clone();
+                drop(books);
+                self.break_promise(now, format!("{other} has become {id}: an id is stable across attempts"));
+            }
+            Some(_) => {}
+            None => {
+                known.id = Some(id.into());
+                let other = books.by_id.insert(id.into(), action);
+                drop(books);
+                if let Some(other) = other {
+                    self.break_promise(now, format!("the actions {other} and {action} are both called {id}"));
+                }
+            }
+        }
+    }
+
+    /// A user takes an action back.
+    pub(super) fn discard(&self, id: &str) {
+        let mut books = self.books.borrow_mut();
+        books.discarded.insert(id.into());
+        if let Some(action) = books.by_id.get(id).copied() {
+            books.actions[action].is_discarded = true;
+        }
+    }
+
+    /// A page waits for an action to be settled. Gives the number of the wait.
+    pub(super) fn wait(&self, tab: u64, action: usize) -> usize {
+        let mut books = self.books.borrow_mut();
+        books.tally.count("waits for an outcome");
+        books.waits.push(Wait { tab, action, is_over: false });
+        books.waits.len() - 1
+    }
+
+    /// A wait ended, with an outcome as JSON, if the client was not closed.
+    pub(super) fn end_wait(&self, now: u64, wait: usize, outcome: Option<&str>) {
+        let (action, id) = {
+            let mut books = self.books.borrow_mut();
+            let wait = &mut books.waits[wait];
+            wait.is_over = true;
+            let action = wait.action;
+            if outcome.is_some() {
+                books.tally.count("outcomes heard");
+            }
+            (action, books.actions[action].id.clone().unwrap_or_default())
+        };
+        if let Some(outcome) = outcome {
+            self.note(now, || format!("a page hears that {id} is {outcome}"));
+            self.check_outcome(now, action, outcome);
+        }
+    }
+
+    /// A page is gone, or its user is: nobody there waits any longer.
+    pub(super) fn forget_waits(&self, tab: u64) {
+        for wait in self.books.borrow_mut().waits.iter_mut().filter(|wait| wait.tab == tab) {
+            wait.is_over = true;
+        }
+    }
+
+    /// The actions that living pages still wait for.
+    pub(super) fn waits(&self) -> Vec<String> {
+        let books = self.books.borrow();
+        let waiting = books.waits.iter().filter(|wait| !wait.is_over);
+        waiting.map(|wait| format!("{} in tab {}", books.actions[wait.action].id.clone().unwrap_or_default(), wait.tab)).collect()
+    }
+
+    pub(super) fn has_waits(&self) -> bool {
+        self.books.borrow().waits.iter().any(|wait| !wait.is_over)
+    }
+
+    /// A page stands still: others may take over what it was doing.
+    pub(super) fn freeze(&self, tab: u64) {
+        for request in self.books.borrow_mut().under_way.iter_mut().filter(|request| request.tab == tab) {
+            request.was_frozen = true;
+        }
+    }
+
+    /// The server breaks on these.
+    pub(super) fn break_on(&self, ids: &BTreeSet<String>) {
+        self.books.borrow_mut().breaking.clone_from(ids);
+    }
+
+    /// Whether all that nothing stands against is settled.
+    pub(super) fn all_free_are_settled(&self) -> bool {
+        self.unsettled(true).is_empty()
+    }
+
+    /// The promised actions that are not settled; those only that nothing stands against, if so asked.
+    pub(super) fn unsettled(&self, free_only: bool) -> Vec<String> {
+        let mut books = self.books.borrow_mut();
+        let books = &mut *books;
+        let actions = &books.actions;
+        books.open.retain(|action| !actions[*action].is_settled());
+        let breaks = |known: &Known| known.id.as_ref().is_some_and(|id| books.breaking.contains(id));
+        // Whatever else has happened to it: what was taken back by a page that then crashed may still be there, and a conflict may
+        // have been told of what another delivery has applied.
+        let stands = |known: &Known| known.is_conflicting || breaks(known);
+        let is_parked = |known: &Known| {
+            let same_key = |other: &Known| other.user == known.user && other.key == known.key;
+            known.is_refused
+                || stands(known)
+                || known.key.is_some() && actions.iter().any(|other| same_key(other) && stands(other))
+        };
+        let open = books.open.iter().map(|action| &actions[*action]);
+        open.filter(|known| !free_only || !is_parked(known)).map(|known| known.id.clone().unwrap_or_default()).collect()
+    }
+
+    /// Compares the promises with what is stored, and with what the server has done.
+    pub(super) fn check(&self, world: &World, stored: &[Vec<String>]) {
+        let now = world.now();
+        if world.server(|server| server.asked_too_early > 0) && !self.is_broken() {
+            self.break_promise(now, "the server was asked before the moment that it had named".into());
+        }
+        if world.server(|server| server.confused_users > 0) {
+            self.break_promise(now, "what one user had queued came under another's credentials".into());
+        }
+        let mut lost = None;
+        let mut overtaken = None;
+        {
+            let mut books = self.books.borrow_mut();
+            let books = &mut *books;
+            let actions = &books.actions;
+            books.open.retain(|action| !actions[*action].is_settled());
+            if !books.open.is_empty() {
+                let stored: Vec<HashSet<&str>> = stored.iter().map(|ids| ids.iter().map(String::as_str).collect()).collect();
+                let is_stored = |known: &Known| stored[known.user].contains(known.id.as_deref().unwrap_or_default());
+                lost = books.open.iter().map(|action| &actions[*action]).find(|known| !is_stored(known)).map(|known| {
+                    format!("{} was promised, is not stored, and nothing has settled it", known.id.clone().unwrap_or_default())
+                });
+            }
+            for key in books.keys.values_mut().filter(|key| !key.is_checked) {
+                key.is_checked = true;
+                let mut last: Option<(u64, &Known)> = None;
+                for known in key.applied.iter().map(|action| &actions[*action]).filter(|known| !known.is_out_of_turn()) {
+                    let Some(seq) = known.seq else { continue };
+                    if let Some((_, last)) = last.filter(|(last, _)| *last > seq) {
+                        let (id, last) = (known.id.clone().unwrap_or_default(), last.id.clone().unwrap_or_default());
+                        overtaken = Some(format!("{id} was applied after {last}, which stands behind it in its key"));
+                    }
+                    last = Some((seq, known));
+                }
+            }
+        }
+        for what in [lost, overtaken].into_iter().flatten() {
+            self.break_promise(now, what);
+        }
+    }
+
+    /// What a page is told of an action's fate is so.
+    fn check_outcome(&self, now: u64, action: usize, outcome: &str) {
+        let status = outcome.split(r#""status":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let is_so = {
+            let mut books = self.books.borrow_mut();
+            let known = &mut books.actions[action];
+            match status {
+                "applied" | "duplicate" => known.applied > 0,
+                "rejected" => known.is_refused,
+                "conflict" => known.is_conflicting,
+                "discarded" => known.is_discarded,
+                "gone" => known.is_settled(),
+                // What a policy has given up it has said so of.
+                _ => {
+                    known.is_given_up = true;
+                    true
+                }
+            }
+        };
+        if !is_so {
+            let id = self.books.borrow().actions[action].id.clone().unwrap_or_default();
+            self.break_promise(now, format!("a page was told that {id} is {status}, which it is not"));
+        }
+    }
+
+    fn sees_sent(&self, now: u64, tab: u64, number: u64, credentials_of: &str, request: &SimRequest) {
+        let is_batch = request.url.ends_with(QUEUE_ACTIONS_PATH);
+        self.note(now, || {
+            let ids: Vec<&str> = request.body.split(r#""id":""#).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            let key = request.header("Idempotency-Key").unwrap_or("no key");
+            format!(
+                "tab {tab} sends #{number} {} {} as {credentials_of} under {key}: {}",
+                request.method,
+                request.url,
+                ids.join(" ")
+            )
+        });
+        if !is_batch {
+            if let Some((_, user)) = request.url.split_once("/api/sync/status/")
+                && user != credentials_of
+            {
+                self.break_promise(now, format!("the status of {user}'s queue was asked for as {credentials_of}"));
+            }
+            return;
+        }
+        let owner = request.body.split(r#""userId":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        if owner != credentials_of {
+            self.break_promise(now, format!("what {owner} had queued was sent under the credentials of {credentials_of}"));
+        }
+        let Some(key) = request.header("Idempotency-Key") else {
+            return self.break_promise(now, "a batch was sent without an idempotency key".into());
+        };
+        let mut hasher = DefaultHasher::new();
+        request.body.hash(&mut hasher);
+        let user = USERS.iter().position(|user| *user == owner).unwrap_or_default();
+        let (is_same, is_alone) = {
+            let mut books = self.books.borrow_mut();
+            books.tally.count("batches sent");
+            let hash = hasher.finish();
+            let is_same = books.bodies.get(key).is_none_or(|first| *first == hash);
+            books.bodies.entry(key.into()).or_insert(hash);
+            let is_alone = !books.under_way.iter().any(|other| other.user == user && !other.was_frozen);
+            books.under_way.push(UnderWay { number, tab, user, was_frozen: false });
+            (is_same, is_alone || !books.locks)
+        };
+        if !is_same {
+            self.break_promise(now, format!("two different batches were sent under the idempotency key {key}"));
+        }
+        if !is_alone {
+            self.break_promise(now, format!("two drains of {owner}'s queue send at the same time, in spite of their lock"));
+        }
+    }
+
+    fn sees_carried_out(&self, now: u64, number: u64, batch: &QueueActionsRequest, results: &[ActionResult]) {
+        self.note(now, || {
+            let said: Vec<String> = results.iter().map(|result| format!("{} {:?}", result.id, result.status)).collect();
+            format!("the server carries out #{number}: {}", said.join(", "))
+        });
+        for (action, result) in batch.actions.iter().zip(results) {
+            let Some(number) = number_of(action) else {
+                let (id, data) = (&action.id, action.data.get());
+                return self.break_promise(now, format!("{id} arrived with the data {data}, which nobody has enqueued"));
+            };
+            self.identify(now, number, &action.id);
+            let mut books = self.books.borrow_mut();
+            let books = &mut *books;
+            let Some(known) = books.actions.get_mut(number) else { return };
+            if USERS[known.user] != batch.user_id {
+                books.violation.get_or_insert(format!("{} is not {}'s", action.id, batch.user_id));
+            }
+            match result.status {
+                ActionStatus::Applied => {
+                    books.tally.count("actions applied");
+                    known.applied += 1;
+                    if known.applied > 1 && books.dedupes {
+                        books.violation.get_or_insert(format!("{} has had its effect twice", action.id));
+                    }
+                    if let Some(key) = known.key.filter(|_| known.applied == 1) {
+                        let key = books.keys.entry((known.user, key)).or_default();
+                        key.applied.push(number);
+                        key.is_checked = false;
+                    }
+                }
+                ActionStatus::Duplicate => books.tally.count("duplicates recognised"),
+                ActionStatus::Rejected => {
+                    books.tally.count("actions rejected");
+                    known.is_refused = true;
+                }
+                ActionStatus::Conflict => {
+                    books.tally.count("conflicts");
+                    known.is_conflicting = true;
+                }
+                ActionStatus::Retry => books.tally.count("actions to be retried"),
+            }
+        }
+    }
+
+    /// What the server says to a batch as a whole it may mean of a lone action.
+    fn sees_refused(&self, now: u64, number: u64, status: u16, request: &SimRequest) {
+        self.note(now, || format!("#{number} is answered {status}"));
+        let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else { return };
+        for action in &batch.actions {
+            if let Some(number) = number_of(action) {
+                self.identify(now, number, &action.id);
+            }
+        }
+        if let ([action], true) = (batch.actions.as_slice(), FINAL.contains(&status)) {
+            let mut books = self.books.borrow_mut();
+            if let Some(known) = number_of(action).and_then(|action| books.actions.get_mut(action)) {
+                known.is_refused = true;
+                known.is_conflicting |= status == 409;
+            }
+        }
+    }
+
+    fn sees_told(&self, now: u64, tab: u64, event: &Event) {
+        self.note(now, || format!("tab {tab} is told {}", serde_json::to_string(event).unwrap()));
+        match event {
+            Event::Settled { id, outcome } => {
+                let action = self.books.borrow().by_id.get(id).copied();
+                if let Some(action) = action {
+                    self.check_outcome(now, action, outcome.get());
+                }
+            }
+            Event::StoreFailed { .. } => self.count("disk failures told"),
+            Event::BatchSplit { .. } => self.count("batches halved"),
+            Event::BatchFailed { .. } => self.count("batches failed"),
+            _ => {}
+        }
+    }
+}
+
+/// The number of an action is its data.
+fn number_of(action: &WireAction) -> Option<usize> {
+    action.data.get().strip_prefix(r#"{"n":"#)?.strip_suffix('}')?.parse().ok()
+}
+
+impl Witness for Promises {
+    fn sees(&self, now: u64, sight: Sight<'_>) {
+        match sight {
+            Sight::Sent { tab, number, credentials_of, request } => self.sees_sent(now, tab, number, credentials_of, request),
+            Sight::Over { number } => self.books.borrow_mut().under_way.retain(|request| request.number != number),
+            Sight::Fate { number, fate } => {
+                self.count(fate);
+                self.note(now, || format!("#{number}: {fate}"));
+            }
+            Sight::CarriedOut { number, batch, results } => self.sees_carried_out(now, number, batch, results),
+            Sight::Refused { number, status, request } => self.sees_refused(now, number, status, request),
+            Sight::Told { tab, event } => self.sees_told(now, tab, event),
+            Sight::Died { tab } => {
+                self.count("crashes");
+                self.note(now, || format!("tab {tab} crashes"));
+                self.forget_waits(tab);
+            }
+        }
+    }
+}
