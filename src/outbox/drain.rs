@@ -284,7 +284,7 @@ async fn next<T: Transaction>(
     let size = claiming.limits.actions.max(1);
     let now = claiming.now;
     // Whoever was told so may have been another drain, which this one has overtaken.
-    if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) {
+    if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) && !broken::is(Variant::OnlineOpensGate) {
         ledger.record.at_work_since = None;
         return Ok(Claim::Nothing { next_due: Some(now.after(ledger.record.gate.remaining(now))) });
     }
