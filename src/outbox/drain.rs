@@ -71,7 +71,7 @@ pub async fn read_again<S: Store>(store: &S, user_id: &str) -> Result<UserRecord
         from = last.seq.saturating_add(1);
         for row in rows {
             let bytes = Action::read(&row, user_id).bytes();
-            let Some(mut action) = Action::read_again(&row) else { continue };
+            let Some(mut action) = Action::read_again(&row, user_id) else { continue };
             match action.state {
                 ActionState::Pending => ledger.put_back(Lane::Unreadable, bytes, action).await?,
                 ActionState::Unreadable => {}
@@ -173,7 +173,6 @@ pub async fn settle<S: Store>(
     let mut settled = enter(&mut ledger, rows, verdict_on, is_current, moment).await?;
     let mut claim = Claim::Superseded;
     if is_current {
-        ledger.record.batch = None;
         ledger.record.gate.open(moment.now);
         ledger.record.last_sync = Some(moment.now);
         claim = match next_batch {
@@ -213,7 +212,9 @@ async fn enter<'v, T: Transaction>(
     let mut held: FlatMap<String, u64> = FlatMap::default();
     let mut let_go: FlatMap<String, ()> = FlatMap::default();
     // From here on nothing of it is in flight.
-    let batch = if is_current { ledger.record.batch.take() } else { None };
+    if is_current {
+        ledger.record.batch = None;
+    }
     for mut action in rows {
         let Some(verdict) = verdict_on(&action) else { continue };
         let (lane, bytes) = (action.lane, action.bytes());
@@ -271,7 +272,6 @@ async fn enter<'v, T: Transaction>(
         settled.extend(ledger.tell_dependents(&id, &outcome).await?);
     }
     ledger.release_all(let_go.into_iter().map(|(key, ())| key).collect()).await?;
-    ledger.record.batch = batch;
     Ok(settled)
 }
 
