@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// The path that takes a batch of queued actions.
 pub const QUEUE_ACTIONS_PATH: &str = "/api/sync/queue-actions";
 
+/// The path that tells how the sync of a user stands; the user's id follows.
+pub const SYNC_STATUS_PATH: &str = "/api/sync/status/";
+
 /// The path that keeps a user's error preferences.
 pub const ERROR_PREFERENCES_PATH: &str = "/api/user/error-preferences";
 /// The path that queues an operation that failed once more.
@@ -127,6 +130,9 @@ pub struct ActionResult {
     /// What stands against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Conflict>,
+    /// What came of it, such as the id that the server has given. Actions that depend on this one may name parts of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Json>,
 }
 
 /// What a server did with an action.

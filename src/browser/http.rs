@@ -1,5 +1,6 @@
 //! `fetch`.
 
+use super::PageConnectivity;
 use super::charset::in_utf8;
 use super::global;
 use super::policy_violation::PolicyViolations;
@@ -7,7 +8,7 @@ use crate::call::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER};
 use crate::call::trace_context::{TRACEPARENT_HEADER, TRACESTATE_HEADER};
 use crate::error::ApiError;
 use crate::error::network::{Page, Rejection, Surroundings};
-use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
+use crate::platform::{Connectivity, Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
 use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array};
 use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -100,13 +101,19 @@ pub fn this_page() -> Page {
 pub struct FetchRequest {
     request: Request,
     signal: Option<AbortSignal>,
+    /// Whether it is sent once, so that its body need not be kept: to copy one costs more than all else.
+    once: bool,
 }
+
+/// What may be sent by a page that is leaving: the browser allows 64 KiB for all such requests of a page together (Fetch Standard,
+/// "inflight keep-alive bytes").
+const LARGEST_FAREWELL: usize = 60 << 10;
 
 impl FetchRequest {
     /// `signal` is what the caller can abort it by, if anything: the request has a signal of its own in any case, and to ask for it,
     /// combine it and listen to it costs as much as sending a request.
     pub fn new(request: Request, signal: Option<AbortSignal>) -> Self {
-        Self { request, signal }
+        Self { request, signal, once: false }
     }
 
     /// What the caller can abort it by.
@@ -119,7 +126,7 @@ impl From<Request> for FetchRequest {
     /// A request that can be aborted by its own signal.
     fn from(request: Request) -> Self {
         let signal = Some(request.signal());
-        Self { request, signal }
+        Self { request, signal, once: false }
     }
 }
 
@@ -183,10 +190,16 @@ impl Http for Fetch {
         let init = RequestInit::new();
         init.set_method(method);
         init.set_headers(&headers);
+        let once = body.is_some();
         if let Some(body) = body {
+            // It may be the last moment of the page: the server is to get it all the same.
+            if body.len() <= LARGEST_FAREWELL && !PageConnectivity.visible() {
+                let _: Result<bool, JsValue> = Reflect::set(&init, &"keepalive".into(), &JsValue::TRUE);
+            }
             init.set_body(&JsValue::from_str(&body));
         }
-        Request::new_with_str_and_init(url, &init).map(|request| FetchRequest::new(request, None)).map_err(invalid)
+        let request = Request::new_with_str_and_init(url, &init).map_err(invalid)?;
+        Ok(FetchRequest { request, signal: None, once })
     }
 
     fn summary(&self, request: &FetchRequest) -> RequestSummary {
@@ -206,12 +219,12 @@ impl Http for Fetch {
     }
 
     async fn send(&self, request: &FetchRequest, headers: &Headers) -> Result<FetchResponse, NetworkFailure> {
-        let FetchRequest { request, signal: callers } = request;
+        let FetchRequest { request, signal: callers, once } = request;
         let application_headers = self.application_headers(request).await?;
         let controller = AbortController::new().map_err(invalid)?;
         let own = controller.signal();
         let signal = callers.as_ref().map_or_else(|| own.clone(), |callers| either_signal(callers, &own));
-        let attempt = attempt(request, &signal).map_err(invalid)?;
+        let attempt = attempt(request, &signal, *once).map_err(invalid)?;
         let sent_headers = attempt.headers();
         for (name, value) in application_headers {
             // What the caller of this very request set wins.
@@ -332,7 +345,7 @@ fn headers_failed(thrown: JsValue) -> NetworkFailure {
 }
 
 /// The request as it is sent once, under that signal.
-fn attempt(request: &Request, signal: &AbortSignal) -> Result<Request, JsValue> {
+fn attempt(request: &Request, signal: &AbortSignal, once: bool) -> Result<Request, JsValue> {
     let members: &RequestMembers = request.unchecked_ref();
     let init: AttemptInit = Object::new().unchecked_into();
     init.set_signal(signal);
@@ -341,7 +354,7 @@ fn attempt(request: &Request, signal: &AbortSignal) -> Result<Request, JsValue> 
     init.set_referrer_policy(&members.referrer_policy());
     let init: &RequestInit = init.unchecked_ref();
     // Whoever takes a request's body leaves it without one. A browser that does not know the member has to be asked for a copy.
-    if members.body().is_null() {
+    if once || members.body().is_null() {
         Request::new_with_request_and_init(request, init)
     } else {
         Request::new_with_request_and_init(&request.clone()?, init)

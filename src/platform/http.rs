@@ -14,7 +14,7 @@ pub trait Http {
     /// A response whose headers have arrived.
     type Response: Response;
 
-    /// A request for JSON, with a body of JSON if there is one.
+    /// A request for JSON, with a body of JSON if there is one. One with a body is sent once.
     fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<Self::Request, NetworkFailure>;
     /// What the call path needs to know of a request.
     fn summary(&self, request: &Self::Request) -> RequestSummary;

@@ -8,6 +8,7 @@ use crate::flat_map::FlatMap;
 use crate::json::{Document, Json, Value};
 use crate::time::WallTime;
 use crate::wire::{ActionStatus, Conflict};
+use std::borrow::Cow;
 
 /// What the server says of one action.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,26 +44,92 @@ pub enum NoAnswer {
 pub fn read(body: &[u8], batch: &[Action], now: WallTime, extensions: &Extensions) -> Result<Vec<Verdict>, NoAnswer> {
     let text = decode(body);
     let answer = Document::read(&text).ok_or(NoAnswer::NotJson)?;
-    let results = answer.root().get("results").filter(|results| results.is_array()).ok_or(NoAnswer::NoResults)?;
-    let mut by_id = FlatMap::default();
-    for entry in results.items() {
-        if let Some(id) = entry.get("id").and_then(Value::as_str).filter(|id| !by_id.contains_key(id)) {
-            by_id.insert(id, entry);
+    let root = answer.root();
+    let mut by_id: FlatMap<Cow<'_, str>, (Option<ActionStatus>, Value<'_>)> = FlatMap::default();
+    for (name, status) in LISTS {
+        let Some(list) = root.get(name).filter(|list| list.is_array()) else { continue };
+        for entry in list.items() {
+            if let Some(id) = id_of(entry).filter(|id| !by_id.contains_key(id)) {
+                by_id.insert(id, (status, entry));
+            }
         }
     }
-    let verdict_on = |action: &Action| verdict(*by_id.get(action.id.as_str())?, now, extensions);
+    if by_id.is_empty() {
+        if counts_all(root, batch.len()) {
+            return Ok(batch.iter().map(|_| Verdict::Applied(None)).collect());
+        }
+        // An empty list of results is an answer: it speaks of none.
+        if root.get("results").is_none_or(|results| !results.is_array()) {
+            return Err(NoAnswer::NoResults);
+        }
+    }
+    let verdict_on = |action: &Action| {
+        let (status, entry) = *by_id.get(action.id.as_str())?;
+        verdict(status, entry, now, extensions)
+    };
     let unlisted = if broken::is(Variant::UnlistedAcknowledged) { Verdict::Applied(None) } else { Verdict::Unlisted };
     Ok(batch.iter().map(|action| verdict_on(action).unwrap_or_else(|| unlisted.clone())).collect())
 }
 
-fn verdict(entry: Value<'_>, now: WallTime, extensions: &Extensions) -> Option<Verdict> {
-    let status = ActionStatus::from_name(&entry.get("status")?.as_str()?)?;
+/// Where an answer lists actions, and what it says of those that are listed there. The first is the contract's, whose entries say it
+/// themselves; the others are what backends answer that were there before it.
+const LISTS: [(&str, Option<ActionStatus>); 11] = [
+    ("results", None),
+    ("conflicts", Some(ActionStatus::Conflict)),
+    ("failed", Some(ActionStatus::Rejected)),
+    ("rejected", Some(ActionStatus::Rejected)),
+    ("retry", Some(ActionStatus::Retry)),
+    ("duplicates", Some(ActionStatus::Duplicate)),
+    ("applied", Some(ActionStatus::Applied)),
+    ("processed", Some(ActionStatus::Applied)),
+    ("succeeded", Some(ActionStatus::Applied)),
+    ("accepted", Some(ActionStatus::Applied)),
+    ("synced", Some(ActionStatus::Applied)),
+];
+
+/// The id of the action that an entry is about: the entry itself, or a member of it.
+fn id_of(entry: Value<'_>) -> Option<Cow<'_, str>> {
+    entry.as_str().or_else(|| entry.first(&["id", "actionId"])?.as_str())
+}
+
+/// Whether an answer without ids says that it has taken as many as there were, and failed over none.
+fn counts_all(root: Value<'_>, sent: usize) -> bool {
+    let count = |names: &[&str]| root.first(names).and_then(Value::as_u64);
+    let taken = count(&["processed", "processedActions", "applied", "accepted"]);
+    let failed = count(&["failed", "failedActions", "rejected", "errors"]).unwrap_or(0);
+    let is_refused = root.get("success").and_then(Value::as_bool) == Some(false);
+    let has_conflicts = root.get("conflicts").is_some_and(|conflicts| !conflicts.is_empty() && conflicts.as_u64() != Some(0));
+    !is_refused && !has_conflicts && failed == 0 && taken.is_some_and(|taken| usize::try_from(taken) == Ok(sent))
+}
+
+/// What `GET /api/sync/status/:userId` says of a batch whose answer named no ids: it was taken as a whole, but for the conflicts, if
+/// nothing waits and nothing has failed. `None` if that cannot be told.
+pub fn reconcile(body: &[u8], batch: &[Action]) -> Option<Vec<Verdict>> {
+    let text = decode(body);
+    let answer = Document::read(&text)?;
+    let count = |name| answer.root().get(name)?.as_u64();
+    if count("pendingActions")? > 0 || count("failedActions")? > 0 || count("processedActions")? == 0 {
+        return None;
+    }
+    let conflicts: Vec<Value<'_>> = answer.root().get("conflicts").into_iter().flat_map(Value::items).collect();
+    let verdict_on = |action: &Action| {
+        let stands_against = conflicts.iter().find(|entry| id_of(**entry).is_some_and(|id| id == action.id));
+        stands_against.map_or(Verdict::Applied(None), |entry| Verdict::Conflict(conflict(Some(*entry))))
+    };
+    Some(batch.iter().map(verdict_on).collect())
+}
+
+fn verdict(listed: Option<ActionStatus>, entry: Value<'_>, now: WallTime, extensions: &Extensions) -> Option<Verdict> {
+    let status = match listed {
+        Some(status) => status,
+        None => ActionStatus::from_name(&entry.get("status")?.as_str()?)?,
+    };
     let error = entry.get("error").filter(|error| error.is_object());
     Some(match status {
         ActionStatus::Applied => Verdict::Applied(result(entry)),
         ActionStatus::Duplicate => Verdict::Duplicate(result(entry)),
         ActionStatus::Rejected => Verdict::Rejected(Box::new(item_error(error, now, extensions))),
-        ActionStatus::Conflict => Verdict::Conflict(conflict(entry.get("conflict"))),
+        ActionStatus::Conflict => Verdict::Conflict(conflict(entry.get("conflict").or_else(|| listed.map(|_| entry)))),
         ActionStatus::Retry => Verdict::Retry(error.map(|error| Box::new(item_error(Some(error), now, extensions)))),
     })
 }
@@ -137,6 +204,57 @@ mod tests {
         );
         assert_eq!(read(br#"{"success":true}"#, &batch, NOW, &Extensions::default()), Err(NoAnswer::NoResults));
         assert_eq!(read(b"", &batch, NOW, &Extensions::default()), Err(NoAnswer::NotJson));
+    }
+
+    #[test]
+    fn answers_that_were_there_before_the_contract_are_understood_too() {
+        let batch = [action(1, None), action(2, None), action(3, None)];
+        let of = |body: &str| read(body.as_bytes(), &batch, NOW, &Extensions::default());
+        let verdicts = of(
+            r#"{"success":true,"processed":["action-1"],"failed":[{"actionId":"action-2","error":{"code":"VALIDATION_ERROR"}}],"conflicts":[{"actionId":"action-3","conflictType":"version_mismatch"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(verdicts[0], Verdict::Applied(None));
+        let Verdict::Rejected(error) = &verdicts[1] else { panic!("{:?}", verdicts[1]) };
+        assert_eq!(error.code.as_deref(), Some("VALIDATION_ERROR"));
+        let Verdict::Conflict(conflict) = &verdicts[2] else { panic!("{:?}", verdicts[2]) };
+        assert_eq!(conflict.conflict_type, "version_mismatch");
+        assert_eq!(of(r#"{"applied":["action-1"]}"#).unwrap()[1..], [Verdict::Unlisted, Verdict::Unlisted]);
+    }
+
+    #[test]
+    fn an_answer_that_only_counts_is_believed_if_the_count_is_right_and_nothing_failed() {
+        let batch = [action(1, None), action(2, None)];
+        let of = |body: &str| read(body.as_bytes(), &batch, NOW, &Extensions::default());
+        assert_eq!(of(r#"{"success":true,"processed":2}"#).unwrap(), [Verdict::Applied(None), Verdict::Applied(None)]);
+        assert_eq!(of(r#"{"processedActions":2,"failedActions":0,"conflicts":[]}"#).unwrap().len(), 2);
+        for unclear in [
+            r#"{"processed":1}"#,
+            r#"{"processed":2,"failed":1}"#,
+            r#"{"success":false,"processed":2}"#,
+            r#"{"processed":2,"conflicts":[{}]}"#,
+            r#"{"success":true}"#,
+        ] {
+            assert_eq!(of(unclear), Err(NoAnswer::NoResults), "{unclear}");
+        }
+        assert_eq!(of(r#"{"results":[]}"#).unwrap(), [Verdict::Unlisted, Verdict::Unlisted]);
+    }
+
+    #[test]
+    fn a_status_tells_of_a_batch_only_if_nothing_waits_and_nothing_failed() {
+        let batch = [action(1, None), action(2, None)];
+        let status = |pending, failed| {
+            format!(
+                r#"{{"syncStatus":"idle","pendingActions":{pending},"processedActions":9,"failedActions":{failed},"conflicts":[{{"actionId":"action-2","conflictType":"version_mismatch","resolution":"manual_required"}}]}}"#
+            )
+        };
+        let verdicts = reconcile(status(0, 0).as_bytes(), &batch).unwrap();
+        assert_eq!(verdicts[0], Verdict::Applied(None));
+        assert!(matches!(&verdicts[1], Verdict::Conflict(conflict) if conflict.conflict_type == "version_mismatch"));
+        assert_eq!(reconcile(status(1, 0).as_bytes(), &batch), None);
+        assert_eq!(reconcile(status(0, 1).as_bytes(), &batch), None);
+        assert_eq!(reconcile(b"{}", &batch), None);
+        assert_eq!(reconcile(b"<!doctype html>", &batch), None);
     }
 
     #[test]

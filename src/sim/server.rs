@@ -311,7 +311,7 @@ impl ModelServer {
         answer.results.retain(|_| below(3) > 0);
         for stranger in self.strangers.iter().filter(|stranger| !asked.contains(stranger)) {
             let status = ActionStatus::Applied;
-            answer.results.push(ActionResult { id: stranger.clone(), status, error: None, conflict: None });
+            answer.results.push(ActionResult { id: stranger.clone(), status, error: None, conflict: None, result: None });
         }
         if let Some(first) = answer.results.first().cloned() {
             answer.results.push(ActionResult { status: ActionStatus::Retry, ..first });
@@ -344,7 +344,7 @@ impl ModelServer {
             self.applied.push(AppliedAction { user_id: user_id.into(), id: action.id.clone(), key: action.key.clone(), at: now });
             ActionStatus::Applied
         };
-        ActionResult { id: action.id.clone(), status, error: None, conflict: None }
+        ActionResult { id: action.id.clone(), status, error: None, conflict: None, result: None }
     }
 }
 

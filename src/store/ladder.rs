@@ -161,8 +161,14 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
     /// The best rung that works, if none above that of this tab does then that.
     async fn best(&self) -> Option<Rung> {
         for rung in Rung::ALL.into_iter().filter(|rung| *rung <= self.rung()) {
-            if self.begin(rung, Access::Read).await.is_ok() {
-                return Some(rung);
+            match self.begin(rung, Access::Read).await {
+                Ok(_) => return Some(rung),
+                // Or whoever begins next would wait for it as long again.
+                Err(failed) if rung == self.rung() && cannot_be_used(failed.kind) => {
+                    self.step_down_from(rung, failed);
+                    return None;
+                }
+                Err(_) => {}
             }
         }
         None

@@ -39,6 +39,10 @@ const LARGEST_ANSWER: usize = 16 << 20;
 pub struct SyncPolicy {
     /// Where batches go.
     pub url: String,
+    /// Where to ask what became of a batch whose answer names no actions: the user's id follows. `None` if nowhere.
+    pub status_url: Option<String>,
+    /// Whether any success takes a batch as a whole, though it names no actions.
+    pub acknowledges_whole: bool,
     /// How large they are.
     pub limits: BatchLimits,
     /// The delays after a failure.
@@ -100,6 +104,8 @@ type Surroundings<P> = (Rc<Waiters>, Rc<Services<P>>, Rc<Watch<P>>, Rc<Credentia
 /// What became of a batch that was sent.
 enum Sent {
     Answered(Vec<Verdict>),
+    /// A success that does not say of which actions.
+    Unnamed(Box<ApiError>),
     /// The server does not take the batch as a whole; it may take its parts.
     Refused(Box<ApiError>),
     /// There is no answer that settles it. It is sent again as it is.
@@ -109,6 +115,21 @@ enum Sent {
         /// Whether the batch itself may be the reason: its size, or something in it.
         counts_against_batch: bool,
     },
+}
+
+/// A user's id as a segment of a path (RFC 3986 §2.3).
+fn encoded(user_id: &str) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut segment = String::with_capacity(user_id.len());
+    for byte in user_id.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            let digit = |half: u8| char::from(DIGITS.get(usize::from(half)).copied().unwrap_or_default());
+            segment.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    segment
 }
 
 /// Nothing to do.
@@ -362,6 +383,10 @@ impl<P: Platform> Drainer<P> {
                     resumed = Some(trace);
                     continue;
                 }
+                Sent::Unnamed(error) => match self.reconcile(&batch.actions, &trace).await {
+                    Some(verdicts) => verdicts,
+                    None => return Ok(self.close_gate(correlation_id, error, GateReason::ServerError, false).await),
+                },
                 Sent::Failed { error, because, counts_against_batch } => {
                     return Ok(self.close_gate(correlation_id, error, because, counts_against_batch).await);
                 }
@@ -480,6 +505,17 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
+    /// Asks what became of a batch whose answer named no actions.
+    async fn reconcile(&self, actions: &[Action], trace: &CallTrace) -> Option<Vec<Verdict>> {
+        let (platform, http) = (self.platform.as_ref(), self.platform.http());
+        let url = [self.policy.status_url.as_deref()?, &encoded(&self.user_id)].concat();
+        let request = http.json_request("GET", &url, None).ok()?;
+        let (summary, headers) = (http.summary(&request), trace.headers(platform, 1));
+        let exchange = attempt::exchange(platform, &request, &summary, &headers, self.policy.timeout, LARGEST_ANSWER);
+        let response = exchange.await.ok().filter(|response| response.status == 200)?;
+        answer::reconcile(&response.body, actions)
+    }
+
     /// Deletes whatever the answer lists as applied.
     async fn acknowledge_strangers(&self, body: &[u8], actions: &[Action]) {
         let Ok(answer) = serde_json::from_slice::<crate::wire::QueueActionsResponse>(body) else { return };
@@ -497,13 +533,22 @@ impl<P: Platform> Drainer<P> {
             }
             return match answer::read(&response.body, actions, self.now(), &self.policy.extensions) {
                 Ok(verdicts) => Sent::Answered(verdicts),
+                // An empty body, too: but not a page, or what was cut off.
+                Err(no_answer)
+                    if self.policy.acknowledges_whole && (no_answer == NoAnswer::NoResults || response.body.is_empty()) =>
+                {
+                    Sent::Answered(actions.iter().map(|_| Verdict::Applied(None)).collect())
+                }
                 Err(no_answer) => {
                     let message = match no_answer {
                         NoAnswer::NotJson => "The answer to the batch is no JSON, or cut off; it may not be the backend's.",
                         NoAnswer::NoResults => "The answer to the batch has no list of results; see the sync contract.",
                     };
                     let error = parse(response, &self.policy.extensions).overruled("SYNC_ANSWER_UNREADABLE", message);
-                    failed(error, GateReason::ServerError)
+                    match no_answer {
+                        NoAnswer::NoResults => Sent::Unnamed(Box::new(error)),
+                        NoAnswer::NotJson => failed(error, GateReason::ServerError),
+                    }
                 }
             };
         }

@@ -194,6 +194,6 @@ impl Outcome {
             Self::Conflict(conflict) => (ActionStatus::Conflict, None, Some(conflict)),
             Self::Retry(error) => (ActionStatus::Retry, Some(error), None),
         };
-        ActionResult { id: action.id.clone(), status, error, conflict }
+        ActionResult { id: action.id.clone(), status, error, conflict, result: None }
     }
 }

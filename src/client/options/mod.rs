@@ -21,7 +21,7 @@ use crate::queue::draft::{quoted, shown};
 use crate::queue::limits::QueueLimits;
 use crate::queue::plan::BatchLimits;
 use crate::sync::SyncPolicy;
-use crate::wire::{DETAILED_HEALTH_PATH, MOST_ACTIONS, Priority, QUEUE_ACTIONS_PATH};
+use crate::wire::{DETAILED_HEALTH_PATH, MOST_ACTIONS, Priority, QUEUE_ACTIONS_PATH, SYNC_STATUS_PATH};
 use members::{Members, Switch, named, read_json};
 use protection::LONGEST_CALL_WAIT;
 use std::rc::Rc;
@@ -118,6 +118,18 @@ impl Options {
             actions: sync.whole("maxActions", 1, MOST_ACTIONS)?.unwrap_or(100) as usize,
             bytes: sync.whole("maxBytes", 1024, 1 << 20)?.unwrap_or(256 << 10).into(),
         };
+        let status_path = match sync.take("statusPath").map(|value| (value, value.as_bool(), value.as_str())) {
+            None => Some(SYNC_STATUS_PATH.to_string()),
+            Some((_, Some(false), _)) => None,
+            Some((_, _, Some(path))) if path.starts_with('/') && path.ends_with('/') => Some(path.into_owned()),
+            Some((other, ..)) => return Err(sync.invalid("statusPath", other, "false, or a path that begins and ends with /")),
+        };
+        let acknowledges_whole = match sync.take("ackMode") {
+            None => false,
+            Some(mode) if mode.is("perAction") => false,
+            Some(mode) if mode.is("whole") => true,
+            Some(other) => return Err(sync.invalid("ackMode", other, r#""perAction" or "whole""#)),
+        };
         let timeout = sync.milliseconds("timeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(Duration::from_secs(30));
         sync.finish()?;
         let mut queue = members.within("queue", "an object such as { maxActions: 10000, evicts: [\"low\"] }")?;
@@ -153,6 +165,8 @@ impl Options {
             },
             sync: SyncPolicy {
                 url: format!("{base_origin}{path}"),
+                status_url: status_path.map(|path| format!("{base_origin}{path}")),
+                acknowledges_whole,
                 service: base_origin.into(),
                 limits,
                 backoff: queue_backoff(resolved.retry.backoff),
