@@ -301,6 +301,10 @@ impl<P: Platform> Drainer<P> {
                     if !step.settled.is_empty() {
                         self.announce(step.record.counts(), step.settled.clone());
                     }
+                    // It takes a moment until that is on disk, and in that moment another tab may have been told to wait.
+                    if !self.left_alone(trigger).is_zero() {
+                        continue;
+                    }
                     step
                 }
             };
