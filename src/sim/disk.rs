@@ -6,7 +6,8 @@ use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::record::UserRecord;
 use crate::store::{Memory, MemoryTransaction, Table};
 use crate::time::WallTime;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// What is on the disk.
@@ -17,6 +18,10 @@ pub(super) struct Disk {
     pub(super) commits_until_failure: Cell<Option<u32>>,
     /// Of so many steps in a thousand, one fails.
     pub(super) faults: Cell<DiskFaults>,
+    /// Whether nothing more goes on it.
+    pub(super) is_full: Cell<bool>,
+    /// By tab: how many transactions it has begun, or waits to begin.
+    begun: RefCell<BTreeMap<u64, u32>>,
 }
 
 /// How often, of a thousand times, something happens.
@@ -36,6 +41,11 @@ impl Disk {
     /// What has been committed.
     pub(super) fn table(&self) -> Table {
         self.memory.committed()
+    }
+
+    /// Whether a tab has a transaction under way.
+    pub(super) fn is_busy_for(&self, tab: u64) -> bool {
+        self.begun.borrow().get(&tab).is_some_and(|begun| *begun > 0)
     }
 
     /// The record of a user's queue.
@@ -65,6 +75,28 @@ impl Disk {
 /// A tab's way to the disk.
 pub struct SimStore {
     pub(super) world: Rc<Inner>,
+    pub(super) tab: u64,
+}
+
+/// Says that a tab has a transaction under way, until it is dropped.
+struct Begun {
+    world: Rc<Inner>,
+    tab: u64,
+}
+
+impl Begun {
+    fn by(world: &Rc<Inner>, tab: u64) -> Self {
+        *world.disk.begun.borrow_mut().entry(tab).or_default() += 1;
+        Self { world: world.clone(), tab }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(begun) = self.world.disk.begun.borrow_mut().get_mut(&self.tab) {
+            *begun -= 1;
+        }
+    }
 }
 
 /// A transaction on the disk; others wait for it.
@@ -72,6 +104,7 @@ pub struct SimTransaction {
     world: Rc<Inner>,
     access: Access,
     transaction: MemoryTransaction,
+    begun: Begun,
 }
 
 fn failed(operation: &'static str) -> StoreError {
@@ -86,11 +119,12 @@ impl Store for SimStore {
     }
 
     async fn transaction(&self, access: Access) -> Result<SimTransaction, StoreError> {
+        let begun = Begun::by(&self.world, self.tab);
         let transaction = self.world.disk.memory.transaction(access).await?;
         if self.world.happens(self.world.disk.faults.get().unavailable) {
             return Err(failed("beginning a transaction"));
         }
-        Ok(SimTransaction { world: self.world.clone(), access, transaction })
+        Ok(SimTransaction { world: self.world.clone(), access, transaction, begun })
     }
 }
 
@@ -166,9 +200,10 @@ impl Transaction for SimTransaction {
     }
 
     async fn commit(self) -> Result<(), StoreError> {
-        let (world, faults) = (&self.world, self.world.disk.faults.get());
+        let Self { world, access, transaction, begun } = self;
+        let faults = world.disk.faults.get();
         world.yield_for_a_while().await;
-        if self.access == Access::Write {
+        if access == Access::Write {
             match world.disk.commits_until_failure.get() {
                 Some(0) => {
                     world.disk.commits_until_failure.set(None);
@@ -177,14 +212,18 @@ impl Transaction for SimTransaction {
                 Some(left) => world.disk.commits_until_failure.set(Some(left - 1)),
                 None => {}
             }
+            if world.disk.is_full.get() {
+                return Err(StoreError::new(StoreErrorKind::QuotaExceeded, "committing to disk", "the disk is full"));
+            }
             if world.happens(faults.aborted) {
                 return Err(failed("committing to disk"));
             }
         }
-        self.transaction.commit().await?;
+        transaction.commit().await?;
+        drop(begun);
         // Here a crash finds the change on disk and nobody who knows of it.
         world.yield_for_a_while().await;
-        if self.access == Access::Write && world.happens(faults.unheard) {
+        if access == Access::Write && world.happens(faults.unheard) {
             return Err(failed("committing to disk"));
         }
         Ok(())

@@ -18,6 +18,10 @@ use std::time::Duration;
 /// come first.
 const LATE_NEWS: u64 = 20;
 
+/// How long it takes until other pages know what one has heard that has been frozen meanwhile, in milliseconds: they may have taken
+/// over from it, and then no lock keeps them from sending.
+const OVERTAKEN: u64 = 50;
+
 /// The longest that a request may be under way, in milliseconds.
 pub(super) const LONGEST_DELAY: u64 = 120_000;
 
@@ -402,12 +406,14 @@ impl SimHttp {
         self.world.spawner.spawn_local(flight).unwrap();
         // The other end is only dropped with the world.
         let Ok(result) = arrived.await else { return pending().await };
+        let mut until_known = 0;
         if self.world.freezes(self.tab) != freezes {
+            until_known = OVERTAKEN;
             self.world.sleep(Duration::from_millis(1 + self.world.below(LATE_NEWS))).await;
         }
         if let Ok(SimResponse { reply: Reply { pause: Some(pause), .. }, .. }) = &result {
             // Nobody can be held to a moment before it has been heard of.
-            self.world.server.borrow_mut().heard(pause, self.world.now());
+            self.world.server.borrow_mut().heard(pause, self.world.now() + until_known);
         }
         result
     }

@@ -174,6 +174,11 @@ impl ModelServer {
         self.sent
     }
 
+    /// The number of the request that was sent last.
+    pub(super) fn last_sent(&self) -> u64 {
+        self.sent
+    }
+
     /// One more is on its way.
     pub(super) fn begin(&mut self) {
         self.on_their_way += 1;

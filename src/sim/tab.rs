@@ -1,6 +1,6 @@
 //! A tab: a client over the world's disk and network, which can crash at any moment.
 
-use super::disk::SimStore;
+use super::disk::{DiskFaults, SimStore};
 use super::locks::{Acquisition, Held};
 use super::network::SimHttp;
 use super::witness::Sight;
@@ -39,6 +39,8 @@ struct Process {
     tasks: RefCell<Vec<AbortHandle>>,
     events: RefCell<Vec<String>>,
     is_dead: Cell<bool>,
+    /// Whether it was told that it would be frozen, and will be told when it goes on.
+    was_told: Cell<bool>,
     /// How often something in it may still go on before it crashes; it does not without it.
     steps_until_crash: Cell<Option<u32>>,
 }
@@ -52,6 +54,7 @@ impl Process {
             tasks: RefCell::default(),
             events: RefCell::default(),
             is_dead: Cell::new(false),
+            was_told: Cell::new(false),
             steps_until_crash: Cell::new(None),
         })
     }
@@ -165,11 +168,34 @@ impl Tab {
         let tab = self.process.tab;
         self.world.inner.frozen.borrow_mut().insert(tab);
         *self.world.inner.freezes.borrow_mut().entry(tab).or_default() += 1;
+        self.world.inner.forget_what_is_not_on_disk(&self.process.user_id.borrow());
+    }
+
+    /// It is told that it is about to be frozen, and does what can be done without waiting. When it thaws it is told that, too.
+    pub fn warn_of_freeze(&self) {
+        self.hear(ConnectivityChange::Frozen);
+        self.world.settle();
+        self.process.was_told.set(true);
+    }
+
+    fn hear(&self, change: ConnectivityChange) {
+        let listeners: Vec<_> = self.world.inner.connectivity.borrow().values().cloned().collect();
+        for (_, listener) in listeners.into_iter().filter(|(tab, _)| *tab == self.process.tab) {
+            listener(change);
+        }
+    }
+
+    /// Whether it has a transaction under way: browsers do not freeze such a page.
+    pub fn is_in_transaction(&self) -> bool {
+        self.world.inner.disk.is_busy_for(self.process.tab)
     }
 
     /// It goes on where it stood. What should have happened in the meantime happens now, timers before anything from outside.
     pub fn thaw(&self) {
         self.world.inner.frozen.borrow_mut().remove(&self.process.tab);
+        if self.process.was_told.replace(false) {
+            self.hear(ConnectivityChange::Resumed);
+        }
         for waiting in self.world.inner.until_thaw.take() {
             waiting.wake();
         }
@@ -213,6 +239,16 @@ impl World {
     /// Makes each row of a user that has this text in it read that one instead.
     pub fn rewrite_rows(&self, user_id: &str, old: &str, new: &str) {
         self.inner.disk.rewrite(user_id, old, new);
+    }
+
+    /// What the disk does to transactions from now on.
+    pub fn set_disk_faults(&self, faults: DiskFaults) {
+        self.inner.disk.faults.set(faults);
+    }
+
+    /// From now on the disk is full, or it no longer is.
+    pub fn fill_disk(&self, is_full: bool) {
+        self.inner.disk.is_full.set(is_full);
     }
 
     /// After so many more commits, one fails.
@@ -267,7 +303,7 @@ impl TabPlatform {
         let (tab, is_worker, credentials_of) = (process.tab, process.is_worker, process.user_id.clone());
         Self {
             http: SimHttp { world: world.clone(), tab, surroundings, credentials_of },
-            store: SimStore { world: world.clone() },
+            store: SimStore { world: world.clone(), tab },
             shared: Shared { tab, channel: world.subscription_id(), is_worker, world: world.clone(), texts: RefCell::default() },
             world,
             process,

@@ -90,6 +90,8 @@ pub struct Drainer<P: Platform> {
     pace: Cell<Option<f64>>,
     /// How often in a row a better place for the queue could not be had, and until when it is not tried again.
     promotions: Cell<(u32, MonotonicTime)>,
+    /// What was in the queue when it was last looked at.
+    known: Cell<Counts>,
     /// Whether this tab drains just now.
     pub(super) is_draining: Cell<bool>,
     /// Whether a tab that drains has said so since it was asked.
@@ -170,6 +172,7 @@ impl<P: Platform> Drainer<P> {
             credentials,
             pace: Cell::default(),
             promotions: Cell::default(),
+            known: Cell::default(),
             is_draining: Cell::default(),
             has_answered: Cell::default(),
             drain: RefCell::default(),
@@ -240,14 +243,17 @@ impl<P: Platform> Drainer<P> {
         self.promote().await;
         let (drain, abort) = abortable(self.drain_here(trigger));
         self.drain.replace(Some(abort));
-        let report = match drain.await {
-            Ok(report) => report,
-            // The page comes back with news of its own.
-            Err(Aborted) => outbox::record(self.platform.store(), &self.user_id).await.map(|record| idle(&record)),
-        };
+        let drained = drain.await;
         self.drain.take();
+        let report = match drained {
+            Ok(report) => report,
+            // The page comes back with news of its own. Until then nothing is begun: a transaction would stand as still as the page,
+            // and hold up all others.
+            Err(Aborted) => return Ok(DrainReport { counts: self.known.get(), next: None }),
+        };
         self.tell_place_changes();
         let mut report = report?;
+        self.known.set(report.counts);
         // Nothing is left that a better place would have to wait for.
         if report.counts.total() == 0 {
             self.platform.store().nothing_is_left(&self.user_id);
@@ -321,6 +327,10 @@ impl<P: Platform> Drainer<P> {
                     let step = outbox::claim(self.platform.store(), &self.user_id, epoch, claiming).await?;
                     if !step.settled.is_empty() {
                         self.announce(step.record.counts(), step.settled.clone());
+                    }
+                    // It takes a moment until that is on disk, and in that moment another tab may have been told to wait.
+                    if !self.left_alone(trigger).is_zero() {
+                        continue;
                     }
                     step
                 }
@@ -612,6 +622,7 @@ impl<P: Platform> Drainer<P> {
 
     /// Tells the other tabs what is in the queue now and, like those who wait and the application here, what was settled.
     pub fn announce(&self, counts: Counts, settled: Vec<(String, Outcome)>) {
+        self.known.set(counts);
         let settled: Vec<(String, Box<RawValue>)> =
             settled.into_iter().filter_map(|(id, outcome)| Some((id, to_raw_value(&outcome).ok()?))).collect();
         let announcement = Announcement { user_id: self.user_id.clone(), counts, settled };

@@ -2,6 +2,7 @@
 //! others, behind which it could hide.
 
 use super::super::World;
+use super::super::disk::DiskFaults;
 use super::super::network::Faults;
 use super::super::server::Reply;
 
@@ -14,6 +15,7 @@ pub(super) enum Step {
     Crash,
     CrashSoon,
     Freeze,
+    Overtake,
     Switch,
     WakeWorker,
     Weather,
@@ -62,6 +64,8 @@ pub(super) struct Conditions {
     pub(super) steps: Vec<Step>,
     /// How many there are.
     pub(super) length: u64,
+    /// The faults of the disk that may be on.
+    disk: [bool; 5],
     /// The faults of the network that may be on.
     network: [bool; FAULTS],
 }
@@ -70,10 +74,11 @@ const FAULTS: usize = 16;
 
 /// Steps with their weights.
 const ALWAYS: [(Step, usize); 4] = [(Step::Enqueue, 10), (Step::Nap, 4), (Step::Sleep, 2), (Step::Weather, 3)];
-const SOMETIMES: [(Step, usize); 14] = [
+const SOMETIMES: [(Step, usize); 15] = [
     (Step::Crash, 2),
     (Step::CrashSoon, 3),
     (Step::Freeze, 2),
+    (Step::Overtake, 1),
     (Step::Switch, 2),
     (Step::WakeWorker, 2),
     (Step::Discard, 1),
@@ -128,6 +133,7 @@ impl Conditions {
             options,
             steps,
             length: 25 + world.below(25),
+            disk: std::array::from_fn(|_| one_in(3)),
             network: std::array::from_fn(|_| one_in(3)),
         }
     }
@@ -136,6 +142,19 @@ impl Conditions {
     pub(super) fn breaks_silently(&self) -> bool {
         let is_final = |reply: &Reply| reply.status == 413 || matches!(reply.status, 400 | 422) && !reply.body.is_empty();
         self.answer_to_poison.as_ref().is_some_and(|reply| !is_final(reply))
+    }
+
+    /// What the disk is like until it changes again, and whether it is full.
+    pub(super) fn disk(&self, world: &World) -> (DiskFaults, bool) {
+        let some = |is_on: bool, most: u64| if is_on { u16::try_from(world.below(most)).unwrap() } else { 0 };
+        let [unavailable, unreadable, aborted, unheard, fills] = self.disk;
+        let faults = DiskFaults {
+            unavailable: some(unavailable, 150),
+            unreadable: some(unreadable, 60),
+            aborted: some(aborted, 200),
+            unheard: some(unheard, 200),
+        };
+        (faults, fills && world.below(4) == 0)
     }
 
     /// What the network is like until it changes again.

@@ -1,5 +1,7 @@
 //! What users, browsers, networks and disks do, step by step.
 
+use super::super::books::check_books;
+use super::super::disk::DiskFaults;
 use super::super::network::{Faults, LONGEST_DELAY};
 use super::super::server::ModelServer;
 use super::super::tab::Tab;
@@ -7,6 +9,7 @@ use super::super::world::World;
 use super::conditions::{Conditions, Step};
 use super::promises::{Promises, USERS};
 use super::{Report, finale};
+use crate::platform::tables::{Lane, Row};
 use crate::queue::draft::Draft;
 use crate::wire::Priority;
 use std::rc::Rc;
@@ -18,6 +21,8 @@ pub(super) struct Run {
     pub(super) conditions: Conditions,
     pub(super) promises: Rc<Promises>,
     pub(super) pages: Vec<Page>,
+    /// Whether the disk may fail.
+    is_disk_troubled: bool,
 }
 
 /// A page, or a service worker.
@@ -56,7 +61,7 @@ impl Run {
             server.grace = if conditions.locks { 0 } else { GRACE };
         });
         world.set_faults(conditions.weather(&world));
-        let mut run = Self { world, conditions, promises, pages: Vec::new() };
+        let mut run = Self { world, conditions, promises, pages: Vec::new(), is_disk_troubled: false };
         for number in 0..run.conditions.pages {
             run.open(number % run.conditions.users);
         }
@@ -100,7 +105,17 @@ impl Run {
     }
 
     pub(super) fn check(&self) {
-        self.promises.check(&self.world, &self.stored());
+        if !self.conditions.locks && self.is_disk_troubled {
+            // Who hears of a moment cannot write it down, and nothing keeps others from asking.
+            self.world.server(ModelServer::forget_pauses);
+        }
+        let table = self.world.inner.disk.table();
+        for user in USERS.iter().take(self.conditions.users) {
+            if let Err(what) = check_books(&table, user) {
+                self.promises.break_promise(self.world.now(), format!("the books of {user} are wrong: {what}"));
+            }
+        }
+        self.promises.check(&self.world, &table);
     }
 
     /// What is stored, by user.
@@ -167,6 +182,7 @@ impl Run {
             }
             Step::CrashSoon => self.pages[place].tab.crash_after(u32::try_from(self.below(60)).unwrap()),
             Step::Freeze => self.freeze_or_thaw(place),
+            Step::Overtake => self.overtake(place),
             Step::Switch => self.switch(place),
             Step::WakeWorker => self.wake_worker(),
             Step::Weather => {
@@ -186,7 +202,7 @@ impl Run {
                 1 => self.world.show(),
                 _ => self.world.resume(),
             },
-            Step::Disk => self.world.fail_a_commit_after(u32::try_from(self.below(6)).unwrap()),
+            Step::Disk => self.trouble_disk(),
             Step::Jump => self.jump(),
             Step::Mood => self.change_mood(place),
             Step::Expire => {
@@ -256,12 +272,83 @@ impl Run {
         if self.below(3) == 0 {
             return self.thaw();
         }
+        let politely = self.below(2) == 0;
+        self.freeze(place, politely);
+    }
+
+    /// Freezes a page as soon as it has no transaction under way.
+    fn freeze(&mut self, place: usize, politely: bool) {
         let page = &mut self.pages[place];
-        self.promises.note(self.world.now(), || format!("tab {} freezes", page.tab.number()));
+        if page.is_frozen || page.tab.is_dead() {
+            return;
+        }
+        if politely {
+            page.tab.warn_of_freeze();
+        }
+        for _ in 0..LONGEST_TRANSACTION {
+            if !page.tab.is_in_transaction() {
+                break;
+            }
+            self.world.advance(Duration::from_millis(1));
+        }
+        if page.tab.is_in_transaction() || page.tab.is_dead() {
+            return;
+        }
+        self.promises.note(self.world.now(), || format!("tab {} freezes, and is told: {politely}", page.tab.number()));
         self.promises.count("freezes");
         self.promises.freeze(page.tab.number());
         page.is_frozen = true;
         page.tab.freeze();
+    }
+
+    /// A page stands still while it waits for an answer. Another one takes over, users put back what that one has put aside, and then
+    /// the first one goes on.
+    fn overtake(&mut self, place: usize) {
+        if self.pages[place].is_frozen {
+            return;
+        }
+        let (user, tab) = (self.pages[place].user, self.pages[place].tab.number());
+        self.enqueue(place);
+        self.pass(Duration::from_millis(self.below(10)));
+        self.change_mood_to(self.below(2), user);
+        let promises = self.promises.clone();
+        let sends = self.world.run_until(Duration::from_secs(1), || promises.sends(tab));
+        let Some(place) = self.pages.iter().position(|page| page.tab.number() == tab).filter(|_| sends) else { return };
+        self.freeze(place, false);
+        self.open(user);
+        let other = self.pages.len() - 1;
+        for _ in 0..2 {
+            let client = self.pages[other].tab.client.clone();
+            self.pages[other].tab.spawn(async move { drop(client.sync().await) });
+            self.world.advance(Duration::from_millis(20_000 + self.below(20_000)));
+        }
+        self.promises.count("pages overtaken");
+        if self.below(2) == 0 {
+            self.world.server(|server| {
+                server.poison.clear();
+                server.conflicting.clear();
+            });
+        }
+        for id in self.world.stored(USERS[user]) {
+            self.put_back(other, id);
+        }
+        self.world.advance(Duration::from_millis(self.below(60)));
+        self.thaw();
+        self.pass(Duration::from_millis(100));
+    }
+
+    fn trouble_disk(&mut self) {
+        if self.below(2) == 0 {
+            return self.world.fail_a_commit_after(u32::try_from(self.below(6)).unwrap());
+        }
+        let (faults, is_full) = if self.below(3) == 0 { Default::default() } else { self.conditions.disk(&self.world) };
+        self.promises.note(self.world.now(), || format!("{faults:?}, full: {is_full}"));
+        self.world.set_disk_faults(faults);
+        self.world.fill_disk(is_full);
+        self.is_disk_troubled = true;
+        if is_full {
+            self.promises.count("disks full");
+        }
     }
 
     fn switch(&mut self, place: usize) {
@@ -311,9 +398,23 @@ impl Run {
     fn requeue(&mut self, place: usize) {
         let page = &self.pages[place];
         let Some(id) = self.any_stored(page.user) else { return };
+        self.put_back(place, id);
+    }
+
+    fn put_back(&self, place: usize, id: String) {
+        let page = &self.pages[place];
+        let is_put_aside = self.world.inner.disk.table().find(USERS[page.user], &id).is_some_and(is_put_aside);
         self.promises.count("requeues");
-        let client = page.tab.client.clone();
-        page.tab.spawn(async move { drop(client.requeue(&id).await) });
+        self.promises.note(self.world.now(), || format!("the user of tab {} puts {id} back", page.tab.number()));
+        if is_put_aside {
+            self.promises.put_back(&self.world, &id);
+        }
+        let (client, promises) = (page.tab.client.clone(), self.promises.clone());
+        page.tab.spawn(async move {
+            if client.requeue(&id).await.is_ok_and(|is_there| is_there) {
+                promises.is_put_back(&id);
+            }
+        });
     }
 
     fn jump(&mut self) {
@@ -329,8 +430,11 @@ impl Run {
 
     /// The server changes its mind about what it will not take.
     fn change_mood(&mut self, place: usize) {
-        let some = self.any_stored(self.pages[place].user);
-        let kind = self.below(4);
+        self.change_mood_to(self.below(4), self.pages[place].user);
+    }
+
+    fn change_mood_to(&self, kind: u64, user: usize) {
+        let some = self.any_stored(user);
         let stored: Vec<String> = self.stored().concat();
         let most = if self.conditions.breaks_silently() { MOST_THAT_BREAK } else { usize::MAX };
         self.world.server(|server| match (kind, some) {
@@ -358,17 +462,40 @@ impl Run {
 
     pub(super) fn calm(&mut self) {
         self.world.set_faults(Faults::default());
+        self.world.set_disk_faults(DiskFaults::default());
+        self.world.fill_disk(false);
+        self.is_disk_troubled = false;
         self.world.set_online(true);
     }
+
+    /// Some of the pages that stand still go on; the others never will.
+    pub(super) fn thaw_some(&mut self) {
+        if self.below(3) > 0 {
+            return self.thaw();
+        }
+        for page in self.pages.iter().filter(|page| page.is_frozen) {
+            self.promises.note(self.world.now(), || format!("tab {} is frozen for ever", page.tab.number()));
+            self.promises.count("pages frozen for ever");
+            self.promises.forget_waits(page.tab.number());
+        }
+    }
 }
+
+/// Whether a row waits for a decision.
+pub(super) fn is_put_aside(row: &Row) -> bool {
+    matches!(row.lane, Lane::Dead | Lane::Conflict)
+}
+
+/// How long a page may have a transaction under way when it is to be frozen, in milliseconds.
+const LONGEST_TRANSACTION: u32 = 100;
 
 /// How long a drain that no lock has kept from beginning may take until it sends, in milliseconds.
 const GRACE: u64 = 2_000;
 
 impl Page {
-    /// Whether it is a page, not a service worker.
-    pub(super) fn is_page(&self) -> bool {
-        !self.is_worker
+    /// Whether it is a page, not a service worker, and something happens in it.
+    pub(super) fn is_awake(&self) -> bool {
+        !self.is_worker && !self.is_frozen
     }
 }
 

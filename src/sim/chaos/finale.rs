@@ -25,12 +25,12 @@ pub(super) fn play(run: &mut Run) {
         server.strangers.clear();
         server.oldest_valid_token = server.newest_token;
     });
-    run.thaw();
+    run.thaw_some();
     for page in &run.pages {
         page.tab.survive();
     }
     for user in 0..run.conditions.users {
-        if !run.pages.iter().any(|page| page.user == user && page.is_page()) {
+        if !run.pages.iter().any(|page| page.user == user && page.is_awake()) {
             run.open(user);
         }
     }
@@ -81,7 +81,7 @@ fn all_is_decided(run: &mut Run) {
     for _ in 0..ROUNDS {
         run.bury();
         for (user, name) in USERS.iter().enumerate().take(run.conditions.users) {
-            let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_page()) else { continue };
+            let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_awake()) else { continue };
             for id in run.world.stored(name) {
                 let client = page.tab.client.clone();
                 // The last fault of the disk may still be to come.
@@ -111,7 +111,7 @@ fn everyone_hears(run: &mut Run) {
 fn counts_agree(run: &mut Run) {
     run.bury();
     for (user, name) in USERS.iter().enumerate().take(run.conditions.users) {
-        let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_page()) else { continue };
+        let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_awake()) else { continue };
         let client = page.tab.client.clone();
         let looked = run.world.block_on(async move {
             loop {

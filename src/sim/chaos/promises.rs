@@ -4,8 +4,10 @@
 use super::super::network::SimRequest;
 use super::super::witness::{Sight, Witness};
 use super::super::world::World;
+use super::drive::is_put_aside;
 use super::tally::Tally;
 use crate::event::Event;
+use crate::store::Table;
 use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, WireAction};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -43,6 +45,9 @@ struct Books {
     highest: [Option<u64>; 2],
     under_way: Vec<UnderWay>,
     waits: Vec<Wait>,
+    /// What users have put back of what the server did not take, by number: since which request, and whether it is on disk. The server
+    /// has said nothing of it since.
+    put_back: HashMap<usize, (u64, bool)>,
     /// What users have taken back, which the books may not know by number yet.
     discarded: HashSet<String>,
     /// What the server breaks on, without a word as to whether it will ever take it.
@@ -230,6 +235,36 @@ impl Promises {
         }
     }
 
+    /// Whether a tab waits for the answer to a batch.
+    pub(super) fn sends(&self, tab: u64) -> bool {
+        self.books.borrow().under_way.iter().any(|request| request.tab == tab)
+    }
+
+    /// A user is about to put back an action that was put aside.
+    pub(super) fn put_back(&self, world: &World, id: &str) {
+        let mut books = self.books.borrow_mut();
+        if let Some(action) = books.by_id.get(id).copied() {
+            books.put_back.insert(action, (world.server(|server| server.last_sent()), false));
+        }
+    }
+
+    /// It is put back.
+    pub(super) fn is_put_back(&self, id: &str) {
+        let mut books = self.books.borrow_mut();
+        let books = &mut *books;
+        if let Some((_, is_there)) = books.by_id.get(id).and_then(|action| books.put_back.get_mut(action)) {
+            *is_there = true;
+        }
+    }
+
+    /// The server has said something of an action, in answer to that request.
+    fn is_spoken_of(&self, action: usize, request: u64) {
+        let mut books = self.books.borrow_mut();
+        if books.put_back.get(&action).is_some_and(|(since, _)| request > *since) {
+            books.put_back.remove(&action);
+        }
+    }
+
     /// A page waits for an action to be settled. Gives the number of the wait.
     pub(super) fn wait(&self, tab: u64, action: usize) -> usize {
         let mut books = self.books.borrow_mut();
@@ -317,27 +352,33 @@ impl Promises {
     }
 
     /// Compares the promises with what is stored, and with what the server has done.
-    pub(super) fn check(&self, world: &World, stored: &[Vec<String>]) {
+    pub(super) fn check(&self, world: &World, table: &Table) {
         let now = world.now();
+        let stored = USERS.map(|user| table.all_rows(user));
         if world.server(|server| server.asked_too_early > 0) && !self.is_broken() {
             self.break_promise(now, "the server was asked before the moment that it had named".into());
         }
         if world.server(|server| server.confused_users > 0) {
             self.break_promise(now, "what one user had queued came under another's credentials".into());
         }
-        let mut lost = None;
-        let mut overtaken = None;
+        let (mut lost, mut overtaken, mut forgotten) = (None, None, None);
         {
             let mut books = self.books.borrow_mut();
             let books = &mut *books;
             let actions = &books.actions;
             books.open.retain(|action| !actions[*action].is_settled());
             if !books.open.is_empty() {
-                let stored: Vec<HashSet<&str>> = stored.iter().map(|ids| ids.iter().map(String::as_str).collect()).collect();
+                let stored: Vec<HashSet<&str>> =
+                    stored.iter().map(|rows| rows.iter().map(|row| row.id.as_str()).collect()).collect();
                 let is_stored = |known: &Known| stored[known.user].contains(known.id.as_deref().unwrap_or_default());
                 lost = books.open.iter().map(|action| &actions[*action]).find(|known| !is_stored(known)).map(|known| {
                     format!("{} was promised, is not stored, and nothing has settled it", known.id.clone().unwrap_or_default())
                 });
+            }
+            for row in stored.iter().flatten().filter(|row| is_put_aside(row) && !books.put_back.is_empty()) {
+                if books.by_id.get(&row.id).and_then(|action| books.put_back.get(action)).is_some_and(|(_, is_there)| *is_there) {
+                    forgotten = Some(format!("{} was put back, and is put aside again though the server was not asked", row.id));
+                }
             }
             for key in books.keys.values_mut().filter(|key| !key.is_checked) {
                 key.is_checked = true;
@@ -352,7 +393,7 @@ impl Promises {
                 }
             }
         }
-        for what in [lost, overtaken].into_iter().flatten() {
+        for what in [lost, overtaken, forgotten].into_iter().flatten() {
             self.break_promise(now, what);
         }
     }
@@ -437,10 +478,12 @@ impl Promises {
             format!("the server carries out #{number}: {}", said.join(", "))
         });
         for (action, result) in batch.actions.iter().zip(results) {
+            let request = number;
             let Some(number) = number_of(action) else {
                 let (id, data) = (&action.id, action.data.get());
                 return self.break_promise(now, format!("{id} arrived with the data {data}, which nobody has enqueued"));
             };
+            self.is_spoken_of(number, request);
             self.identify(now, number, &action.id);
             let mut books = self.books.borrow_mut();
             let books = &mut *books;
@@ -479,8 +522,10 @@ impl Promises {
     fn sees_refused(&self, now: u64, number: u64, status: u16, request: &SimRequest) {
         self.note(now, || format!("#{number} is answered {status}"));
         let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else { return };
+        let request = number;
         for action in &batch.actions {
             if let Some(number) = number_of(action) {
+                self.is_spoken_of(number, request);
                 self.identify(now, number, &action.id);
             }
         }
