@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { createServer, request as forward } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { build } from "esbuild";
@@ -23,6 +24,8 @@ const retry = { baseDelayMs: 250, maxDelayMs: 500 };
 const open = (user, options) =>
   Steadfast.open({
     baseUrl: location.origin, userId: user, sourceService: "page", health: false, retry,
+    // Its own network can be gone, and not that of the service worker.
+    fetch: (request) => (globalThis.isCutOff ? Promise.reject(new TypeError("Failed to fetch")) : fetch(request)),
     headers: () => ({ authorization: "Bearer demo." + user }),
     ...options,
   });
@@ -110,7 +113,9 @@ class Gateway {
   constructor(backend) {
     this.server = createServer(async (request, response) => {
       const { pathname } = new URL(request.url ?? "/", "http://localhost");
-      const body = Buffer.concat(await request.toArray()).toString();
+      // A client that is gone before it has said anything has nothing to be answered.
+      const body = await text(request).catch(() => undefined);
+      if (body === undefined) return;
       if (pathname === "/outcome") {
         this.outcomes.push(body);
         response.end();
@@ -158,10 +163,10 @@ class Gateway {
     const passed = forward(backend + request.url, { method: request.method, headers: request.headers });
     passed.end(body);
     const [answer] = await once(passed, "response");
-    const text = Buffer.concat(await answer.toArray());
+    const answered = await text(answer);
     if (isBatch) await this.beforeAnswer(batch);
     response.writeHead(answer.statusCode, answer.headers);
-    response.end(text);
+    response.end(answered);
   }
 
   async start() {
@@ -241,27 +246,17 @@ async function setUp(test) {
 
 /** @param {import("playwright-core").Page} page */
 const start = (page, user = "ada", options = {}) =>
-  page.evaluate(([user, options]) => globalThis["start"](user, options), [user, options]);
+  page.evaluate(([user, options]) => /** @type {any} */ (globalThis).start(user, options), [user, options]);
 /** @param {import("playwright-core").Page} page @param {string[]} ids */
-const enqueue = (page, ids) => page.evaluate((ids) => globalThis["enqueue"](ids), ids).then(() => {});
+const enqueue = (page, ids) => page.evaluate((ids) => /** @type {any} */ (globalThis).enqueue(ids), ids).then(() => {});
 /** @param {import("playwright-core").Page} page */
-const signIn = (page, /** @type {string | null} */ user) => page.evaluate((user) => globalThis["signIn"](user), user);
+const signIn = (page, /** @type {string | null} */ user) =>
+  page.evaluate((user) => /** @type {any} */ (globalThis).signIn(user), user);
 /** @param {import("playwright-core").Page} page @returns {Promise<{ type: string }[]>} */
 const told = (page) => page.evaluate("told");
 /** @param {import("playwright-core").Page} page */
 async function registered(page) {
   await page.waitForFunction(`told.some(({ type }) => type === "backgroundSyncRegistered")`);
-}
-/** The page's own network is gone; that of the service worker is not. @param {import("playwright-core").Page} page */
-async function takeOffline(page) {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Network.enable");
-  await session.send("Network.emulateNetworkConditions", {
-    offline: true,
-    latency: 0,
-    downloadThroughput: -1,
-    uploadThroughput: -1,
-  });
 }
 const names = (/** @type {number} */ count, letter = "a") => Array.from({ length: count }, (_, index) => `${letter}${index + 1}`);
 
@@ -273,12 +268,12 @@ test("what was enqueued during an outage is sent after the last page was closed,
   await enqueue(page, names(5));
   await registered(page);
   // Chromium takes itself for online and fires at once; that comes to nothing, and is left for another try.
-  await until(() => gateway.outcomes.length === 1, "the sync event ends");
+  await until(() => gateway.outcomes.length >= 1, "the sync event ends");
   assert.match(gateway.outcomes[0] ?? "", /^rejected: 5 actions are left/);
   await page.close();
   gateway.isDown = false;
   await wake();
-  await until(() => gateway.outcomes.length === 2, "the second sync event ends");
+  await until(() => gateway.outcomes.length >= 2, "the second sync event ends");
   assert.equal(gateway.outcomes[1], "resolved");
   assert.deepEqual(await applied("ada"), names(5));
   assert.deepEqual([...new Set(gateway.batches.map(({ from }) => from))], ["worker"]);
@@ -292,18 +287,36 @@ for (const [kind, script, type] of [
     const { gateway, open, applied } = await setUp(test);
     const { page } = await open();
     await start(page, "ada", { script, type });
-    await takeOffline(page);
+    await page.evaluate("globalThis.isCutOff = true");
+    const reached = gate();
     const held = gate();
-    gateway.beforeAnswer = () => held.opened;
+    gateway.beforeAnswer = () => {
+      reached.open();
+      return held.opened;
+    };
     await enqueue(page, names(3));
     await registered(page);
+    await reached.opened;
     await page.close();
     held.open();
-    await until(() => gateway.outcomes.length === 1, "the sync event ends");
-    assert.deepEqual(gateway.outcomes, ["resolved"]);
+    await until(() => gateway.outcomes.length >= 1, "the sync event ends");
+    // There may be a second one, asked for by the page when it was left.
+    assert.equal(gateway.outcomes[0], "resolved");
     assert.deepEqual(await applied("ada"), names(3));
     assert.deepEqual([...new Set(gateway.batches.map(({ from }) => from))], ["worker"]);
   });
+
+test("what is enqueued in the moment before the page is closed is sent", async (test) => {
+  const { gateway, open, applied } = await setUp(test);
+  const { page } = await open();
+  await start(page);
+  await page.evaluate("globalThis.isCutOff = true");
+  await enqueue(page, names(3));
+  await page.close();
+  await until(() => gateway.outcomes.length >= 1, "the sync event ends");
+  assert.equal(gateway.outcomes[0], "resolved");
+  assert.deepEqual(await applied("ada"), names(3));
+});
 
 test("a worker that is killed while it drains is woken again, and nothing is repeated or lost", async (test) => {
   const { gateway, open, wake, kill, applied } = await setUp(test);
@@ -354,7 +367,7 @@ test("a page and the worker never drain at the same time", async (test) => {
     ((await navigator.locks.query()).pending ?? []).some(({ name }) => name?.startsWith("steadfast")),
   );
   held.open();
-  await until(() => gateway.outcomes.length === 1, "the sync event ends");
+  await until(() => gateway.outcomes.length >= 1, "the sync event ends");
   assert.deepEqual(gateway.outcomes, ["resolved"]);
   assert.deepEqual(await applied("ada"), names(8));
   assert.equal(gateway.mostAtOnce, 1);
@@ -371,10 +384,10 @@ test("what one user has enqueued is not sent while another is signed in, or nobo
   await signIn(page, null);
   gateway.isDown = false;
   await wake();
-  await until(() => gateway.outcomes.length === 1, "the sync event without anybody ends");
+  await until(() => gateway.outcomes.length >= 1, "the sync event without anybody ends");
   await signIn(page, "bob");
   await wake();
-  await until(() => gateway.outcomes.length === 2, "the sync event of the other ends");
+  await until(() => gateway.outcomes.length >= 2, "the sync event of the other ends");
   assert.deepEqual(gateway.outcomes, ["resolved", "resolved"]);
   assert.deepEqual(gateway.batches, []);
 
@@ -382,13 +395,13 @@ test("what one user has enqueued is not sent while another is signed in, or nobo
   gateway.beforeAnswer = () => signIn(page, "bob");
   await signIn(page, "ada");
   await wake();
-  await until(() => gateway.outcomes.length === 3, "the sync event of both ends");
+  await until(() => gateway.outcomes.length >= 3, "the sync event of both ends");
   assert.deepEqual(await applied("ada"), names(2));
   assert.deepEqual(await applied("bob"), []);
   gateway.beforeAnswer = () => {};
   await signIn(page, "ada");
   await wake();
-  await until(() => gateway.outcomes.length === 4, "the last sync event ends");
+  await until(() => gateway.outcomes.length >= 4, "the last sync event ends");
   assert.deepEqual(await applied("ada"), names(4));
   for (const { user, authorization } of gateway.batches) assert.equal(authorization, `Bearer demo.${user}`);
 });
@@ -408,7 +421,7 @@ test("a moment that the server has named is waited for if it is near, and else l
   });
   gateway.instead = () => (gateway.batches.length === 1 ? busy("1") : undefined);
   await wake();
-  await until(() => gateway.outcomes.length === 1, "the first sync event ends");
+  await until(() => gateway.outcomes.length >= 1, "the first sync event ends");
   assert.deepEqual(gateway.outcomes, ["resolved"]);
   assert.deepEqual(await applied("ada"), names(2));
 
@@ -420,11 +433,11 @@ test("a moment that the server has named is waited for if it is near, and else l
   gateway.isDown = false;
   gateway.instead = () => busy("3600");
   await wake();
-  await until(() => gateway.outcomes.length === 2, "the second sync event ends");
+  await until(() => gateway.outcomes.length >= 2, "the second sync event ends");
   assert.match(gateway.outcomes[1] ?? "", /^rejected: 1 actions are left: the next attempt is in \d{4} seconds/);
   const asked = gateway.batches.length;
   await wake();
-  await until(() => gateway.outcomes.length === 3, "the third sync event ends");
+  await until(() => gateway.outcomes.length >= 3, "the third sync event ends");
   assert.match(gateway.outcomes[2] ?? "", /^rejected: the server is left alone/);
   assert.equal(gateway.batches.length, asked);
 });
@@ -444,7 +457,7 @@ test("conflicts and dead letters wait for a person, and not for the browser", as
     },
   });
   await wake();
-  await until(() => gateway.outcomes.length === 1, "the sync event ends");
+  await until(() => gateway.outcomes.length >= 1, "the sync event ends");
   assert.deepEqual(gateway.outcomes, ["resolved"]);
 });
 
@@ -455,31 +468,45 @@ test("the browser is asked once while something waits, and not at all for what g
   await enqueue(page, names(3));
   await until(async () => (await applied("ada")).length === 3, "all are applied");
   await page.waitForFunction("sdk.queue.snapshot().then(({ pending }) => pending === 0)");
-  await takeOffline(page);
   gateway.isDown = true;
   for (const id of ["b1", "b2", "b3"]) await enqueue(page, [id]);
-  await until(() => gateway.outcomes.length === 1, "the sync event ends");
+  await until(() => gateway.outcomes.length >= 1, "the sync event ends");
   assert.deepEqual(await told(page), [{ type: "backgroundSyncRegistered", tag: TAG }]);
   const tags = await page.evaluate(async () => /** @type {any} */ (await navigator.serviceWorker.ready).sync.getTags());
   assert.deepEqual(tags, [TAG]);
 });
 
-test("a page that is left asks at once", async (test) => {
-  const { gateway, open } = await setUp(test);
-  const { page } = await open();
-  // Its own time stands still: nothing is asked for because it has taken too long.
-  await page.clock.install();
-  await start(page);
-  await page.clock.pauseAt(Date.now() + 3_600_000);
-  gateway.isDown = true;
-  await enqueue(page, names(1));
-  assert.deepEqual(await told(page), []);
-  await page.evaluate(() => {
-    Object.defineProperty(document, "visibilityState", { value: "hidden" });
-    document.dispatchEvent(new Event("visibilitychange"));
+for (const [what, happen] of /** @type {const} */ ([
+  [
+    "a page that is left",
+    () => {
+      Object.defineProperty(document, "visibilityState", { value: "hidden" });
+      document.dispatchEvent(new Event("visibilitychange"));
+    },
+  ],
+  [
+    "a page without a network that enqueues",
+    async () => {
+      Object.defineProperty(navigator, "onLine", { value: false });
+      await /** @type {any} */ (globalThis).enqueue(["a2"]);
+    },
+  ],
+  ["a page that closes Steadfast", () => /** @type {any} */ (globalThis).sdk.close()],
+]))
+  test(`${what} asks at once`, async (test) => {
+    const { gateway, open } = await setUp(test);
+    const { page } = await open();
+    // Its own time stands still: nothing is asked for because it has taken too long.
+    await page.clock.install();
+    await start(page);
+    await page.clock.pauseAt(Date.now() + 3_600_000);
+    gateway.isDown = true;
+    await enqueue(page, names(1));
+    const tags = () => page.evaluate(async () => /** @type {any} */ (await navigator.serviceWorker.ready).sync.getTags());
+    assert.deepEqual(await tags(), []);
+    await page.evaluate(happen);
+    await until(async () => (await tags()).length === 1, "it is registered");
   });
-  await until(async () => (await told(page)).length === 1, "it is registered");
-});
 
 test("without Background Sync nothing is registered, and the next page drains", async (test) => {
   const { gateway, open, applied } = await setUp(test);
@@ -510,7 +537,7 @@ test("without Background Sync the worker drains when it wakes for something else
   gateway.isDown = false;
   const post = () => page.evaluate(async () => (await navigator.serviceWorker.ready).active?.postMessage("anything"));
   await post();
-  await until(() => gateway.outcomes.length === 1, "it has looked");
+  await until(() => gateway.outcomes.length >= 1, "it has looked");
   assert.deepEqual(await applied("ada"), names(2));
   gateway.isDown = true;
   await start(page, "ada", options);
@@ -518,7 +545,7 @@ test("without Background Sync the worker drains when it wakes for something else
   await page.evaluate("sdk.close()");
   gateway.isDown = false;
   await post();
-  await until(() => gateway.outcomes.length === 2, "it has been asked again");
+  await until(() => gateway.outcomes.length >= 2, "it has been asked again");
   assert.deepEqual(await applied("ada"), names(2));
 });
 
