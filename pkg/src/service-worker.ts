@@ -199,9 +199,13 @@ async function drainFor(userId: string, options: BackgroundDrainOptions, deadlin
     },
   });
   if (onEvent) void tell(sdk, onEvent);
-  const limit = setTimeout(() => sdk.close(), deadline - performance.now());
+  let limit: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new SteadfastError("The queue has not been drained in the time that there is.");
+    limit = setTimeout(() => reject(error), deadline - performance.now());
+  });
   try {
-    return await Promise.race([drainQueue(sdk, deadline), left]);
+    return await Promise.race([drainQueue(sdk, deadline), left, late]);
   } finally {
     clearTimeout(limit);
     sdk.close();

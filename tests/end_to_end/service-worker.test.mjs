@@ -72,6 +72,7 @@ if (without !== "drain") drainInBackground({
   sourceService: "worker",
   retry: { baseDelayMs: 250, maxDelayMs: 500 },
   sync: { maxActions: 2 },
+  onEvent: ({ type, id }) => void (type === "settled" && fetch("/heard", { method: "POST", body: id })),
 });
 `;
 
@@ -102,6 +103,8 @@ class Gateway {
   batches = [];
   /** What became of the sync events. @type {string[]} */
   outcomes = [];
+  /** The actions of whose end the worker was told. @type {string[]} */
+  heard = [];
   /** How many batches were under way at the same time, at most. */
   mostAtOnce = 0;
   /** Called with each batch when the backend has answered it; the answer goes on when its promise resolves. @type {(batch: Batch) => unknown} */
@@ -118,6 +121,9 @@ class Gateway {
       if (body === undefined) return;
       if (pathname === "/outcome") {
         this.outcomes.push(body);
+        response.end();
+      } else if (pathname === "/heard") {
+        this.heard.push(body);
         response.end();
       } else if (!pathname.startsWith("/api/")) {
         const file = pathname.startsWith("/dist/")
@@ -276,6 +282,7 @@ test("what was enqueued during an outage is sent after the last page was closed,
   await until(() => gateway.outcomes.length >= 2, "the second sync event ends");
   assert.equal(gateway.outcomes[1], "resolved");
   assert.deepEqual(await applied("ada"), names(5));
+  await until(() => gateway.heard.length === 5, "the worker is told of each");
   assert.deepEqual([...new Set(gateway.batches.map(({ from }) => from))], ["worker"]);
 });
 
@@ -471,9 +478,12 @@ test("the browser is asked once while something waits, and not at all for what g
   gateway.isDown = true;
   for (const id of ["b1", "b2", "b3"]) await enqueue(page, [id]);
   await until(() => gateway.outcomes.length >= 1, "the sync event ends");
-  assert.deepEqual(await told(page), [{ type: "backgroundSyncRegistered", tag: TAG }]);
+  // One more, for which nothing would be waited if it had to be asked for.
+  await page.evaluate(() => Object.defineProperty(navigator, "onLine", { value: false }));
+  await enqueue(page, ["b4"]);
   const tags = await page.evaluate(async () => /** @type {any} */ (await navigator.serviceWorker.ready).sync.getTags());
   assert.deepEqual(tags, [TAG]);
+  assert.deepEqual(await told(page), [{ type: "backgroundSyncRegistered", tag: TAG }]);
 });
 
 for (const [what, happen] of /** @type {const} */ ([
