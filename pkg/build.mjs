@@ -85,25 +85,38 @@ const shared = {
   minifyWhitespace: true,
 };
 const modules = languages.map((language) => `src/words/${language}.ts`);
+// The glue's fallback to a file beside it: bundlers would follow it, and none of our entries uses it.
+const plugins = [
+  {
+    name: "no-default-url",
+    setup({ onLoad }) {
+      onLoad({ filter: /[\\/]wasm[\\/]steadfast\.js$/ }, ({ path }) => {
+        const glue = readFileSync(path, "utf8");
+        const without = glue.replaceAll(/new URL\('steadfast_bg\.wasm', import\.meta\.url\)/g, "undefined");
+        if (without === glue) throw new Error(`${path}: wasm-bindgen's glue no longer has the URL that is taken out here`);
+        return { contents: without, loader: "js" };
+      });
+    },
+  },
+];
 // English by itself: it is also within the shared file, which would have to become two for it.
 await build({ ...shared, entryPoints: ["src/words/en.ts"] });
 await build({
   ...shared,
   entryPoints: ["src/index.ts", "src/slim.ts", ...modules.filter((module) => module !== "src/words/en.ts")],
-  // The glue's fallback to a file beside it: bundlers would follow it, and none of our entries uses it.
-  plugins: [
-    {
-      name: "no-default-url",
-      setup({ onLoad }) {
-        onLoad({ filter: /[\\/]wasm[\\/]steadfast\.js$/ }, ({ path }) => {
-          const glue = readFileSync(path, "utf8");
-          const without = glue.replaceAll(/new URL\('steadfast_bg\.wasm', import\.meta\.url\)/g, "undefined");
-          if (without === glue) throw new Error(`${path}: wasm-bindgen's glue no longer has the URL that is taken out here`);
-          return { contents: without, loader: "js" };
-        });
-      },
-    },
-  ],
+  plugins,
+});
+// A service worker is a bundle of its own anyway: it takes all from the main one, which stays as it is.
+await build({ ...shared, entryPoints: ["src/service-worker.ts"], splitting: false, external: ["./index.js"] });
+// For importScripts, which takes no modules. It cannot load words either, and has no one to tell them to.
+await build({
+  ...shared,
+  entryPoints: [{ in: "src/service-worker.ts", out: "service-worker.classic" }],
+  splitting: false,
+  format: "iife",
+  globalName: "steadfast",
+  external: languages.filter((language) => language !== "en").map((language) => `./words/${language}.js`),
+  plugins,
 });
 run(join(dirname(require.resolve("typescript/package.json")), "bin", "tsc"), "-p", "tsconfig.json");
 for (const file of ["README.md", "LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(at("..", file), at(file));

@@ -105,6 +105,10 @@ export type SteadfastEvent =
   | { readonly type: "syncFinished"; readonly counts: Counts; readonly nextAttemptAt: number | null }
   /** The queue changed: by the application's decision here, or in any way in another tab. */
   | { readonly type: "queueChanged"; readonly counts: Counts }
+  /** The browser will wake the service worker with this tag, even if no page is open then: see the option `backgroundSync`. */
+  | { readonly type: "backgroundSyncRegistered"; readonly tag: string }
+  /** The browser has Background Sync, and would not do it: the user may have switched it off. Told once. */
+  | { readonly type: "backgroundSyncRefused"; readonly message: string }
   /** Whether the backend can be reached changed. */
   | ({ readonly type: "connectivityChanged" } & ConnectivitySnapshot)
   /**

@@ -1,3 +1,4 @@
+export type { BackgroundSyncOptions, WorkerRegistration } from "./background-sync.js";
 export type { Connectivity, ConnectivityReason, ConnectivitySnapshot, ConnectivityState } from "./connectivity.js";
 export { countdown, type CountdownOptions } from "./countdown.js";
 export {

@@ -1,3 +1,4 @@
+import type { BackgroundSyncOptions } from "./background-sync.js";
 import type { ApiError } from "./errors.js";
 import type { Fallback } from "./fallback.js";
 import type { HedgeOptions, ProtectionOptions, Urgency } from "./protection.js";
@@ -135,6 +136,12 @@ export interface SteadfastOptions extends WordsOptions, ReadingOptions, Protecti
   readonly timeline?: boolean;
   /** How the queue is brought to the server. */
   readonly sync?: SyncOptions;
+  /**
+   * Whether the browser is asked to wake the service worker when the network is there and something waits, so that the queue drains
+   * with no page open; the worker calls `drainInBackground` of `steadfast/service-worker`. Only Chromium can (Background Sync);
+   * elsewhere nothing happens, and the queue drains when a page is opened. Default false.
+   */
+  readonly backgroundSync?: boolean | BackgroundSyncOptions;
   /**
    * Whether developers are looking. They are warned, in the console and by `warning` events, of what only they can put right.
    * Default: whether the page comes from this device (`localhost`, `127.0.0.1`, `[::1]`) through a port of its own, as from a

@@ -1,4 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+import { BackgroundSync } from "./background-sync.js";
 import { Calls, type JsonAnswer } from "./calls.js";
 import type { Configuration } from "./configuration.js";
 import { Connectivity, type ConnectivitySnapshot } from "./connectivity.js";
@@ -29,6 +30,7 @@ export class Steadfast {
   readonly #vocabulary: Vocabulary;
   readonly #calls: Calls;
   readonly #timeline: Timeline | null;
+  readonly #backgroundSync: BackgroundSync | undefined;
 
   /** What the user did and the server has not taken yet. */
   readonly queue: Queue;
@@ -52,8 +54,10 @@ export class Steadfast {
     preferences: Preferences,
     connectivity: Connectivity,
     userId: string | undefined,
+    backgroundSync: BackgroundSync | undefined,
   ) {
     this.#core = core;
+    this.#backgroundSync = backgroundSync;
     this.#events = events;
     this.#vocabulary = vocabulary;
     this.#calls = calls;
@@ -72,6 +76,7 @@ export class Steadfast {
       headers,
       refreshCredentials,
       baseUrl = globalThis.location?.href,
+      backgroundSync: inBackground = false,
       ...more
     } = Object(options) as SteadfastOptions;
     const { language, words, messages, formats, codes, timeline: isTimed, ...plain } = more;
@@ -79,6 +84,8 @@ export class Steadfast {
       if (hook !== undefined && typeof hook !== "function") throw invalidOption(name, hook, "a function");
     }
     if (isTimed !== undefined && typeof isTimed !== "boolean") throw invalidOption("timeline", isTimed, "true or false");
+    if (typeof inBackground !== "boolean" && typeof inBackground !== "object")
+      throw invalidOption("backgroundSync", inBackground, "true, false or an object with a registration");
     let base: URL;
     try {
       base = new URL(String(baseUrl));
@@ -98,8 +105,10 @@ export class Steadfast {
     });
     await Promise.all([loadCore(source), vocabulary.ready()]);
     const timeline = Timeline.open(isTimed === true);
+    let backgroundSync: BackgroundSync | undefined;
     const publish = (event: SteadfastEvent) => {
       if (event.type === "warning") console.warn(`Steadfast: ${event.message}`);
+      if ("counts" in event) backgroundSync?.learn(event.counts.pending);
       timeline?.event(event);
       events.publish(event);
     };
@@ -175,8 +184,16 @@ export class Steadfast {
     calls.usesFallbacks = mine.current.recovery?.fallbackModeEnabled !== false;
     // What could not be brought to the server in an earlier life of the page. If it cannot be now, it is tried when online again.
     if (!mine.synced) mine.flush().catch(refused);
+    if (inBackground && plain.userId !== undefined) {
+      backgroundSync = BackgroundSync.open(inBackground === true ? {} : inBackground, plain.database, publish);
+      // What an earlier page has left; while the gate is closed, no event tells of it. A disk that fails tells so itself.
+      queue.snapshot().then(
+        ({ pending }) => backgroundSync?.learn(pending),
+        () => {},
+      );
+    }
     opened();
-    return new this(handle, events, vocabulary, queue, calls, timeline, mine, reachable, plain.userId);
+    return new this(handle, events, vocabulary, queue, calls, timeline, mine, reachable, plain.userId, backgroundSync);
   }
 
   /**
@@ -273,6 +290,7 @@ export class Steadfast {
 
   /** Stops everything: what is being sent is aborted, calls reject with a {@link ClosedError}. The queue stays on disk. */
   close(): void {
+    this.#backgroundSync?.close();
     this.#core.close();
     this.#calls.close();
     this.connectivity.close();

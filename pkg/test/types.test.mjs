@@ -110,6 +110,7 @@ export async function resilient(sdk: Steadfast, signal: AbortSignal): Promise<nu
 
 const inBrowser = `
 import { applyFieldErrors } from "steadfast";
+import { type BackgroundDrain, drainInBackground } from "steadfast/service-worker";
 import { init, Steadfast as Slim } from "steadfast/slim";
 export async function slim(): Promise<void> {
   await init(new URL("https://cdn.example/steadfast.wasm"));
@@ -120,6 +121,17 @@ export function mark(form: HTMLFormElement, error: ApiError): HTMLElement | unde
   for (const { path } of unmatched) console.log(path);
   clear();
   return applied[0]?.control;
+}
+export async function inBackground(registration: ServiceWorkerRegistration): Promise<number> {
+  await Steadfast.open({ userId: "ada", backgroundSync: { registration } });
+  const background: BackgroundDrain = drainInBackground({
+    userId: async () => null,
+    headers: ({ userId }) => ({ authorization: userId }),
+    onEvent: (event) => void exhaustive(event),
+  });
+  // @ts-expect-error without a user there is no queue
+  drainInBackground({});
+  return (await background.drain())?.pending ?? 0;
 }
 // @ts-expect-error no element
 applyFieldErrors("form", { fieldErrors: [] });
