@@ -1,4 +1,5 @@
 // The whole browser is killed at random moments while it enqueues and drains: what has a receipt is applied once and in order.
+import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { Backend } from "./backend.mjs";
@@ -27,6 +28,8 @@ test(`a browser that is killed ${rounds} times in the middle of a drain loses an
   const unit = random(seed);
   /** @type {string[]} */
   const received = [];
+  /** Receipts that promise less than they should. @type {string[]} */
+  const lesser = [];
   /** @type {Record<string, number>} */
   const begun = {};
   let killedWithWork = 0;
@@ -34,7 +37,10 @@ test(`a browser that is killed ${rounds} times in the middle of a drain loses an
   for (let round = 1; round <= rounds; round++) {
     await browser.start();
     const tab = await newTab(browser, backend.origin, "ada");
-    await tab.page.exposeFunction("tell", (/** @type {string} */ id) => received.push(id));
+    await tab.page.exposeFunction("tell", (/** @type {{ id: string, durability: string }} */ { id, durability }) => {
+      received.push(id);
+      if (durability !== "indexedDb") lesser.push(`${id}: ${durability} in round ${round}`);
+    });
     await tab.load({ options: { sync: { maxActions: 5 } } });
     const from = (round - 1) * NUMBERS + 1;
     const to = round * NUMBERS;
@@ -50,6 +56,7 @@ test(`a browser that is killed ${rounds} times in the middle of a drain loses an
     await setTimeout(moment);
     const applied = (await backend.appliedActions("ada")).length;
     if (applied < received.length) killedWithWork++;
+    if (process.env.DEBUG) console.error(round, received.length - before, received.length, applied, tab.sent.length, receipts, batches, JSON.stringify((await tab.collected('events')).map((e) => e.type + (e.error?.message ?? e.to ?? ''))), tab.messages);
     await browser.kill();
     await enqueued;
   }
@@ -57,6 +64,7 @@ test(`a browser that is killed ${rounds} times in the middle of a drain loses an
   await browser.start();
   const tab = await (await newTab(browser, backend.origin, "ada")).load();
   await tab.drained();
+  assert.deepEqual(lesser.slice(0, 10), [], `${lesser.length} receipts`);
   const applied = await backend.appliedActions("ada");
   assertDelivered(applied, { received, begun });
   test.diagnostic(`${received.length} receipts, ${applied.length} applied, killed with work left in ${killedWithWork} of ${rounds}`);

@@ -79,7 +79,7 @@ const work = {
         try {
           const { id, seq, durability } = await queue().enqueue(action(key, number, size));
           receipts.push({ id, seq, durability });
-          told?.(id);
+          told?.({ id, durability });
         } catch (error) {
           const { name, kind, message } = /** @type {Error & { kind?: string }} */ (error);
           failures.push(`${key}:${number}: ${name} ${kind} ${message}`);
