@@ -4,89 +4,11 @@ import { init, parseError, readError, Steadfast } from "steadfast";
 import { policies } from "./policies.mjs";
 import { byHand, texts, withZod } from "./rivals.mjs";
 
-const COUNT = 1000;
-const data = { draftId: "draft_456", content: "x".repeat(200), metadata: { tags: ["a", "b"], pinned: false } };
-let databases = 0;
-
-/** @param {IDBRequest | IDBTransaction} subject */
-const done = (subject) =>
-  new Promise((resolve, reject) => {
-    if (subject instanceof IDBTransaction) subject.oncomplete = resolve;
-    else subject.onsuccess = () => resolve(subject.result);
-    subject.onerror = () => reject(subject.error);
-  });
-
-/** @returns {Promise<IDBDatabase>} */
-async function rawDatabase() {
-  const opening = indexedDB.open(`raw-${performance.now()}-${databases++}`, 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore("actions", { keyPath: "seq" });
-  return done(opening);
-}
-
-const unreachable = () => Promise.reject(new TypeError("offline"));
-
-/** @param {(request: Request) => Promise<Response>} fetch */
-const open = (fetch) =>
-  Steadfast.open({
-    userId: "ada",
-    database: `sdk-${performance.now()}-${databases++}`,
-    fetch,
-    retry: { baseDelayMs: 3_600_000, maxDelayMs: 3_600_000 },
-  });
-
-/** @param {IDBDatabase} database @param {number} from @param {number} count */
-function put(database, from, count) {
-  const transaction = database.transaction("actions", "readwrite", { durability: "strict" });
-  for (let seq = from; seq < from + count; seq++)
-    transaction.objectStore("actions").put({ seq, id: crypto.randomUUID(), row: JSON.stringify(data) });
-  transaction.commit();
-  return done(transaction);
-}
-
 /** @param {() => Promise<unknown>} work */
 async function time(work) {
   const start = performance.now();
   await work();
   return performance.now() - start;
-}
-
-/** @param {(sdk: Steadfast) => Promise<unknown>} work */
-async function withQueue(work) {
-  const sdk = await open(unreachable);
-  await sdk.queue.snapshot();
-  const elapsed = await time(() => work(sdk));
-  sdk.close();
-  return elapsed;
-}
-
-/** @param {(database: IDBDatabase) => Promise<unknown>} work */
-async function withRaw(work) {
-  const database = await rawDatabase();
-  const elapsed = await time(() => work(database));
-  database.close();
-  return elapsed;
-}
-
-const each = (/** @type {(index: number) => Promise<unknown>} */ work) =>
-  Promise.all(Array.from({ length: COUNT }, (_, index) => work(index)));
-const action = { type: "save_draft", key: "draft_456", data };
-
-/** @param {IDBDatabase} database */
-async function drainByHand(database) {
-  for (;;) {
-    const reading = database.transaction("actions", "readonly").objectStore("actions").getAll(null, 100);
-    /** @type {{ seq: number, id: string, row: string }[]} */
-    const rows = await done(reading);
-    const [first, last] = [rows[0], rows.at(-1)];
-    if (!first || !last) return;
-    const actions = rows.map(({ id, row }) => ({ id, type: "save_draft", data: JSON.parse(row) }));
-    const response = await fetch("/api/sync/queue-actions", { method: "POST", body: JSON.stringify({ userId: "ada", actions }) });
-    await response.json();
-    const transaction = database.transaction("actions", "readwrite", { durability: "strict" });
-    transaction.objectStore("actions").delete(IDBKeyRange.bound(first.seq, last.seq));
-    transaction.commit();
-    await done(transaction);
-  }
 }
 
 const CALLS = 2000;
@@ -157,52 +79,6 @@ const address = new URL("/a", location.href).href;
 
 /** @type {Record<string, { unit: string, rows: Record<string, () => Promise<number>> }>} */
 const groups = {
-  "durable enqueue of 1,000, one by one": {
-    unit: "milliseconds",
-    rows: {
-      "by hand, a transaction each": () =>
-        withRaw(async (database) => {
-          for (let index = 0; index < COUNT; index++) await put(database, index, 1);
-        }),
-      "steadfast, enqueue": () =>
-        withQueue(async ({ queue }) => {
-          for (let index = 0; index < COUNT; index++) await queue.enqueue(action);
-        }),
-    },
-  },
-  "durable enqueue of 1,000 at once": {
-    unit: "milliseconds",
-    rows: {
-      "by hand, one transaction for all": () => withRaw((database) => put(database, 0, COUNT)),
-      "by hand, a transaction each": () => withRaw((database) => each((index) => put(database, index, 1))),
-      "steadfast, enqueueAll": () => withQueue(({ queue }) => queue.enqueueAll(Array(COUNT).fill(action))),
-      "steadfast, enqueue": () => withQueue(({ queue }) => each(() => queue.enqueue(action))),
-    },
-  },
-  "drain of 1,000": {
-    unit: "milliseconds",
-    rows: {
-      "by hand: getAll(100), POST, range delete": async () => {
-        const database = await rawDatabase();
-        await put(database, 0, COUNT);
-        const elapsed = await time(() => drainByHand(database));
-        database.close();
-        return elapsed;
-      },
-      steadfast: async () => {
-        let offline = true;
-        const sdk = await open((request) => (offline ? unreachable() : fetch(request)));
-        await sdk.queue.enqueueAll(Array(COUNT).fill(action));
-        await sdk.queue.sync();
-        offline = false;
-        const elapsed = await time(() => sdk.queue.sync());
-        const { pending } = await sdk.queue.snapshot();
-        if (pending !== 0) throw new Error(`${pending} are left`);
-        sdk.close();
-        return elapsed;
-      },
-    },
-  },
   "a successful call over a fetch that answers at once": {
     unit: "microseconds",
     rows: {

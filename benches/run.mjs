@@ -19,16 +19,6 @@ const { outputFiles } = await build({
 });
 const [script] = outputFiles;
 const server = createServer((request, response) => {
-  if (request.method === "POST") {
-    // A backend that applies everything at once.
-    let body = "";
-    request.on("data", (chunk) => (body += chunk));
-    request.on("end", () => {
-      const results = JSON.parse(body).actions.map((/** @type {{ id: string }} */ { id }) => ({ id, status: "applied" }));
-      response.setHeader("content-type", "application/json").end(JSON.stringify({ success: true, results }));
-    });
-    return;
-  }
   const isScript = request.url === "/page.js";
   response.setHeader("content-type", isScript ? "text/javascript" : "text/html");
   response.end(isScript ? script?.text : '<!doctype html><title>benchmarks</title><script type="module" src="page.js"></script>');

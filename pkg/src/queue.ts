@@ -173,7 +173,7 @@ export class Queue {
       fields.push(text.fields);
       data.push(text.data);
     }
-    const receipts = await this.#ask<Omit<Receipt, "settled">[]>((core) => core.enqueue(fields, data));
+    const receipts = await this.#ask<Omit<Receipt, "settled">[]>((core) => core.enqueue(fields, data, []));
     return receipts.map((receipt) => ({ ...receipt, settled: this.settled(receipt.id) }));
   }
 
@@ -226,7 +226,7 @@ export class Queue {
       throw new InvalidInputError(`options.${name} is ${received}; allowed: ${allowed}`, "options", name, received, allowed);
     }
     const listed = await this.#ask<{ action: Omit<QueuedAction, "inFlight">; inFlight: boolean }[]>((core) =>
-      core.list(from, limit),
+      core.list(new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), from, limit),
     );
     return listed.map(({ action, inFlight }) => {
       const lastError = action.lastError && completed(action.lastError, this.#vocabulary);
@@ -244,7 +244,7 @@ export class Queue {
 
   /** Puts a dead letter or a conflict back among the pending, in its old place. Resolves to whether there was one of that id. */
   requeue(id: string): Promise<boolean> {
-    return this.#ask((core) => core.requeue(id));
+    return this.#ask((core) => core.requeue(id, undefined));
   }
 
   async #ask<T>(call: (core: Core) => Promise<string>): Promise<T> {

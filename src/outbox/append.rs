@@ -14,6 +14,7 @@ use crate::queue::dependency;
 use crate::queue::limits::QueueLimits;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
+use crate::queue::row::{Row, id_at};
 use crate::time::WallTime;
 use crate::wire::Priority;
 use futures_util::future::try_join_all;
@@ -239,7 +240,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
     /// Takes in a group that was checked.
     async fn take_in(&mut self, group: Vec<Newcomer>, data: Vec<Box<RawValue>>) -> Result<Vec<(String, u64)>, StoreError> {
         let mut places = Vec::with_capacity(group.len());
-        for (Newcomer { mut action, coalescing, .. }, data) in group.into_iter().zip(data) {
+        for (Newcomer { mut action, has_own_id, coalescing }, data) in group.into_iter().zip(data) {
             action.data = data;
             if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {
                 // It was applied already, and its result is in the data.
@@ -252,6 +253,11 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 }
                 _ => false,
             };
+            let name = |action: &mut Action| {
+                if !has_own_id {
+                    action.id = id_at(&action.id, action.seq);
+                }
+            };
             match last {
                 Some(older) if !has_dependents && self.applies(&coalescing, &older, &action) => {
                     self.ledger.remove(&older)?;
@@ -261,11 +267,13 @@ impl<'a, T: Transaction> Intake<'a, T> {
                         action.seq = self.ledger.record.next_place();
                         (action.lane, action.window) = (older.lane, older.window);
                     }
+                    name(&mut action);
                     let by = action.id.clone();
                     self.leaves(older.id, Outcome::Superseded { by }).await?;
                 }
                 last => {
                     action.seq = self.ledger.record.next_place();
+                    name(&mut action);
                     self.ledger.place(&mut action, last.as_ref()).await?;
                 }
             }
@@ -280,22 +288,28 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 }
 
+/// So many places after those that were to be taken are looked at: other tabs may have taken some in the meantime.
+const OTHERS: u64 = 2_000;
+
 /// What [`append`] would have said of these groups, if it has been carried out though it seemed to fail; `None` if it has not.
 pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer>]) -> Result<Option<Appended>, StoreError> {
     let ledger = Ledger::open(store, user_id, Access::Read).await?;
+    let taken = groups.iter().fold(OTHERS, |sum, group| sum.saturating_add(u64::try_from(group.len()).unwrap_or(OTHERS)));
+    let from = ledger.record.next_seq.saturating_sub(taken);
+    let there = Lane::ALL.into_iter().filter(|lane| ledger.record.in_lane(*lane) > 0);
+    let rows = try_join_all(there.map(|lane| ledger.transaction.rows(user_id, lane, from, LAST, u32::MAX))).await?;
+    let rows: Vec<Row> = rows.into_iter().flatten().collect();
+    // An id of the caller's may be another action's, and one of ours ends with its place.
+    let is_the_same = |row: &Row, newcomer: &Newcomer| {
+        let named = if newcomer.has_own_id { newcomer.action.id.clone() } else { id_at(&newcomer.action.id, row.seq) };
+        named == row.id && Action::read(row, user_id).timestamp == newcomer.action.timestamp
+    };
     let mut places = Vec::with_capacity(groups.len());
-    let mut any = false;
     for group in groups {
-        let ids = group.iter().map(|newcomer| ledger.transaction.find(user_id, &newcomer.action.id));
-        let rows: Option<Vec<_>> = try_join_all(ids).await?.into_iter().collect();
-        // An id of the caller's may be another action's.
-        let is_the_same = |row: &crate::platform::tables::Row, newcomer: &Newcomer| {
-            !newcomer.has_own_id || Action::read(row, user_id).timestamp == newcomer.action.timestamp
-        };
-        let rows = rows.filter(|rows| rows.iter().zip(group).all(|(row, newcomer)| is_the_same(row, newcomer)));
-        any |= rows.is_some() && !group.is_empty();
-        places.push(rows.map(|rows| rows.into_iter().map(|row| (row.id, row.seq)).collect::<Vec<_>>()));
+        let found = group.iter().map(|newcomer| rows.iter().find(|row| is_the_same(row, newcomer)));
+        places.push(found.map(|row| row.map(|row| (row.id.clone(), row.seq))).collect::<Option<Vec<_>>>());
     }
+    let any = places.iter().flatten().any(|group| !group.is_empty());
     let record = ledger.commit().await?;
     let refused = || StoreError::new(StoreErrorKind::Failed, "taking in actions", "the disk failed while they were taken in");
     let groups = places.into_iter().map(|places| places.ok_or_else(|| refused().into())).collect();

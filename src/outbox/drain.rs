@@ -71,7 +71,7 @@ pub async fn read_again<S: Store>(store: &S, user_id: &str) -> Result<UserRecord
         from = last.seq.saturating_add(1);
         for row in rows {
             let bytes = Action::read(&row, user_id).bytes();
-            let Some(mut action) = Action::read_again(&row) else { continue };
+            let Some(mut action) = Action::read_again(&row, user_id) else { continue };
             match action.state {
                 ActionState::Pending => ledger.put_back(Lane::Unreadable, bytes, action).await?,
                 ActionState::Unreadable => {}
@@ -173,7 +173,6 @@ pub async fn settle<S: Store>(
     let mut settled = enter(&mut ledger, rows, verdict_on, is_current, moment).await?;
     let mut claim = Claim::Superseded;
     if is_current {
-        ledger.record.batch = None;
         ledger.record.gate.open(moment.now);
         ledger.record.last_sync = Some(moment.now);
         claim = match next_batch {
@@ -213,7 +212,9 @@ async fn enter<'v, T: Transaction>(
     let mut held: FlatMap<String, u64> = FlatMap::default();
     let mut let_go: FlatMap<String, ()> = FlatMap::default();
     // From here on nothing of it is in flight.
-    let batch = if is_current { ledger.record.batch.take() } else { None };
+    if is_current {
+        ledger.record.batch = None;
+    }
     for mut action in rows {
         let Some(verdict) = verdict_on(&action) else { continue };
         let (lane, bytes) = (action.lane, action.bytes());
@@ -271,7 +272,6 @@ async fn enter<'v, T: Transaction>(
         settled.extend(ledger.tell_dependents(&id, &outcome).await?);
     }
     ledger.release_all(let_go.into_iter().map(|(key, ())| key).collect()).await?;
-    ledger.record.batch = batch;
     Ok(settled)
 }
 
@@ -284,7 +284,7 @@ async fn next<T: Transaction>(
     let size = claiming.limits.actions.max(1);
     let now = claiming.now;
     // Whoever was told so may have been another drain, which this one has overtaken.
-    if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) {
+    if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) && !broken::is(Variant::OnlineOpensGate) {
         ledger.record.at_work_since = None;
         return Ok(Claim::Nothing { next_due: Some(now.after(ledger.record.gate.remaining(now))) });
     }

@@ -9,38 +9,48 @@ use serde_json::value::RawValue;
 /// The layout of a stored action that this version writes.
 pub const SCHEMA_VERSION: u32 = 2;
 
-/// A queued action, as it lies on disk.
+/// A queued action.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Action {
     /// The layout it was written in.
     pub schema_version: u32,
     /// Stable across attempts, reloads and tabs.
+    #[serde(default)]
     pub id: String,
     /// Whose it is. It is sent under no other user's credentials.
+    #[serde(default)]
     pub user_id: String,
     /// Its place in the user's queue.
+    #[serde(default)]
     pub seq: u64,
     /// Actions with the same key are applied in the order of `seq`.
+    #[serde(default)]
     pub key: Option<String>,
     /// What kind it is, in the application's words.
     #[serde(rename = "type")]
     pub kind: String,
     /// How urgent it is.
+    #[serde(default)]
     pub priority: Priority,
     /// When the user acted. For people; the order is `seq`.
     pub timestamp: WallTime,
     /// The JSON text that will be sent.
     pub data: Box<RawValue>,
     /// Where it stands.
+    #[serde(default)]
     pub state: ActionState,
     /// How often the server has looked at it and not applied it.
+    #[serde(default)]
     pub attempts: u32,
     /// Not to be sent before.
+    #[serde(default)]
     pub not_before: Option<WallTime>,
     /// Why it was not applied the last time: the JSON of an [`ApiError`](crate::error::ApiError).
+    #[serde(default)]
     pub last_error: Option<Box<RawValue>>,
     /// What stands against it.
+    #[serde(default)]
     pub conflict: Option<Conflict>,
     /// When it is no longer worth sending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,34 +59,25 @@ pub struct Action {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depends_on: Option<String>,
     /// Whether the server may have seen it: it has been part of a request. Then its data is what it is.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub sent: bool,
     /// Whether the server has failed over it when it was sent by itself: then it is sent by itself again.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub alone: bool,
     /// How many actions of its key were let into the lanes to be sent together before it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub window: u32,
     /// The part of the queue that it lies in.
     #[serde(skip, default = "Lane::unknown")]
     pub lane: Lane,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(value: &u32) -> bool {
-    *value == 0
-}
-
 /// Where an action on disk stands. One that is being sent is `Pending` and in the user's batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ActionState {
     /// It waits to be sent, or for the answer.
+    #[default]
     Pending,
     /// The server has something newer; its key is parked until the application decides.
     Conflict,
@@ -84,6 +85,45 @@ pub enum ActionState {
     Dead,
     /// A newer version has written it, or it is damaged. It is kept as it is and not sent; never written, only found.
     Unreadable,
+}
+
+/// An action as it is stored: without what the row has beside the text, and without what is usual.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored<'a> {
+    schema_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: &'a Option<String>,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(skip_serializing_if = "is_usual")]
+    priority: Priority,
+    timestamp: WallTime,
+    data: &'a RawValue,
+    #[serde(skip_serializing_if = "is_usual")]
+    state: ActionState,
+    #[serde(skip_serializing_if = "is_usual")]
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<WallTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: &'a Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflict: &'a Option<Conflict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<WallTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    depends_on: &'a Option<String>,
+    #[serde(skip_serializing_if = "is_usual")]
+    sent: bool,
+    #[serde(skip_serializing_if = "is_usual")]
+    alone: bool,
+    #[serde(skip_serializing_if = "is_usual")]
+    window: u32,
+}
+
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What is read of a row that cannot be read as a whole.
@@ -100,7 +140,7 @@ impl Action {
     /// Reads a row. One that a newer version has written, or that is damaged, stands in for itself: what can be read of it is
     /// there, and it is neither sent nor written again, so that a version which can read it finds it as it was.
     pub fn read(row: &Row, user_id: &str) -> Self {
-        if let Some(action) = Self::read_again(row).filter(|_| row.lane != Lane::Unreadable) {
+        if let Some(action) = Self::read_again(row, user_id).filter(|_| row.lane != Lane::Unreadable) {
             return action;
         }
         // Member by member: what is in the data must not hide the key.
@@ -132,9 +172,9 @@ impl Action {
     }
 
     /// Reads a row that was put aside, if this version can read it after all.
-    pub fn read_again(row: &Row) -> Option<Self> {
+    pub fn read_again(row: &Row, user_id: &str) -> Option<Self> {
         let action = serde_json::from_str::<Self>(&row.text).ok().filter(|action| action.schema_version <= SCHEMA_VERSION)?;
-        Some(Self { seq: row.seq, lane: row.lane, ..action })
+        Some(Self { seq: row.seq, id: row.id.clone(), user_id: user_id.into(), lane: row.lane, ..action })
     }
 
     /// As it is stored.
@@ -147,7 +187,24 @@ impl Action {
             key: self.key.clone().filter(|_| self.lane != Lane::Dead),
             due: self.not_before.filter(|_| self.lane == Lane::Delayed),
             after: self.depends_on.clone().filter(|_| self.lane == Lane::Dependent),
-            text: serde_json::to_string(self)?,
+            text: serde_json::to_string(&Stored {
+                schema_version: self.schema_version,
+                key: &self.key,
+                kind: &self.kind,
+                priority: self.priority,
+                timestamp: self.timestamp,
+                data: &self.data,
+                state: self.state,
+                attempts: self.attempts,
+                not_before: self.not_before,
+                last_error: &self.last_error,
+                conflict: &self.conflict,
+                expires_at: self.expires_at,
+                depends_on: &self.depends_on,
+                sent: self.sent,
+                alone: self.alone,
+                window: self.window,
+            })?,
         })
     }
 
@@ -222,7 +279,9 @@ mod tests {
     fn an_action_is_read_as_it_was_stored() {
         let stored = super::super::plan::tests::action(7, Some("k"));
         let row = stored.to_row().unwrap();
-        assert_eq!(serde_json::to_string(&Action::read(&row, "ada")).unwrap(), row.text);
+        let read = Action::read(&row, "ada");
+        assert_eq!(serde_json::to_string(&read).unwrap(), serde_json::to_string(&stored).unwrap());
+        assert_eq!(read.to_row().unwrap(), row);
         assert_eq!((row.key.as_deref(), row.due, row.after), (Some("k"), None, None));
     }
 

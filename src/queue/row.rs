@@ -85,6 +85,24 @@ impl From<u8> for Lane {
     }
 }
 
+/// How long an id is that names a place, and where in it the place begins.
+const NAMING: (usize, usize) = (36, 24);
+
+/// The id that begins like a UUID and ends with a place, so that the action can be found without an index of ids. A UUIDv7 that loses
+/// its last 48 random bits to the place is still one: the millisecond, the place and 26 random bits tell it from all others of a user.
+pub fn id_at(unique: &str, seq: u64) -> String {
+    match unique.get(..NAMING.1).filter(|_| unique.len() == NAMING.0) {
+        Some(beginning) if seq >> 48 == 0 => format!("{beginning}{seq:012x}"),
+        _ => unique.into(),
+    }
+}
+
+/// The place that an id names, if it is one that does.
+pub fn place_named_by(id: &str) -> Option<u64> {
+    let digits = id.get(NAMING.1..).filter(|digits| id.len() == NAMING.0 && !digits.contains('+'))?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
 /// An action as the store sees it: a text, and what it is found by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -102,4 +120,23 @@ pub struct Row {
     pub after: Option<String>,
     /// All that is known of it.
     pub text: String,
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_the_place_that_it_was_made_for_and_no_other() {
+        let unique = "019e830e-1b8a-7410-83eb-7fe86e17dcfd";
+        for seq in [0, 1, 255, 1 << 40, (1 << 48) - 1] {
+            let id = id_at(unique, seq);
+            assert_eq!((place_named_by(&id), id.len(), &id[..24]), (Some(seq), 36, &unique[..24]));
+        }
+        assert_eq!(id_at(unique, 1 << 48), unique);
+        assert_eq!(id_at("mine", 7), "mine");
+        for other in ["", "mine", "019e830e-1b8a-7410-83eb-7fe86e17dcfg", "grüße-grüße-grüße-grüße-grüße"] {
+            assert_eq!(place_named_by(other), None, "{other}");
+        }
+    }
 }

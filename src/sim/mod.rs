@@ -13,6 +13,7 @@
 mod books;
 pub mod chaos;
 mod disk;
+mod locks;
 mod network;
 mod server;
 mod tab;

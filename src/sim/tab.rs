@@ -1,6 +1,7 @@
 //! A tab: a client over the world's disk and network, which can crash at any moment.
 
 use super::disk::SimStore;
+use super::locks::{Acquisition, Held};
 use super::network::SimHttp;
 use super::witness::Sight;
 use super::world::{Inner, World};
@@ -11,14 +12,12 @@ use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, KeyValue
 use crate::policy::gate::GateReason;
 use crate::time::{MonotonicTime, WallTime};
 use futures_util::future::{AbortHandle, Abortable, Aborted};
-use futures_util::lock::{Mutex, OwnedMutexGuard};
 use futures_util::task::LocalSpawnExt as _;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -347,22 +346,20 @@ impl Random for Shared {
 }
 
 impl Locks for Shared {
-    type Guard = Option<OwnedMutexGuard<()>>;
+    type Guard = Option<Held>;
 
     async fn acquire(&self, name: &str) -> Self::Guard {
-        if !self.world.locks_exclude.get() {
+        if !self.exclude() {
             return None;
         }
-        let lock = self.world.locks.borrow_mut().entry(name.into()).or_default().clone();
-        Some(lock.lock_owned().await)
+        Some(Acquisition::begin(&self.world, name).await)
     }
 
     async fn try_acquire(&self, name: &str) -> Option<Self::Guard> {
-        if !self.world.locks_exclude.get() {
+        if !self.exclude() {
             return Some(None);
         }
-        let lock = self.world.locks.borrow_mut().entry(name.into()).or_default().clone();
-        lock.try_lock_owned().map(Some)
+        Held::at_once(&self.world, name).map(Some)
     }
 
     fn exclude(&self) -> bool {
@@ -370,13 +367,7 @@ impl Locks for Shared {
     }
 
     async fn steal(&self, name: &str) -> Self::Guard {
-        if !self.world.locks_exclude.get() {
-            return None;
-        }
-        // Whoever waits for the old one waits for a holder that no longer counts; as in a browser, it is passed over.
-        let lock = Arc::new(Mutex::new(()));
-        self.world.locks.borrow_mut().insert(name.into(), lock.clone());
-        Some(lock.lock_owned().await)
+        self.exclude().then(|| Held::stolen(&self.world, name))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Time, chance, and the tasks of all tabs.
 
 use super::disk::Disk;
+use super::locks::Lock;
 use super::network::Faults;
 use super::server::ModelServer;
 use super::tab::Texts;
@@ -10,13 +11,11 @@ use crate::time::WallTime;
 use fastrand::Rng;
 use futures_channel::oneshot;
 use futures_executor::{LocalPool, LocalSpawner};
-use futures_util::lock::Mutex;
 use futures_util::task::LocalSpawnExt as _;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -48,7 +47,7 @@ pub(super) struct Inner {
     pub(super) texts: RefCell<Option<Texts>>,
     /// How long it takes until a tab sees what another has written there, in milliseconds.
     pub(super) text_lag: Cell<u64>,
-    pub(super) locks: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
+    pub(super) locks: RefCell<BTreeMap<String, Lock>>,
     /// By subscription: the tab, the channel's own number, and who listens.
     pub(super) ears: RefCell<BTreeMap<u64, (u64, u64, Ear)>>,
     pub(super) connectivity: RefCell<BTreeMap<u64, (u64, Listener<ConnectivityChange>)>>,

@@ -25,17 +25,18 @@ impl<P: Platform> Drainer<P> {
     pub(super) async fn turn(&self) -> <P::Locks as Locks>::Guard {
         let (locks, clock, channel) = (self.platform.locks(), self.platform.clock(), self.platform.channel());
         let mut waiting = pin!(locks.acquire(&self.lock));
-        let mut patience = PATIENCE;
         loop {
-            match select(waiting.as_mut(), pin!(clock.sleep(patience))).await {
+            if let Either::Left((guard, _)) = select(waiting.as_mut(), pin!(clock.sleep(PATIENCE))).await {
+                return guard;
+            }
+            // One at a time: the next one to ask is answered by whoever has just taken it.
+            let Some(_alone) = locks.try_acquire(&[&*self.lock, ":taking"].concat()).await else { continue };
+            self.has_answered.set(false);
+            channel.post(&[ASKS, &self.user_id].concat());
+            match select(waiting.as_mut(), pin!(clock.sleep(ANSWER))).await {
                 Either::Left((guard, _)) => return guard,
-                // It may have begun to answer only now.
-                Either::Right(_) if self.has_answered.replace(false) => patience = PATIENCE,
-                Either::Right(_) if patience == ANSWER => return locks.steal(&self.lock).await,
-                Either::Right(_) => {
-                    channel.post(&[ASKS, &self.user_id].concat());
-                    patience = ANSWER;
-                }
+                Either::Right(_) if self.has_answered.get() => {}
+                Either::Right(_) => return locks.steal(&self.lock).await,
             }
         }
     }

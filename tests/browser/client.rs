@@ -26,7 +26,7 @@ fn draft(data: &str) -> Draft {
 async fn an_action_travels_from_enqueue_to_its_deletion() {
     let client = open(&fresh_database(), APPLIES_ALL);
     let receipts = client.enqueue(vec![draft("{}"), draft("{}")]).await.unwrap();
-    assert_eq!(receipts[0].durability, "indexedDb");
+    assert_eq!(receipts[0].durability, steadfast::platform::Durability::IndexedDb);
     let outcome = client.settled(&receipts[1].id).unwrap().await.unwrap();
     assert_eq!(outcome.get(), r#"{"status":"applied"}"#);
     assert_eq!(client.snapshot().await.unwrap().counts.total(), 0);

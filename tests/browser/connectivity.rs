@@ -39,6 +39,7 @@ fn changes_are_heard_until_the_subscription_ends() {
             ConnectivityChange::Online,
             ConnectivityChange::Visible,
             ConnectivityChange::Hidden,
+            ConnectivityChange::Frozen,
             ConnectivityChange::Resumed,
             ConnectivityChange::Visible,
             ConnectivityChange::Resumed,

@@ -672,7 +672,7 @@ async fn a_damaged_record_is_read_as_far_as_it_can_be() {
         &name,
         "const opened = await done(indexedDB.open(name));
         const write = opened.transaction('queue', 'readwrite');
-        write.objectStore('queue').put({ u: 'ada', l: 99, s: 2, i: 'x', t: { no: 'text' }, b: [], d: 'soon' });
+        write.objectStore('queue').put({ u: 'ada', l: 99, s: 2, i: 'x', t: { no: 'text' }, k: [], d: 'soon' }, ['ada', 99, 2]);
         await done(write);
         opened.close();",
     )

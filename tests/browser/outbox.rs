@@ -137,7 +137,7 @@ async fn a_damaged_row_is_put_aside_and_can_be_discarded_and_the_others_are_sent
     let store = store(&name);
     append(&store, "ada", vec![newcomer("a", None), newcomer("b", None)]).await.unwrap();
     let damage = format!(
-        "return new Promise((resolve) => {{ const opening = indexedDB.open({name:?}); opening.onsuccess = () => {{ const write = opening.result.transaction('queue', 'readwrite'); write.objectStore('queue').put({{ u: 'ada', l: 2, s: 0, i: 'a', t: '{{cut' }}); write.oncomplete = () => {{ opening.result.close(); resolve(); }}; }}; }})"
+        "return new Promise((resolve) => {{ const opening = indexedDB.open({name:?}); opening.onsuccess = () => {{ const write = opening.result.transaction('queue', 'readwrite'); write.objectStore('queue').put({{ u: 'ada', l: 2, s: 0, i: 'a', t: '{{cut' }}, ['ada', 2, 0]); write.oncomplete = () => {{ opening.result.close(); resolve(); }}; }}; }})"
     );
     let promise: js_sys::Promise = js_sys::Function::new_no_args(&damage).call0(&wasm_bindgen::JsValue::NULL).unwrap().into();
     wasm_bindgen_futures::JsFuture::from(promise).await.unwrap();

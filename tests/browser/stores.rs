@@ -69,7 +69,7 @@ mod local_storage {
     for_each_promise!(test, Here);
 
     fn row() -> Row {
-        Row { lane: Lane::Normal, seq: 1, id: "a".into(), behind: None, due: None, after: None, text: "{}".into() }
+        Row { lane: Lane::Normal, seq: 1, id: "a".into(), key: None, due: None, after: None, text: "{}".into() }
     }
 
     #[wasm_bindgen_test]
@@ -103,4 +103,24 @@ mod local_storage {
     }
 }
 
-// The store in IndexedDB: a module with a `Place` of its own and `for_each_promise!(test, Here);`.
+mod indexed_db {
+    use super::promises::{Place, for_each_promise};
+    use crate::fresh_database;
+    use steadfast::browser::{BrowserClock, Database};
+
+    struct Here(String);
+
+    impl Place for Here {
+        type Store = Database;
+
+        fn fresh() -> Self {
+            Self(fresh_database())
+        }
+
+        fn open(&self) -> Database {
+            Database::new(&self.0, BrowserClock::new())
+        }
+    }
+
+    for_each_promise!(test, Here);
+}

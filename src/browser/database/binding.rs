@@ -1,6 +1,7 @@
 //! What is asked of IndexedDB for every row, a crossing each, and as little as possible within it.
 
 use crate::platform::tables::{Lane, Row};
+use crate::queue::row::place_named_by;
 use crate::time::WallTime;
 use js_sys::{Array, JsString, Object};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -94,15 +95,6 @@ extern "C" {
     fn d(this: &Record) -> JsValue;
     #[wasm_bindgen(method, getter)]
     fn a(this: &Record) -> JsValue;
-    // What a row of the first version becomes, its values as they are.
-    #[wasm_bindgen(method, setter, js_name = u)]
-    fn set_user_value(this: &Record, user: &JsValue);
-    #[wasm_bindgen(method, setter, js_name = s)]
-    fn set_seq_value(this: &Record, seq: &JsValue);
-    #[wasm_bindgen(method, setter, js_name = i)]
-    fn set_id_value(this: &Record, id: &JsValue);
-    #[wasm_bindgen(method, setter, js_name = t)]
-    fn set_text_value(this: &Record, text: &JsValue);
 
     /// A record of the first version.
     pub(super) type FirstRecord;
@@ -128,59 +120,77 @@ pub(super) fn instant(time: WallTime) -> f64 {
     time.0 as f64
 }
 
-impl Record {
-    fn empty() -> Self {
-        Object::new().unchecked_into()
+/// A row as a record. One that is found by its place alone is a text: nothing is faster to write or to read. Any other is an object
+/// with what it is found by; members that are missing are in no index.
+pub(super) fn to_record(user: &JsString, row: &Row) -> JsValue {
+    let text = pack(row);
+    let is_found_by_id = place_named_by(&row.id) != Some(row.seq);
+    if !is_found_by_id && row.key.is_none() && row.due.is_none() && row.after.is_none() {
+        return text.into();
     }
-
-    pub(super) fn new(user: &JsString, row: &Row) -> Self {
-        let record = Self::empty();
-        record.set_u(user);
-        record.set_l(row.lane.into());
-        record.set_s(number(row.seq));
+    let record: Record = Object::new().unchecked_into();
+    record.set_u(user);
+    record.set_l(row.lane.into());
+    record.set_s(number(row.seq));
+    record.set_t(&text);
+    if is_found_by_id {
         record.set_i(&row.id);
-        record.set_t(&row.text);
-        record.set_places(row.key.as_deref(), row.due, row.after.as_deref());
-        record
     }
-
-    /// The row of the first version in its new place.
-    pub(super) fn from_first(first: &FirstRecord, text: &JsValue, lane: Lane, key: Option<&str>, due: Option<WallTime>) -> Self {
-        let record = Self::empty();
-        record.set_user_value(&first.user_id());
-        record.set_l(lane.into());
-        record.set_seq_value(&first.seq());
-        record.set_id_value(&first.id());
-        record.set_text_value(text);
-        record.set_places(key, due, None);
-        record
+    if let Some(key) = &row.key {
+        record.set_k(key);
     }
-
-    /// What it is found by: members that are missing are in no index.
-    fn set_places(&self, key: Option<&str>, due: Option<WallTime>, after: Option<&str>) {
-        if let Some(key) = key {
-            self.set_k(key);
-        }
-        if let Some(due) = due {
-            self.set_d(instant(due));
-        }
-        if let Some(after) = after {
-            self.set_a(after);
-        }
+    if let Some(due) = row.due {
+        record.set_d(instant(due));
     }
+    if let Some(after) = &row.after {
+        record.set_a(after);
+    }
+    record.into()
+}
 
-    /// As a row; `lane` if it is known.
+/// A record as a row; `lane` if it is known. `None` if not even its place can be read.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+pub(super) fn from_record(value: &JsValue, lane: Option<Lane>) -> Option<Row> {
+    if let Some(packed) = value.as_string() {
+        return unpack(&packed, lane?);
+    }
+    // Nothing is there.
+    if !value.is_object() {
+        return None;
+    }
+    let record: &Record = value.unchecked_ref();
+    let lane = lane.unwrap_or_else(|| Lane::from(record.l().as_f64().map_or(u8::MAX, |lane| lane as u8)));
+    let found_by = |row: Row| Row {
+        key: record.k().as_string(),
+        due: record.d().as_f64().map(|due| WallTime(due as i64)),
+        after: record.a().as_string(),
+        ..row
+    };
+    let text = record.t().as_string().unwrap_or_default();
+    let damaged = || {
+        let (seq, id) = (record.s().as_f64()? as u64, record.i().as_string().unwrap_or_default());
+        Some(Row { lane, seq, id, key: None, due: None, after: None, text: text.clone() })
+    };
+    unpack(&text, lane).or_else(damaged).map(found_by)
+}
+
+/// Its place, how long its id is, its id and its text.
+fn pack(row: &Row) -> String {
+    [&*row.seq.to_string(), " ", &*row.id.len().to_string(), " ", &*row.id, &*row.text].concat()
+}
+
+fn unpack(packed: &str, lane: Lane) -> Option<Row> {
+    let (seq, rest) = packed.split_once(' ')?;
+    let (length, rest) = rest.split_once(' ')?;
+    let (id, text) = rest.split_at_checked(length.parse().ok()?)?;
+    Some(Row { lane, seq: seq.parse().ok()?, id: id.into(), key: None, due: None, after: None, text: text.into() })
+}
+
+impl FirstRecord {
+    /// The row of the first version in its new place: whose it is, and the row. `None` if nothing of it can be found again.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    pub(super) fn to_row(&self, lane: Option<Lane>) -> Row {
-        let lane = lane.unwrap_or_else(|| Lane::from(self.l().as_f64().map_or(u8::MAX, |lane| lane as u8)));
-        Row {
-            lane,
-            seq: self.s().as_f64().unwrap_or_default() as u64,
-            id: self.i().as_string().unwrap_or_default(),
-            key: self.k().as_string(),
-            due: self.d().as_f64().map(|due| WallTime(due as i64)),
-            after: self.a().as_string(),
-            text: self.t().as_string().unwrap_or_default(),
-        }
+    pub(super) fn to_row(&self, lane: Lane, key: Option<String>, due: Option<WallTime>) -> Option<(String, Row)> {
+        let (user, seq, id) = (self.user_id().as_string()?, self.seq().as_f64()? as u64, self.id().as_string()?);
+        Some((user, Row { lane, seq, id, key, due, after: None, text: self.row().as_string().unwrap_or_default() }))
     }
 }

@@ -21,8 +21,8 @@ use std::rc::Rc;
 use std::time::Duration;
 use web_sys::IdbDatabase;
 
-/// Records `{ u: user, l: lane, s: seq, i: id, t: text, k?: key, d?: due, a?: after }` by `[u, l, s]`. Their names are short
-/// because each record has them.
+/// Records by `[user, lane, seq]`: a text or, if it is found by more than that, `{ u: user, l: lane, s: seq, t: text, i?: id, k?: key,
+/// d?: due, a?: after }`. The text is the place, the length of the id, the id, and the row's own text.
 const QUEUE: &str = "queue";
 /// The texts of documents by `[user, kind, name]`.
 const DOCUMENTS: &str = "documents";

@@ -1,13 +1,15 @@
 //! One transaction, over both object stores.
 
-use super::binding::{self, CommittingTransaction, Cursor, DurableDatabase, Record, Source, instant, number};
+use super::binding::{self, CommittingTransaction, Cursor, DurableDatabase, Source, from_record, instant, number, to_record};
 use super::failure::store_error;
 use super::listening::{Answer, Listening};
 use super::{BEGINNING, BY_AFTER, BY_DUE, BY_ID, BY_KEY, Connection, DOCUMENTS, Handle, QUEUE, READING, WRITING};
 use crate::browser::BrowserClock;
 use crate::platform::tables::{Kind, Lane, Row, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
+use crate::queue::row::place_named_by;
 use crate::time::WallTime;
+use futures_util::future::try_join_all;
 use js_sys::{Array, JsString};
 use std::cell::RefCell;
 use std::rc::Weak;
@@ -118,8 +120,9 @@ impl DatabaseTransaction {
         if limit == 0 {
             return Ok(vec![]);
         }
-        let rows = self.read(self.index(index)?.get_all_with_key_and_limit(range, limit)).await?;
-        Ok(to_rows(&rows, None))
+        let records = self.read(self.index(index)?.get_all_with_key_and_limit(range, limit)).await?;
+        let records: Array = records.unchecked_into();
+        Ok(records.iter().filter_map(|record| from_record(&record, None)).collect())
     }
 
     /// What a cursor has reached; `None` at its end. The answer to its request, and again after each step.
@@ -140,13 +143,12 @@ impl DatabaseTransaction {
     }
 }
 
-fn to_rows(records: &JsValue, lane: Option<Lane>) -> Vec<Row> {
-    let records = records.unchecked_ref::<Array>();
-    records.iter().map(|record| record.unchecked_ref::<Record>().to_row(lane)).collect()
-}
-
-fn to_row(record: &JsValue) -> Option<Row> {
-    (!record.is_undefined()).then(|| record.unchecked_ref::<Record>().to_row(None))
+/// What stands in for a record that is none of ours.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn foreign(lane: Lane, key: &JsValue) -> Row {
+    let seq = key.unchecked_ref::<Array>().get(2).as_f64().unwrap_or_default() as u64;
+    let id = ["unreadable-", &seq.to_string()].concat();
+    Row { lane, seq, id, key: None, due: None, after: None, text: String::new() }
 }
 
 impl Transaction for DatabaseTransaction {
@@ -181,13 +183,30 @@ impl Transaction for DatabaseTransaction {
             return Ok(vec![]);
         }
         let range = self.places(user_id, lane, first, last)?;
-        let rows = self.read(self.queue.get_all_with_key_and_limit(&range, limit)).await?;
-        Ok(to_rows(&rows, Some(lane)))
+        let records: Array = self.read(self.queue.get_all_with_key_and_limit(&range, limit)).await?.unchecked_into();
+        let rows: Vec<Option<Row>> = records.iter().map(|record| from_record(&record, Some(lane))).collect();
+        if rows.iter().all(Option::is_some) {
+            return Ok(rows.into_iter().flatten().collect());
+        }
+        // Somebody else has written there. Its key still says where it lies.
+        let keys: Array = self.read(self.queue.get_all_keys_with_key_and_limit(&range, limit)).await?.unchecked_into();
+        Ok(rows.into_iter().zip(keys.iter()).map(|(row, key)| row.unwrap_or_else(|| foreign(lane, &key))).collect())
     }
 
     async fn find(&self, user_id: &str, id: &str) -> Result<Option<Row>, StoreError> {
-        let key = binding::text_key(&self.user(user_id), id);
-        Ok(to_row(&self.read(self.index(BY_ID)?.get(&key)).await?))
+        let user = self.user(user_id);
+        if let Some(seq) = place_named_by(id) {
+            let in_lane = |lane: Lane| {
+                let record = self.ask(self.queue.get(&binding::place_key(&user, lane.into(), number(seq))));
+                async move { Ok(from_record(&self.hear(record?.await)?, Some(lane))) }
+            };
+            let rows = try_join_all(Lane::ALL.map(in_lane)).await?;
+            if let Some(row) = rows.into_iter().flatten().find(|row| row.id == id) {
+                return Ok(Some(row));
+            }
+        }
+        let record = self.read(self.index(BY_ID)?.get(&binding::text_key(&user, id))).await?;
+        Ok(from_record(&record, None))
     }
 
     async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
@@ -202,7 +221,7 @@ impl Transaction for DatabaseTransaction {
         let (first, end) = (binding::ordered_key(&user, key, 0.0), binding::end_of_text(&user, key, &Array::new()));
         let (range, index) = (self.range(&first, &end)?, self.index(BY_KEY)?);
         let request = index.unchecked_ref::<Source>().open_cursor(&range, "prev").map_err(self.failed(READING))?;
-        Ok(self.reached(&request).await?.and_then(|cursor| to_row(&cursor.value())))
+        Ok(self.reached(&request).await?.and_then(|cursor| from_record(&cursor.value(), None)))
     }
 
     async fn due(&self, user_id: &str, until: WallTime, limit: u32) -> Result<Vec<Row>, StoreError> {
@@ -223,7 +242,9 @@ impl Transaction for DatabaseTransaction {
     }
 
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
-        self.tell(self.queue.put(&Record::new(&self.user(user_id), row)))
+        let user = self.user(user_id);
+        let place = binding::place_key(&user, row.lane.into(), number(row.seq));
+        self.tell(self.queue.put_with_key(&to_record(&user, row), &place))
     }
 
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! The layout of the database, and how one of an earlier version gets it.
 
-use super::binding::{FirstRecord, Record};
+use super::binding::{self, FirstRecord};
 use super::failure::store_error;
 use super::listening::Listening;
 use super::{BY_AFTER, BY_DUE, BY_ID, BY_KEY, DOCUMENTS, OPENING, QUEUE};
@@ -8,9 +8,9 @@ use crate::browser::BrowserClock;
 use crate::platform::first_version::{Place, place};
 use crate::platform::tables::{Kind, Lane};
 use crate::platform::{StoreError, StoreErrorKind};
-use js_sys::Array;
+use js_sys::{Array, JsString};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbDatabase, IdbIndexParameters, IdbKeyRange, IdbObjectStore, IdbObjectStoreParameters, IdbTransaction};
+use web_sys::{IdbDatabase, IdbIndexParameters, IdbKeyRange, IdbObjectStore, IdbTransaction};
 
 /// The first version's object stores: records `{ userId, seq, id, row }`, and the records of the queues by user.
 const ACTIONS: &str = "actions";
@@ -54,9 +54,7 @@ pub(super) fn not_ours(name: &str) -> StoreError {
 
 fn create(database: &IdbDatabase) -> Result<(IdbObjectStore, IdbObjectStore), JsValue> {
     let keys = |names: &[&str]| -> JsValue { names.iter().map(|name| JsValue::from_str(name)).collect::<Array>().into() };
-    let parameters = IdbObjectStoreParameters::new();
-    parameters.set_key_path(&keys(&["u", "l", "s"]));
-    let queue = database.create_object_store_with_optional_parameters(QUEUE, &parameters)?;
+    let queue = database.create_object_store(QUEUE)?;
     let unique = IdbIndexParameters::new();
     unique.set_unique(true);
     queue.create_index_with_str_sequence_and_optional_parameters(BY_ID, &keys(&["u", "i"]), &unique)?;
@@ -88,8 +86,12 @@ async fn move_actions(listening: &Listening, actions: &IdbObjectStore, queue: &I
             let text = first.row();
             let unreadable = Place { lane: Lane::Unreadable, key: None, due: None };
             let Place { lane, key, due } = text.as_string().map_or(unreadable, |text| place(&text));
-            let record = Record::from_first(&first, &text, lane, key.as_deref(), due);
-            queue.put(&record).map_err(|thrown| listening.thrown(OPENING, &thrown))?;
+            // Its key path was made of the user and the place: they are there.
+            let Some((user, row)) = first.to_row(lane, key, due) else { continue };
+            let user = JsString::from(user);
+            let key = binding::place_key(&user, row.lane.into(), binding::number(row.seq));
+            let put = queue.put_with_key(&binding::to_record(&user, &row), &key);
+            put.map_err(|thrown| listening.thrown(OPENING, &thrown))?;
         }
         if keys.length() < STRIDE {
             return Ok(());

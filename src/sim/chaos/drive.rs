@@ -132,6 +132,7 @@ impl Run {
     pub(super) fn thaw(&mut self) {
         for page in self.pages.iter_mut().filter(|page| page.is_frozen) {
             self.promises.note(self.world.now(), || format!("tab {} thaws", page.tab.number()));
+            self.promises.thaw(page.tab.number(), self.world.now());
             page.is_frozen = false;
             page.tab.thaw();
         }

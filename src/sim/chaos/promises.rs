@@ -35,6 +35,8 @@ struct Books {
     /// Those that were promised and are not settled.
     open: Vec<usize>,
     keys: HashMap<(usize, u64), Key>,
+    /// When the pages that stood still last went on.
+    thawed: HashMap<u64, u64>,
     /// What was sent under each idempotency key.
     bodies: HashMap<String, u64>,
     /// The highest place that was promised, by user.
@@ -89,6 +91,9 @@ struct Key {
     applied: Vec<usize>,
     is_checked: bool,
 }
+
+/// A page that stood still may not have noticed for so long, in milliseconds, that another has taken over: until its next transaction.
+const OVERTAKEN_UNAWARE: u64 = 60_000;
 
 /// A request that its page waits for.
 #[derive(Debug)]
@@ -269,6 +274,11 @@ impl Promises {
         self.books.borrow().waits.iter().any(|wait| !wait.is_over)
     }
 
+    /// A page goes on after it stood still. For a while it may not have noticed that others have taken over.
+    pub(super) fn thaw(&self, tab: u64, now: u64) {
+        self.books.borrow_mut().thawed.insert(tab, now);
+    }
+
     /// A page stands still: others may take over what it was doing.
     pub(super) fn freeze(&self, tab: u64) {
         for request in self.books.borrow_mut().under_way.iter_mut().filter(|request| request.tab == tab) {
@@ -408,8 +418,9 @@ impl Promises {
             let hash = hasher.finish();
             let is_same = books.bodies.get(key).is_none_or(|first| *first == hash);
             books.bodies.entry(key.into()).or_insert(hash);
-            let is_alone = !books.under_way.iter().any(|other| other.user == user && !other.was_frozen);
-            books.under_way.push(UnderWay { number, tab, user, was_frozen: false });
+            let has_slept = books.thawed.get(&tab).is_some_and(|thawed| now < thawed + OVERTAKEN_UNAWARE);
+            let is_alone = has_slept || !books.under_way.iter().any(|other| other.user == user && !other.was_frozen);
+            books.under_way.push(UnderWay { number, tab, user, was_frozen: has_slept });
             (is_same, is_alone || !books.locks)
         };
         if !is_same {
