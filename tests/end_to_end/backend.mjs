@@ -51,15 +51,19 @@ export class Backend {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  /** @param {string} user */
+  /** All of a user's, in the order in which they were applied. @param {string} user */
   async appliedActions(user) {
-    const response = await fetch(`${this.origin}/api/applied-actions?limit=1000`, {
-      headers: { authorization: `Bearer demo.${user}` },
-    });
-    if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
-    /** @type {{ actions: { position: number, id: string, type: string, key: string | null }[] }} */
-    const { actions } = JSON.parse(await response.text());
-    return actions;
+    /** @type {{ position: number, id: string, type: string, key: string | null }[]} */
+    const all = [];
+    for (;;) {
+      const response = await fetch(`${this.origin}/api/applied-actions?limit=1000&after=${all.at(-1)?.position ?? 0}`, {
+        headers: { authorization: `Bearer demo.${user}` },
+      });
+      if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+      const { actions } = JSON.parse(await response.text());
+      all.push(...actions);
+      if (actions.length < 1000) return all;
+    }
   }
 
   /** @param {{ kind: string, [setting: string]: unknown } | null} fault */

@@ -67,6 +67,19 @@ export class Browser {
     return { page, messages };
   }
 
+  /** The DevTools protocol of a page. @param {import("playwright-core").Page} page */
+  protocol(page) {
+    return page.context().newCDPSession(page);
+  }
+
+  /** The process ids of its renderers. */
+  async renderers() {
+    const session = await this.#connection?.newBrowserCDPSession();
+    const { processInfo } = (await session?.send("SystemInfo.getProcessInfo")) ?? { processInfo: [] };
+    await session?.detach();
+    return processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+  }
+
   /** Ends all of its processes where they stand. */
   async kill() {
     const killed = this.#process;

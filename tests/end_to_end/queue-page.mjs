@@ -1,0 +1,115 @@
+// What runs in the page of the tests of the queue, in whatever browser. The query says what is wrong with that browser.
+import { Steadfast } from "steadfast";
+
+const faults = new URLSearchParams(location.search);
+
+/** @param {object} owner @param {string} name @param {unknown} value */
+function replace(owner, name, value) {
+  Object.defineProperty(owner, name, { value, configurable: true, writable: true });
+}
+
+switch (faults.get("indexedDB")) {
+  case "missing":
+    replace(globalThis, "indexedDB", undefined);
+    break;
+  // As in Safari on a bad day.
+  case "silent":
+    replace(IDBFactory.prototype, "open", () => new EventTarget());
+    break;
+}
+if (faults.has("onLine")) {
+  Object.defineProperty(Navigator.prototype, "onLine", { get: () => faults.get("onLine") === "true" });
+}
+
+/** @type {Steadfast | undefined} */
+let sdk;
+/** @type {any[]} */
+const events = [];
+/** @type {{ id: string, seq: number, durability: string }[]} */
+const receipts = [];
+/** @type {string[]} */
+const failures = [];
+
+function queue() {
+  if (!sdk) throw new Error("it is not open");
+  return sdk.queue;
+}
+
+/** An action whose id says where in its key it belongs. @param {string} key @param {number} number @param {number} size */
+function action(key, number, size) {
+  const data = { draftId: key, content: `${number} ${"x".repeat(size)}` };
+  return { id: `${key}:${number}`, type: "save_draft", key, data };
+}
+
+const work = {
+  events,
+  receipts,
+  failures,
+  faults,
+
+  /** @param {string} userId @param {import("steadfast").SteadfastOptions} [options] */
+  async open(userId, options) {
+    sdk = await Steadfast.open({
+      userId,
+      headers: () => ({ authorization: `Bearer demo.${userId}` }),
+      // Soon again, so that a test is soon over.
+      retry: { baseDelayMs: 250, maxDelayMs: 1000 },
+      database: userId,
+      ...options,
+    });
+    Object.assign(globalThis, { sdk });
+    const iterator = sdk.events();
+    void (async () => {
+      for await (const event of iterator) {
+        // So many of these come that they would be all there is.
+        if (event.type !== "settled" && event.type !== "batchSent" && event.type !== "enqueued") events.push(event);
+      }
+    })();
+  },
+
+  /**
+   * Puts the actions from one number to another, both included, of each key into the queue: the keys at the same time, the numbers
+   * one after the other. Each receipt is told at once where someone listens.
+   * @param {{ keys: string[], from: number, to: number, size?: number }} what
+   */
+  async enqueue({ keys, from, to, size = 0 }) {
+    const told = /** @type {{ tell?: (receipt: unknown) => void }} */ (globalThis).tell;
+    const one = async (/** @type {string} */ key) => {
+      for (let number = from; number <= to; number++) {
+        try {
+          const { id, seq, durability } = await queue().enqueue(action(key, number, size));
+          receipts.push({ id, seq, durability });
+          told?.({ id, durability });
+        } catch (error) {
+          const { name, kind, message } = /** @type {Error & { kind?: string }} */ (error);
+          failures.push(`${key}:${number}: ${name} ${kind} ${message}`);
+          // What comes after it in its key would not be in order.
+          return;
+        }
+      }
+    };
+    await Promise.all(keys.map(one));
+  },
+
+  /** The same, all in a few transactions. @param {{ keys: string[], from: number, to: number }} what */
+  async enqueueTogether({ keys, from, to }) {
+    for (let first = from; first <= to; first += Math.ceil(2000 / keys.length)) {
+      const last = Math.min(to, first + Math.ceil(2000 / keys.length) - 1);
+      const actions = [];
+      for (let number = first; number <= last; number++) for (const key of keys) actions.push(action(key, number, 0));
+      for (const { id, seq, durability } of await queue().enqueueAll(actions)) receipts.push({ id, seq, durability });
+    }
+  },
+
+  /** How many wait. */
+  async pending() {
+    return (await queue().snapshot()).pending;
+  },
+
+  /** @param {string} type */
+  eventsOf(type) {
+    return events.filter((event) => event.type === type);
+  },
+};
+
+Object.assign(globalThis, { work });
