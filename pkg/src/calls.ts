@@ -4,7 +4,8 @@ import type { SteadfastEvent } from "./events.js";
 import { alternativeTo, type Fallback, fallbacksOf, type GoodAnswer, GoodAnswers, LARGEST_KEPT } from "./fallback.js";
 import { randomKey } from "./operations.js";
 import { type CallOptions, optionsText } from "./options.js";
-import type { Action, Queue } from "./queue.js";
+import type { Action } from "./action.js";
+import type { Queue } from "./queue.js";
 import type { Timeline } from "./timeline.js";
 import type { Vocabulary } from "./vocabulary.js";
 

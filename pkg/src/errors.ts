@@ -2,7 +2,7 @@
  * The errors that Steadfast throws. All extend {@link SteadfastError}, which extends `Error`.
  */
 
-import type { Receipt } from "./queue.js";
+import type { Receipt } from "./outcome.js";
 import { standardVocabulary, type Vocabulary } from "./vocabulary.js";
 
 /** What kind of problem an error is, and so what the user can do about it. */
@@ -512,7 +512,8 @@ export class InternalError extends SteadfastError {
   }
 }
 
-type Failure =
+/** @internal Why the core did not do what it was asked to. */
+export type Failure =
   | { kind: "api"; error: WrittenError }
   | { kind: "invalidInput"; message: string; error: Pick<InvalidInputError, "subject" | "path" | "received" | "allowed"> }
   | { kind: "store"; message: string; error: { kind: StoreError["kind"]; operation: string } }
@@ -526,7 +527,11 @@ export function toError(thrown: unknown, vocabulary: Vocabulary, signal?: AbortS
     return new InternalError(`Steadfast broke: ${thrown.message}`, { cause: thrown });
   }
   if (typeof thrown !== "string") return thrown;
-  const failure = JSON.parse(thrown) as Failure;
+  return errorOf(JSON.parse(thrown) as Failure, vocabulary);
+}
+
+/** @internal */
+export function errorOf(failure: Failure, vocabulary: Vocabulary): Error {
   switch (failure.kind) {
     case "api":
       return new ApiError(failure.error, vocabulary);

@@ -1,9 +1,13 @@
 import type { ConnectivitySnapshot } from "./connectivity.js";
 import { type ApiErrorData, completed, type StoreError } from "./errors.js";
-import { completedOutcome, type Counts, type Outcome, type WaitingFor } from "./queue.js";
+import { completedOutcome, type Durability, type Outcome } from "./outcome.js";
+import type { Counts, WaitingFor } from "./queue.js";
 import type { Adjustment } from "./configuration.js";
 import type { CircuitReason, CircuitState } from "./protection.js";
 import type { Vocabulary } from "./vocabulary.js";
+
+/** How the disk failed. */
+export type StoreFailure = Pick<StoreError, "kind" | "operation" | "message">;
 
 /** What asked for a sync. */
 export type Trigger = "enqueued" | "timer" | "visible" | "online" | "opened" | "asked";
@@ -117,16 +121,25 @@ export type SteadfastEvent =
    * how long.
    */
   | { readonly type: "warning"; readonly code: "retryAfterHidden"; readonly origin: string; readonly message: string }
+  /**
+   * The queue is kept elsewhere from now on: in a lesser place because the better one failed (`error`), or in a better one that works
+   * again (`error` is `null`), where all that lay in the lesser one is now.
+   */
+  | { readonly type: "placeChanged"; readonly from: Durability; readonly to: Durability; readonly error: StoreFailure | null }
+  /** The browser was asked to keep the queue when it runs out of space, at the first action of priority `critical` in this page. */
+  | { readonly type: "persistence"; readonly granted: boolean }
   /** The disk failed while Steadfast worked in the background. It is tried again. */
-  | {
-      readonly type: "storeFailed";
-      readonly error: { readonly kind: StoreError["kind"]; readonly operation: string; readonly message: string };
-    }
+  | { readonly type: "storeFailed"; readonly error: StoreFailure }
   /** The words of a language could not be loaded. English stands in, and they are asked for again when next needed. */
   | { readonly type: "wordsFailed"; readonly language: string; readonly message: string };
 
 /** The event of that type. */
 export type EventOf<Type extends SteadfastEvent["type"]> = Extract<SteadfastEvent, { type: Type }>;
+
+/** @internal The type of an event that is the core's JSON. The core writes it first, so that what nobody wants is not read. */
+export function typeOf(text: string): SteadfastEvent["type"] {
+  return text.slice('{"type":"'.length, text.indexOf('"', '{"type":"'.length)) as SteadfastEvent["type"];
+}
 
 /** @internal The core's JSON as an event, its error with Steadfast's words. */
 export function readEvent(text: string, vocabulary: Vocabulary): SteadfastEvent {
@@ -154,6 +167,13 @@ export class Events {
   readonly #listeners = new Set<{ type: string | null; listener: Listener; remove: () => void }>();
   readonly #iterators = new Set<Iterator>();
   #isClosed = false;
+
+  /** Whether anybody hears events of that type. */
+  hasEars(type: SteadfastEvent["type"]): boolean {
+    if (this.#iterators.size > 0) return true;
+    for (const entry of this.#listeners) if (entry.type === null || entry.type === type) return true;
+    return false;
+  }
 
   publish(event: SteadfastEvent): void {
     for (const entry of [...this.#listeners]) {

@@ -24,7 +24,7 @@ export {
   type UserAction,
   WasmUnavailableError,
 } from "./errors.js";
-export type { EventOf, SteadfastEvent, Trigger } from "./events.js";
+export type { EventOf, SteadfastEvent, StoreFailure, Trigger } from "./events.js";
 export {
   explain,
   type Disclosure,
@@ -34,20 +34,10 @@ export {
   type Technical,
 } from "./explain.js";
 export { applyFieldErrors, type AppliedFieldErrors, type FieldErrorOptions, type FormControl } from "./field-errors.js";
-export type {
-  Action,
-  Conflict,
-  Counts,
-  Outcome,
-  Priority,
-  Queue,
-  QueuedAction,
-  Receipt,
-  Settled,
-  Snapshot,
-  SyncReport,
-  WaitingFor,
-} from "./queue.js";
+export { type Action, type Priority, type ResultReference, resultOf } from "./action.js";
+export type { ConflictHandler, Resolution } from "./conflicts.js";
+export type { Conflict, Durability, Outcome, Receipt, Settled } from "./outcome.js";
+export type { ActionState, Counts, Edited, ListOptions, Queue, QueuedAction, Snapshot, SyncReport, WaitingFor } from "./queue.js";
 export {
   type CodeFacts,
   type ErrorFormat,
@@ -71,7 +61,15 @@ export type {
 } from "./operations.js";
 export type { ErrorPreferences, ErrorPreferencesChanges, Preferences, PreferencesUpdate } from "./preferences.js";
 export type { Fallback } from "./fallback.js";
-export type { CallOptions, CorrelationOptions, PollOptions, RetryOptions, SteadfastOptions, SyncOptions } from "./options.js";
+export type {
+  CallOptions,
+  CorrelationOptions,
+  PollOptions,
+  QueueOptions,
+  RetryOptions,
+  SteadfastOptions,
+  SyncOptions,
+} from "./options.js";
 export {
   createPolicy,
   type Executor,

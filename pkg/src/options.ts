@@ -1,8 +1,9 @@
+import type { Action, Priority } from "./action.js";
 import type { BackgroundSyncOptions } from "./background-sync.js";
+import type { ConflictHandler } from "./conflicts.js";
 import type { ApiError } from "./errors.js";
 import type { Fallback } from "./fallback.js";
 import type { HedgeOptions, ProtectionOptions, Urgency } from "./protection.js";
-import type { Action } from "./queue.js";
 import type { ReadingOptions } from "./reading.js";
 import { refuseForeign } from "./serialize.js";
 import type { WordsOptions } from "./vocabulary.js";
@@ -83,6 +84,25 @@ export interface SyncOptions {
   readonly timeoutMs?: number;
 }
 
+/** How much the queue may hold, and for how long. Each user has a queue, and each queue these limits. */
+export interface QueueOptions {
+  /**
+   * The most actions, dead letters and conflicts included: 1 to 10 000 000. A full queue refuses further ones with a
+   * {@link StoreError} of kind `quotaExceeded`. Default 1 000 000.
+   */
+  readonly maxActions?: number;
+  /** The most bytes of their data: 1024 to 4 294 967 295. Default 268 435 456 (256 MiB). */
+  readonly maxBytes?: number;
+  /**
+   * The priorities whose actions may be given up to make room for others that are more urgent, when the queue is full: the least
+   * urgent first, of these the oldest. Their outcome is `evicted`. What is being sent, or waits behind others or for a decision, is
+   * never given up. Default: none.
+   */
+  readonly evicts?: readonly Priority[];
+  /** After how many milliseconds actions cease to be worth sending that have no `ttlMs` of their own: 1 to 4 294 967 295. Default: never. */
+  readonly maxAgeMs?: number;
+}
+
 /** What Steadfast is opened with. */
 export interface SteadfastOptions extends WordsOptions, ReadingOptions, ProtectionOptions {
   /** Where the backend is. What `fetch` is given is resolved against it. Default: the page. */
@@ -136,6 +156,15 @@ export interface SteadfastOptions extends WordsOptions, ReadingOptions, Protecti
   readonly timeline?: boolean;
   /** How the queue is brought to the server. */
   readonly sync?: SyncOptions;
+  /** How much the queue may hold, and for how long. */
+  readonly queue?: QueueOptions;
+  /**
+   * Decides conflicts: is called once for each, in the tab that hears of it first, and after a reload for those that are still there.
+   * What it gives, or promises, is carried out; `"later"` leaves the conflict to `queue.resolve`. If it throws, that is reported
+   * (`reportError`), and the conflict stays. An action that comes back in conflict after it was sent again five times is left to
+   * `queue.resolve` as well.
+   */
+  readonly onConflict?: ConflictHandler;
   /**
    * Whether the browser is asked to wake the service worker when the network is there and something waits, so that the queue drains
    * with no page open; the worker calls `drainInBackground` of `steadfast/service-worker`. Only Chromium can (Background Sync);

@@ -1,78 +1,13 @@
+import { type Action, type Priority, written, writtenData } from "./action.js";
+import { type ConflictHandler, Conflicts, type Decision, decisionOf, type Resolution } from "./conflicts.js";
 import type { Core, CoreHandle } from "./core.js";
-import { type ApiErrorData, completed, InvalidInputError, toError } from "./errors.js";
-import { refuseForeign, serialize } from "./serialize.js";
+import { type ApiErrorData, completed, invalidOption, toError } from "./errors.js";
+import type { EventOf, SteadfastEvent } from "./events.js";
+import { Intake } from "./intake.js";
+import { completedOutcome, type Conflict, type Durability, LazyReceipt, type Receipt, type Settled } from "./outcome.js";
+import { askForPersistence } from "./persistence.js";
+import { QueueChanges } from "./queue-changes.js";
 import type { Vocabulary } from "./vocabulary.js";
-
-/** How urgent an action is. `normal` is the default. */
-export type Priority = "critical" | "high" | "normal" | "low";
-
-/** Something the user did, to be brought to the server whenever it can be reached. */
-export interface Action {
-  /** What kind of action it is, in your words: `save_draft`. 1 to 256 characters. */
-  readonly type: string;
-  /** What the server needs to carry it out: anything JSON can hold, at most 1 MiB of it. */
-  readonly data: unknown;
-  /**
-   * What it is about: `draft_456`. Actions with the same key are applied in the order in which they were enqueued; different
-   * keys never wait for each other. Without one, an action waits for no other.
-   */
-  readonly key?: string | undefined;
-  /** How urgent it is. */
-  readonly priority?: Priority | undefined;
-  /** Your own id for it, unique per user. Without one, Steadfast makes a UUIDv7. */
-  readonly id?: string | undefined;
-}
-
-/** What became of an action. */
-export type Outcome =
-  /** The server has applied it. It is gone from the disk. */
-  | { readonly status: "applied" }
-  /** The server had applied it before. It is gone from the disk. */
-  | { readonly status: "duplicate" }
-  /** The server will never take it as it is. It is kept as a dead letter: `requeue` or `discard` it. */
-  | { readonly status: "rejected"; readonly error: ApiErrorData }
-  /** Something newer stands against it. It is kept, and its key parked: `requeue` or `discard` it. */
-  | { readonly status: "conflict"; readonly conflict: Conflict }
-  /** The application took it back. */
-  | { readonly status: "discarded" };
-
-/** What `settled` resolves to. */
-export type Settled =
-  | Outcome
-  /** The SDK was closed first: the action is still on disk and goes on from there. */
-  | { readonly status: "detached" }
-  /** It is no longer in the queue, and this tab did not hear what became of it: another one settled it while this one slept. */
-  | { readonly status: "gone" };
-
-/** @internal An outcome of the core's, its error with Steadfast's words. */
-export function completedOutcome<T extends Settled>(outcome: T, vocabulary: Vocabulary): T {
-  if (outcome.status !== "rejected") return outcome;
-  return { ...outcome, error: completed(outcome.error, vocabulary) };
-}
-
-/** What stands against an action. */
-export interface Conflict {
-  /** `version_mismatch`, or a word of the backend's own. */
-  readonly conflictType: string;
-  /** `manual_required`, or a word of the backend's own. */
-  readonly resolution?: string;
-  /** The server's copy. */
-  readonly server?: unknown;
-}
-
-/** What `enqueue` answers once the action is on disk. */
-export interface Receipt {
-  /** The action's id. */
-  readonly id: string;
-  /** Its place in the user's queue. */
-  readonly seq: number;
-  /** Where it is stored. */
-  readonly durability: "indexedDb";
-  /**
-   * Resolves when the action is settled, by this tab or another.
-   */
-  readonly settled: Promise<Settled>;
-}
 
 /** What is in a queue. */
 export interface Counts {
@@ -82,6 +17,8 @@ export interface Counts {
   readonly conflicts: number;
   /** Dead letters. */
   readonly dead: number;
+  /** Actions that this version of Steadfast cannot read, and keeps for one that can. */
+  readonly unreadable: number;
   /** Bytes of all of these. */
   readonly bytes: number;
 }
@@ -93,15 +30,31 @@ export type WaitingFor = "serverHint" | "serverError" | "network" | "authenticat
 export interface Snapshot extends Counts {
   /** How many of the pending are being sent, or were, without an answer. */
   readonly inFlight: number;
+  /** How many of the pending may be sent; the others wait behind one of their key, for another action, or for a moment. */
+  readonly ready: number;
   /** Until when the server is left alone: milliseconds since the epoch. `null` if it is not. */
   readonly nextAttemptAt: number | null;
   /** Why. */
   readonly waitingFor: WaitingFor | null;
+  /** When the server answered a batch last: milliseconds since the epoch. `null` if it never has. */
+  readonly lastSyncAt: number | null;
+  /** How long it will take to send what is pending, at the pace of the last batches. `null` while this page has sent none. */
+  readonly remainingMs: number | null;
   /** Where the queue is stored. */
-  readonly durability: "indexedDb";
-  /** Whether the browser believes that there is a network. */
+  readonly durability: Durability;
+  /** Whether a request has a chance to reach the backend, as far as is known. */
   readonly online: boolean;
 }
+
+/**
+ * Where an action in the queue stands.
+ * - `pending`: it waits to be sent, or for its answer;
+ * - `conflict`: something newer stands against it, and its key waits: `resolve` it;
+ * - `dead`: a dead letter, which the server will never take as it is: `requeue` or `discard` it;
+ * - `unreadable`: a newer version of Steadfast has written it, or it is damaged. It is kept as it is and not sent, and its key waits;
+ *   `discard` deletes it.
+ */
+export type ActionState = "pending" | "conflict" | "dead" | "unreadable";
 
 /** An action in the queue. */
 export interface QueuedAction {
@@ -113,21 +66,44 @@ export interface QueuedAction {
   /** When the user acted: milliseconds since the epoch. */
   readonly timestamp: number;
   readonly data: unknown;
-  /**
-   * `unreadable`: a newer version of Steadfast has written it, or it is damaged. It is kept as it is and not sent, and its key
-   * waits; `discard` deletes it.
-   */
-  readonly state: "pending" | "conflict" | "dead" | "unreadable";
+  readonly state: ActionState;
   /** Whether it is being sent, or was, without an answer. */
   readonly inFlight: boolean;
+  /** What a pending one waits for: others of its key before it, its moment (`notBefore`), or the action that it depends on. */
+  readonly heldBy: "key" | "time" | "action" | null;
+  /** Whether `edit` may still change it: the server cannot have seen it as it is, or has said what it thinks of it. */
+  readonly editable: boolean;
   /** How often the server has looked at it and not applied it. */
   readonly attempts: number;
   /** Not sent before: milliseconds since the epoch. */
   readonly notBefore: number | null;
+  /** When it ceases to be worth sending: milliseconds since the epoch. */
+  readonly expiresAt: number | null;
+  /** The id of the action that must be applied before. */
+  readonly dependsOn: string | null;
   /** Why it was not applied the last time. */
   readonly lastError: ApiErrorData | null;
   readonly conflict: Conflict | null;
 }
+
+/** Which actions are listed. */
+export interface ListOptions {
+  /** Those that stand there. Default: all. */
+  readonly states?: readonly ActionState[];
+  /** From that place on, a `seq`. Default 0. */
+  readonly from?: number;
+  /** So many at most. Default 100. */
+  readonly limit?: number;
+}
+
+/**
+ * What came of the wish to change an action.
+ * - `done`: it will be sent as it is now;
+ * - `noSuchAction`: there is none of that id in the queue;
+ * - `mayHaveBeenSent`: the server may have seen it as it was, or is seeing it right now, and nothing was changed. Enqueue another
+ *   action with the same key, which comes after it.
+ */
+export type Edited = "done" | "noSuchAction" | "mayHaveBeenSent";
 
 /** What a sync came to. */
 export interface SyncReport extends Counts {
@@ -135,46 +111,96 @@ export interface SyncReport extends Counts {
   readonly nextAttemptInMs: number | null;
 }
 
+/** What a queue needs of the SDK. */
+interface Surroundings {
+  readonly publish: (event: SteadfastEvent) => void;
+  readonly onConflict: ConflictHandler | undefined;
+  /** What its locks begin with: of this database and this user. */
+  readonly scope: string;
+}
+
+/** The lanes of the core, by what the application calls them. */
+const LANES: Readonly<Record<ActionState, readonly number[]>> = {
+  pending: [0, 1, 2, 3, 4, 5, 6],
+  conflict: [7],
+  dead: [8],
+  unreadable: [9],
+};
+const HELD_BY: Readonly<Record<number, QueuedAction["heldBy"]>> = { 4: "key", 5: "time", 6: "action" };
+/** How many are read at a time where there may be many. */
+const PAGE = 200;
+
+/** An action as the core lists it. */
+interface Listed {
+  readonly action: Omit<QueuedAction, "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn"> &
+    Partial<Pick<QueuedAction, "expiresAt" | "dependsOn">> & { readonly sent?: boolean };
+  readonly lane: number;
+  readonly inFlight: boolean;
+}
+
 /**
- * What the user did and the server has not taken yet. An action for which `enqueue` resolved is on disk, and leaves it only
- * when the server says that it has it, or when you `discard` it.
+ * What the user did and the server has not taken yet. An action for which `enqueue` resolved is stored where its receipt says, and
+ * leaves the queue only when the server says that it has it, when you discard it, or by what you have declared: `ttlMs`, `coalesce`,
+ * `queue.evicts`. What becomes of it is told.
  */
 export class Queue {
   readonly #core: CoreHandle;
   readonly #vocabulary: Vocabulary;
+  readonly #surroundings: Surroundings;
+  readonly #intake: Intake;
+  readonly #changes: QueueChanges;
+  readonly #wait = (id: string) => this.settled(id);
+  readonly #conflicts: Conflicts | undefined;
+  #current: Snapshot | null = null;
 
   /** @internal */
-  constructor(core: CoreHandle, vocabulary: Vocabulary) {
+  constructor(core: CoreHandle, vocabulary: Vocabulary, surroundings: Surroundings) {
     this.#core = core;
     this.#vocabulary = vocabulary;
+    this.#surroundings = surroundings;
+    this.#intake = new Intake(core, vocabulary);
+    this.#changes = new QueueChanges(() => this.#text((core) => core.snapshot()));
+    const { onConflict: handler, scope } = surroundings;
+    this.#conflicts =
+      handler &&
+      new Conflicts({
+        handler,
+        scope: `${scope}:conflict`,
+        list: (from, limit) => this.list({ states: ["conflict"], from, limit }),
+        decide: (id, decision) => this.#decide(id, decision),
+      });
   }
 
   /**
-   * Puts an action into the queue. Resolves when it is on disk.
+   * Puts an action into the queue. Resolves when it is stored: the receipt says where.
    *
    * ```ts
    * const receipt = await sdk.queue.enqueue({ type: "save_draft", key: "draft_456", data: { draftId: "draft_456", content } });
    * receipt.settled.then((outcome) => badge(outcome.status));
    * ```
    *
-   * @throws {@link InvalidInputError} if the action cannot be taken, {@link StoreError} if the disk failed. Nothing is stored then.
+   * @throws {@link InvalidInputError} if the action cannot be taken, {@link StoreError} if the disk failed, or the queue is full
+   * (`quotaExceeded`). Nothing is stored then.
    */
-  async enqueue(action: Action): Promise<Receipt> {
-    const [receipt] = await this.enqueueAll([action]);
+  async enqueue<Data>(action: Action<Data>): Promise<Receipt> {
+    const [receipt] = await this.#enqueue([action]);
     return receipt as Receipt;
   }
 
-  /** Puts actions into the queue, in order, all or none. Resolves when they are on disk. */
+  /** Puts actions into the queue, in order, all or none. Resolves when they are stored. */
   async enqueueAll(actions: readonly Action[]): Promise<Receipt[]> {
-    const fields: string[] = [];
-    const data: string[] = [];
-    for (const action of actions) {
-      const text = written(action);
-      fields.push(text.fields);
-      data.push(text.data);
+    return this.#enqueue(actions);
+  }
+
+  async #enqueue(actions: readonly Action[]): Promise<Receipt[]> {
+    const texts = actions.map(written);
+    const stored = await this.#intake.take(texts).catch((error: unknown) => {
+      throw texts.find(({ failure }) => failure)?.failure ?? error;
+    });
+    if (actions.some(({ priority }) => priority === "critical")) {
+      void askForPersistence((granted) => this.#surroundings.publish({ type: "persistence", granted }));
     }
-    const receipts = await this.#ask<Omit<Receipt, "settled">[]>((core) => core.enqueue(fields, data, []));
-    return receipts.map((receipt) => ({ ...receipt, settled: this.settled(receipt.id) }));
+    return stored.map((receipt) => new LazyReceipt(receipt, this.#wait));
   }
 
   /**
@@ -191,7 +217,10 @@ export class Queue {
     }
   }
 
-  /** Resolves when the action of that id, which is in the queue, is settled: see {@link Receipt.settled}. */
+  /**
+   * Resolves when the action of that id is settled, by this tab or another; at once, if it has been: also after a reload, for as long
+   * as it is remembered. See {@link Receipt.settled}.
+   */
   async settled(id: string): Promise<Settled> {
     try {
       return completedOutcome(await this.#ask<Settled>((core) => core.settled(id)), this.#vocabulary);
@@ -214,24 +243,65 @@ export class Queue {
 
   /** What is in the queue, and what it waits for. */
   async snapshot(): Promise<Snapshot> {
-    const { counts, ...rest } = await this.#ask<{ counts: Counts } & Omit<Snapshot, keyof Counts>>((core) => core.snapshot());
-    return { ...counts, ...rest };
+    return this.#readSnapshot(await this.#text((core) => core.snapshot()));
   }
 
-  /** The actions in the queue, in order: the first `limit` of them (100) from the sequence number `from` (0) on. */
-  async list({ from = 0, limit = 100 }: { from?: number; limit?: number } = {}): Promise<QueuedAction[]> {
-    for (const [name, value] of Object.entries({ from, limit })) {
-      if (Number.isSafeInteger(value) && value >= 0 && value < 2 ** 32) continue;
-      const [received, allowed] = [String(value), "a whole number, not negative"];
-      throw new InvalidInputError(`options.${name} is ${received}; allowed: ${allowed}`, "options", name, received, allowed);
+  /** The last snapshot that {@link snapshot} or {@link changes} has given; `null` before the first. */
+  get current(): Snapshot | null {
+    return this.#current;
+  }
+
+  /**
+   * What is in the queue, now and whenever it has changed, by whatever tab. Who is slow gets the newest and misses those between. Ends
+   * when the SDK is closed or `signal` is aborted.
+   *
+   * ```ts
+   * for await (const { pending, remainingMs } of sdk.queue.changes()) bar.update(pending, remainingMs);
+   * ```
+   *
+   * @throws {@link StoreError} if the disk failed, {@link InvalidInputError} if there is no user.
+   */
+  changes(options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<Snapshot> {
+    return this.#changes.follow((text) => this.#readSnapshot(text), options.signal);
+  }
+
+  /** The actions in the queue, in order. */
+  async list({ states, from = 0, limit = 100 }: ListOptions = {}): Promise<QueuedAction[]> {
+    const places = 2 ** 53;
+    for (const [name, value, most] of [
+      ["from", from, places],
+      ["limit", limit, 2 ** 32],
+    ] as const) {
+      if (!(Number.isSafeInteger(value) && value >= 0 && value < most))
+        throw invalidOption(name, value, "a whole number, not negative");
     }
-    const listed = await this.#ask<{ action: Omit<QueuedAction, "inFlight">; inFlight: boolean }[]>((core) =>
-      core.list(new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), from, limit),
-    );
-    return listed.map(({ action, inFlight }) => {
-      const lastError = action.lastError && completed(action.lastError, this.#vocabulary);
-      return { ...action, lastError, inFlight };
-    });
+    const lanes = lanesOf(states);
+    const listed = await this.#ask<Listed[]>((core) => core.list(lanes, from, limit));
+    return listed.map((action) => this.#read(action));
+  }
+
+  /**
+   * What is in the queue and will not be sent by itself, as JSON, for whoever is to find out why: a support request, a download. The
+   * data of the actions is in it, unless `data` is `false`; so is what the server said of them.
+   *
+   * ```ts
+   * const file = new Blob([await sdk.queue.export()], { type: "application/json" });
+   * ```
+   */
+  async export({
+    states = ["conflict", "dead", "unreadable"],
+    data = true,
+  }: { readonly states?: readonly ActionState[]; readonly data?: boolean } = {}): Promise<string> {
+    const snapshot = await this.snapshot();
+    const actions: object[] = [];
+    for (let from = 0; ;) {
+      const page = await this.list({ states, from, limit: PAGE });
+      for (const action of page) actions.push(data ? action : { ...action, data: undefined });
+      const last = page.at(-1);
+      if (!last || page.length < PAGE) break;
+      from = last.seq + 1;
+    }
+    return JSON.stringify({ exportedAt: new Date().toISOString(), snapshot, actions }, null, 2);
   }
 
   /**
@@ -242,24 +312,120 @@ export class Queue {
     return this.#ask((core) => core.discard(id));
   }
 
-  /** Puts a dead letter or a conflict back among the pending, in its old place. Resolves to whether there was one of that id. */
-  requeue(id: string): Promise<boolean> {
-    return this.#ask((core) => core.requeue(id, undefined));
+  /**
+   * Gives an action that is still to be sent, a dead letter or a conflict other data, in its place and under its id. A dead letter or a
+   * conflict stays one: `requeue` puts it back. Resolves to what came of it.
+   *
+   * ```ts
+   * if ((await sdk.queue.edit(id, { title })) === "mayHaveBeenSent") await sdk.queue.enqueue({ type: "rename", key, data: { title } });
+   * ```
+   *
+   * @throws {@link InvalidInputError} for data that JSON cannot hold, {@link StoreError} if the disk failed.
+   */
+  async edit(id: string, data: unknown): Promise<Edited> {
+    const text = writtenData(data);
+    return this.#ask((core) => core.edit(id, text));
+  }
+
+  /**
+   * Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. One that is pending
+   * stays as it is. Resolves to whether there was one of that id.
+   *
+   * @throws {@link InvalidInputError} for data that JSON cannot hold, {@link StoreError} if the disk failed.
+   */
+  async requeue(id: string, { data }: { readonly data?: unknown } = {}): Promise<boolean> {
+    return this.#decide(id, { verb: "requeue", data: data === undefined ? undefined : writtenData(data) });
+  }
+
+  /**
+   * Decides a conflict. Resolves to whether there was one of that id; another action stays as it is.
+   *
+   * ```ts
+   * await sdk.queue.resolve(id, { resolution: "keepLocal", data: { ...draft, baseVersion: theirs.version } });
+   * ```
+   *
+   * @throws {@link InvalidInputError} for what is no resolution, {@link StoreError} if the disk failed.
+   */
+  async resolve(id: string, resolution: Resolution): Promise<boolean> {
+    const decision = decisionOf(resolution);
+    for (let from = 0; ;) {
+      const page = await this.list({ states: ["conflict"], from, limit: PAGE });
+      if (page.some((action) => action.id === id)) return this.#decide(id, decision);
+      const last = page.at(-1);
+      if (!last || page.length < PAGE) return false;
+      from = last.seq + 1;
+    }
+  }
+
+  /**
+   * Takes all of the user's actions out of the queue, sent or not, as on signing out for good. Each is `discarded`. What is being sent
+   * just now, the server may still apply.
+   */
+  async purge(): Promise<void> {
+    await this.#ask((core) => core.purge());
+  }
+
+  /** @internal Something has happened. */
+  hear(type: string): void {
+    this.#changes.hear(type);
+  }
+
+  /** @internal Whether somebody here wants to know what became of actions. */
+  get wantsSettled(): boolean {
+    return this.#conflicts !== undefined;
+  }
+
+  /** @internal */
+  hearSettled({ id, outcome }: EventOf<"settled">): void {
+    this.#conflicts?.hear(id, outcome);
+  }
+
+  /** @internal */
+  close(): void {
+    this.#changes.close();
+  }
+
+  #decide(id: string, decision: Decision): Promise<boolean> {
+    return this.#ask((core) => (decision.verb === "discard" ? core.discard(id) : core.requeue(id, decision.data)));
+  }
+
+  #read({ action, lane, inFlight }: Listed): QueuedAction {
+    const { id, seq, type, key, priority, timestamp, data, state, attempts, notBefore, conflict } = action;
+    return {
+      ...{ id, seq, type, key, priority, timestamp, data, state, inFlight },
+      heldBy: HELD_BY[lane] ?? null,
+      editable: !action.sent && !inFlight && state !== "unreadable",
+      ...{ attempts, notBefore, conflict },
+      expiresAt: action.expiresAt ?? null,
+      dependsOn: action.dependsOn ?? null,
+      lastError: action.lastError && completed(action.lastError, this.#vocabulary),
+    };
+  }
+
+  #readSnapshot(text: string): Snapshot {
+    const { counts, ...rest } = JSON.parse(text) as { counts: Counts } & Omit<Snapshot, keyof Counts>;
+    return (this.#current = Object.freeze({ ...counts, ...rest }));
   }
 
   async #ask<T>(call: (core: Core) => Promise<string>): Promise<T> {
+    return JSON.parse(await this.#text(call)) as T;
+  }
+
+  async #text(call: (core: Core) => Promise<string>): Promise<string> {
     try {
-      return JSON.parse(await call(this.#core.get())) as T;
+      return await call(this.#core.get());
     } catch (thrown) {
       throw toError(thrown, this.#vocabulary);
     }
   }
 }
 
-/** An action as the core takes it. */
-function written(action: Action): { readonly fields: string; readonly data: string } {
-  const { data: value, ...rest } = Object(action) as Action;
-  const data = serialize(value);
-  refuseForeign("action", rest);
-  return { fields: JSON.stringify(rest), data };
+function lanesOf(states: readonly ActionState[] = Object.keys(LANES) as ActionState[]): Uint8Array {
+  const lanes: number[] = [];
+  for (const state of Array.isArray(states) ? states : [states]) {
+    if (!Object.hasOwn(LANES, state as string))
+      throw invalidOption("states", state, `a list of ${Object.keys(LANES).join(", ")}`);
+    lanes.push(...LANES[state as ActionState]);
+  }
+  return Uint8Array.from(new Set(lanes));
 }

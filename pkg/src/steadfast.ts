@@ -5,7 +5,7 @@ import type { Configuration } from "./configuration.js";
 import { Connectivity, type ConnectivitySnapshot } from "./connectivity.js";
 import { Core, CoreHandle, loadCore, Policy as CorePolicy } from "./core.js";
 import { ApiError, invalidOption, toError, type WrittenError } from "./errors.js";
-import { type EventOf, Events, readEvent, type SteadfastEvent } from "./events.js";
+import { type EventOf, Events, readEvent, type SteadfastEvent, typeOf } from "./events.js";
 import { type CallOptions, optionsText, type SteadfastOptions } from "./options.js";
 import { Operations } from "./operations.js";
 import { type Policy, policyOf, type PolicyOptions } from "./policy.js";
@@ -16,6 +16,9 @@ import { readerOf } from "./reading.js";
 import { Timeline } from "./timeline.js";
 import { Vocabulary } from "./vocabulary.js";
 import type { WasmSource } from "./wasm-source.js";
+
+/** The events that are heeded here, whoever else hears them. */
+const HEEDED: ReadonlySet<string> = new Set<SteadfastEvent["type"]>(["preferencesChanged", "connectivityChanged", "warning"]);
 
 /**
  * Steadfast, between your application and its backend.
@@ -75,12 +78,13 @@ export class Steadfast {
       fetch: send,
       headers,
       refreshCredentials,
+      onConflict,
       baseUrl = globalThis.location?.href,
       backgroundSync: inBackground = false,
       ...more
     } = Object(options) as SteadfastOptions;
     const { language, words, messages, formats, codes, timeline: isTimed, ...plain } = more;
-    for (const [name, hook] of Object.entries({ fetch: send, headers, refreshCredentials })) {
+    for (const [name, hook] of Object.entries({ fetch: send, headers, refreshCredentials, onConflict })) {
       if (hook !== undefined && typeof hook !== "function") throw invalidOption(name, hook, "a function");
     }
     if (isTimed !== undefined && typeof isTimed !== "boolean") throw invalidOption("timeline", isTimed, "true or false");
@@ -128,6 +132,7 @@ export class Steadfast {
     // A stand-in for `fetch` answers what it knows, and a test would see requests that nobody has made.
     const probe = plain.probe ?? (send ? false : undefined);
     let calls: Calls;
+    let queue: Queue | undefined;
     let preferences: Preferences | undefined;
     let connectivity: Connectivity | undefined;
     const refused = (error: unknown) => publish({ type: "preferencesRefused", message: String(error) });
@@ -149,7 +154,12 @@ export class Steadfast {
     try {
       const text = optionsText({ ...plain, probe, health: plain.health ?? !send, baseUrl: base.href });
       const emit = (text: string) => {
+        const type = typeOf(text);
+        queue?.hear(type);
+        const isWanted = timeline !== null || HEEDED.has(type) || events.hasEars(type);
+        if (!isWanted && !(type === "settled" && queue?.wantsSettled)) return;
         const event = readEvent(text, vocabulary);
+        if (event.type === "settled") queue?.hearSettled(event);
         if (event.type === "preferencesChanged") adopt(event as PreferencesChanged);
         if (event.type === "connectivityChanged") {
           connectivity?.receive(event);
@@ -163,10 +173,25 @@ export class Steadfast {
       throw toError(thrown, vocabulary);
     }
     const handle = new CoreHandle(core);
-    const queue = new Queue(handle, vocabulary);
+    const scope = `steadfast:${plain.database ?? "steadfast"}:${plain.userId ?? ""}`;
+    const ownQueue = new Queue(handle, vocabulary, {
+      publish,
+      scope,
+      onConflict: plain.userId === undefined ? undefined : onConflict,
+    });
+    queue = ownQueue;
     const trusted = new Set([base.origin, ...(plain.trustedOrigins ?? [])]);
     const totalTimeoutMs = plain.retry?.totalTimeoutMs;
-    calls = new Calls({ core: handle, baseUrl: base.href, vocabulary, queue, publish, timeline, trusted, totalTimeoutMs });
+    calls = new Calls({
+      core: handle,
+      baseUrl: base.href,
+      vocabulary,
+      queue: ownQueue,
+      publish,
+      timeline,
+      trusted,
+      totalTimeoutMs,
+    });
     const host = {
       apply: (kept: string) => {
         handle.get().prefer(kept);
@@ -193,7 +218,7 @@ export class Steadfast {
       );
     }
     opened();
-    return new this(handle, events, vocabulary, queue, calls, timeline, mine, reachable, plain.userId, backgroundSync);
+    return new this(handle, events, vocabulary, ownQueue, calls, timeline, mine, reachable, plain.userId, backgroundSync);
   }
 
   /**
@@ -293,6 +318,7 @@ export class Steadfast {
     this.#backgroundSync?.close();
     this.#core.close();
     this.#calls.close();
+    this.queue.close();
     this.connectivity.close();
     this.#timeline?.close();
     this.#events.close();

@@ -10,7 +10,7 @@ pub use policy::Policy;
 pub use reader::Reader;
 
 use crate::browser::{Browser, Fetch, FetchRequest, describe, this_page};
-use crate::client::{CallError, Client, Options, QueueError};
+use crate::client::{CallError, Client, Options, QueueError, Receipt};
 use crate::error::ApiError;
 use crate::error::network::Surroundings;
 use crate::error::parse::Degraded;
@@ -24,10 +24,11 @@ use crate::queue::record::Counts;
 use crate::resilience::services::{ByHand, Services};
 use crate::sync::DrainReport;
 use crate::time::milliseconds;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join_all, select};
 use gloo_events::EventListener;
 use js_sys::{Function, Promise};
 use serde::Serialize;
+use std::iter::repeat;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -102,6 +103,8 @@ type Work = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
 #[serde(rename_all = "camelCase")]
 struct ListedAction {
     action: Action,
+    /// The number of the lane that it lies in.
+    lane: Lane,
     in_flight: bool,
 }
 
@@ -177,20 +180,17 @@ impl Core {
         })
     }
 
-    /// Puts actions into the queue; a promise of their receipts. `fields` and `data` are one JSON text per action, and `merges` a
-    /// function that makes one action's data of two, or `undefined`.
-    pub fn enqueue(&self, fields: Vec<String>, data: Vec<String>, merges: Vec<JsValue>) -> Promise {
-        let drafts: Result<Vec<Draft>, InvalidInput> =
-            fields.iter().zip(data).map(|(fields, data)| Draft::read(fields, data)).collect();
+    /// Puts groups of actions into the queue, each of them all or none; a promise of what came of each group. `sizes` says how many
+    /// actions each has. `fields` and `data` are one JSON text per action, and `merges` a function that makes one action's data of
+    /// two, or `undefined`; those at the end may be left out.
+    pub fn enqueue(&self, sizes: Vec<u32>, fields: Vec<String>, data: Vec<String>, merges: Vec<JsValue>) -> Promise {
         let client = self.client.clone();
         promise_of(async move {
-            let mut drafts = drafts?;
-            for (draft, merge) in drafts.iter_mut().zip(merges) {
-                if let Ok(merge) = merge.dyn_into::<Function>() {
-                    draft.merge_by(merging(merge))?;
-                }
-            }
-            Ok(client.enqueue(drafts).await?)
+            let merges = merges.into_iter().chain(repeat(JsValue::UNDEFINED));
+            let mut actions = fields.into_iter().zip(data).zip(merges);
+            let groups: Vec<Vec<_>> = sizes.into_iter().map(|size| actions.by_ref().take(size as usize).collect()).collect();
+            // They reach the intake in this order, and share its transactions.
+            Ok(join_all(groups.into_iter().map(|group| enqueue(&client, group))).await)
         })
     }
 
@@ -233,7 +233,8 @@ impl Core {
             let lanes: Vec<Lane> = lanes.into_iter().map(Lane::from).collect();
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sequence number")]
             let listed = client.queue()?.list(&lanes, seq as u64, limit).await?;
-            let listed: Vec<_> = listed.into_iter().map(|(action, in_flight)| ListedAction { action, in_flight }).collect();
+            let listed: Vec<_> =
+                listed.into_iter().map(|(action, in_flight)| ListedAction { lane: action.lane, action, in_flight }).collect();
             Ok(listed)
         })
     }
@@ -315,6 +316,31 @@ impl Core {
     pub fn close(&self) {
         self.client.close();
     }
+}
+
+/// What came of a group of actions.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Enqueued {
+    Receipts(Vec<Receipt>),
+    Failure(Failure),
+}
+
+/// Puts a group of actions into the queue: their fields, their data, and what merges them with others.
+async fn enqueue(client: &Client<Browser>, group: Vec<((String, String), JsValue)>) -> Enqueued {
+    let read = |((fields, data), merge): ((String, String), JsValue)| {
+        let mut draft = Draft::read(&fields, data)?;
+        if let Ok(merge) = merge.dyn_into::<Function>() {
+            draft.merge_by(merging(merge))?;
+        }
+        Ok(draft)
+    };
+    let drafts: Result<Vec<Draft>, InvalidInput> = group.into_iter().map(read).collect();
+    let receipts = match drafts {
+        Ok(drafts) => client.enqueue(drafts).await.map_err(Failure::from),
+        Err(error) => Err(error.into()),
+    };
+    receipts.map_or_else(Enqueued::Failure, Enqueued::Receipts)
 }
 
 /// What makes one action's data of two, by a function of the application's.
