@@ -180,7 +180,11 @@ test("a later action may take the place of an earlier one, or be merged with it"
     const older = await sdk.queue.enqueue({ ...action, data: { n: [1] } });
     const { settled } = older;
     const between = await sdk.queue.enqueue({ type: "t", data: key });
-    const newer = await sdk.queue.enqueue({ ...action, data: { n: [2] } });
+    // Beside another one, which has nothing to say of it.
+    const [, newer] = await Promise.all([
+      sdk.queue.enqueue({ type: "t", data: "beside" }),
+      sdk.queue.enqueue({ ...action, data: { n: [2] } }),
+    ]);
     assert.deepEqual(await settled, { status: "superseded", by: newer.id });
     return newer.seq < between.seq;
   };
@@ -394,12 +398,18 @@ test("a conflict that another tab decides is left to it", async () => {
     },
   };
   await withNavigator({ locks, onLine: true }, async () => {
-    const { sdk } = await withServer(versions, { onConflict: () => assert.fail("asked") });
-    const receipt = await sdk.queue.enqueue({ type: "t", data: { version: 1 } });
-    await receipt.settled;
-    await until(() => names.length > 0);
-    assert.deepEqual(names, [`steadfast:steadfast:ada:conflict:${receipt.id}`]);
-    assert.equal((await sdk.queue.snapshot()).conflicts, 1);
+    let asked = 0;
+    const { sdk } = await withServer(versions, { onConflict: () => (asked++, "later") });
+    const receipts = [];
+    for (const n of [1, 2]) {
+      receipts.push(await sdk.queue.enqueue({ type: "t", data: { version: 1 } }));
+      await until(() => names.length === n);
+    }
+    assert.deepEqual(
+      names,
+      receipts.map(({ id }) => `steadfast:steadfast:ada:conflict:${id}`),
+    );
+    assert.deepEqual([(await sdk.queue.snapshot()).conflicts, asked], [2, 0]);
   });
 });
 

@@ -1,7 +1,7 @@
 // The published types stand alone: in an application that checks its libraries too, with nothing but the DOM.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -42,6 +42,39 @@ export const options: Parameters<typeof Steadfast.open>[0] = {
 export const wrong: Parameters<typeof Steadfast.open>[0] = { messages: { categories: { autth: "d" } } };
 function exhaustive(event: SteadfastEvent): number {
   return event.type === "enqueued" ? event.counts.pending : 0;
+}
+`;
+
+const queued = `
+import { type Action, type Edited, type Outcome, type QueueOptions, type Receipt, type Resolution, resultOf, type Snapshot } from "steadfast";
+
+export async function queued(sdk: Steadfast, signal: AbortSignal): Promise<number> {
+  const add: Action<{ points: number }> = {
+    type: "add", key: "score", data: { points: 1 }, ttlMs: 1000, coalesce: (older, newer) => ({ points: older.points + newer.points }),
+  };
+  const receipt: Receipt = await sdk.queue.enqueue(add);
+  await sdk.queue.enqueue({ type: "t", key: "k", data: { n: 1 }, coalesce: (older, newer) => ({ n: older.n + newer.n }) });
+  await sdk.queue.enqueueAll([add, { type: "t", data: { id: resultOf(receipt, "/id") }, dependsOn: receipt, coalesce: "replace" }]);
+  // @ts-expect-error a merge of other data
+  await sdk.queue.enqueue({ type: "t", key: "k", data: { n: 1 }, coalesce: (older: string) => older });
+  const outcome: Outcome | { status: "gone" | "detached" } = await receipt.settled;
+  if (outcome.status === "superseded") return outcome.by.length;
+  if (outcome.status === "applied") return Number(outcome.result);
+  const edited: Edited = await sdk.queue.edit(receipt.id, { points: 2 });
+  const resolution: Resolution = { resolution: "merge", data: 1 };
+  await sdk.queue.resolve(receipt.id, resolution);
+  // @ts-expect-error a merge needs data
+  await sdk.queue.resolve(receipt.id, { resolution: "merge" });
+  for await (const { pending, remainingMs } of sdk.queue.changes({ signal })) console.log(pending, remainingMs ?? 0);
+  const current: Snapshot | null = sdk.queue.current;
+  const limits: QueueOptions = { maxActions: 10, evicts: ["low"] };
+  await Steadfast.open({ userId: "ada", queue: limits, onConflict: async ({ data }, { server }) => (server ? { resolution: "keepLocal", data } : "later") });
+  // @ts-expect-error a resolution that there is not
+  await Steadfast.open({ onConflict: () => ({ resolution: "keep" }) });
+  sdk.on("placeChanged", ({ from, to, error }) => console.log(from, to, error?.kind));
+  sdk.on("persistence", ({ granted }) => console.log(granted));
+  const [dead] = await sdk.queue.list({ states: ["dead"], limit: 1 });
+  return edited.length + (current?.ready ?? 0) + (dead?.seq ?? 0) + (await sdk.queue.export({ data: false })).length;
 }
 `;
 
@@ -137,9 +170,16 @@ export async function inBackground(registration: ServiceWorkerRegistration): Pro
 applyFieldErrors("form", { fieldErrors: [] });
 `;
 
+/** The examples of a page, one after the other. */
+const examples = (/** @type {string} */ page) =>
+  [...readFileSync(resolve(import.meta.dirname, "../../docs", page), "utf8").matchAll(/^```ts\n(.*?)^```$/gms)]
+    .map(([, example]) => example)
+    .join("\n");
+
 for (const [where, source, lib, types] of /** @type {const} */ ([
-  ["with nothing but the DOM", consumer + resilient + inBrowser, ["ES2022", "DOM"], []],
-  ["in Node, without the DOM", consumer + resilient, ["ES2022"], ["node"]],
+  ["with nothing but the DOM", consumer + queued + resilient + inBrowser, ["ES2022", "DOM"], []],
+  ["in the examples of the page about the queue", examples("queue.md"), ["ES2022", "DOM"], []],
+  ["in Node, without the DOM", consumer + queued + resilient, ["ES2022"], ["node"]],
 ]))
   test(`the published types stand alone, ${where}`, () => {
     const directory = mkdtempSync(join(tmpdir(), "steadfast-types-"));
