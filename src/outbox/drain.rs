@@ -261,7 +261,8 @@ async fn enter<'v, T: Transaction>(
         }
     }
     for run in Run::of(&leaving) {
-        ledger.transaction.delete(ledger.user_id, run.lane, run.first, run.last)?;
+        let last = if broken::is(Variant::NeighbourDeleted) { run.last.saturating_add(1) } else { run.last };
+        ledger.transaction.delete(ledger.user_id, run.lane, run.first, last)?;
     }
     for (key, seq) in held.iter().filter(|_| !broken::is(Variant::RetryLosesOrder)) {
         ledger.hold(key, *seq).await?;
@@ -372,7 +373,9 @@ async fn expire<T: Transaction>(
     settled: &mut Vec<(String, Outcome)>,
 ) -> Result<bool, StoreError> {
     // What may have been sent has its effect, perhaps: only the server can tell.
-    let expired = |action: &&Action| action.expires_at.is_some_and(|moment| moment <= now) && !action.sent;
+    let expired = |action: &&Action| {
+        action.expires_at.is_some_and(|moment| moment <= now) && (!action.sent || broken::is(Variant::ExpiresSent))
+    };
     let mut any = false;
     for action in lanes.iter().flatten().filter(expired) {
         any = true;
