@@ -191,13 +191,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
 
     /// What came of an action that was applied; `None` if that is not known.
     fn result_of(&self, id: &str) -> Option<Option<Json>> {
-        #[derive(serde::Deserialize)]
-        struct Known {
-            status: String,
-            result: Option<Json>,
-        }
-        let known: Known = serde_json::from_str(self.gone.get(id)?.get()).ok()?;
-        matches!(known.status.as_str(), "applied" | "duplicate").then_some(known.result)
+        history::result_in(self.gone.get(id)?)
     }
 
     /// Gives up, where that was declared, as much as is too much with the group.
