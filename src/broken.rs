@@ -50,11 +50,37 @@ pub enum Variant {
     SettledOnAnswer,
     /// After a failure nothing is planned: the next attempt waits for something else to happen.
     NoTimer,
+    /// Neighbours are deleted together, and one too many.
+    NeighbourDeleted,
+    /// What cannot be read does not hold back what stands behind it in its key.
+    UnreadableHoldsNothing,
+    /// What depends on another action is sent without waiting for that.
+    DependentGoesAtOnce,
+    /// What an action names of another one's result is not put in.
+    ResultNotPutIn,
+    /// Who waits for an action that was applied is not told.
+    DependentsForgotten,
+    /// An action takes the place of one that may have been applied.
+    SentIsReplaced,
+    /// What is being sent, or may have been, makes room for others.
+    EvictsSent,
+    /// What may have been applied expires.
+    ExpiresSent,
+    /// The data of an action can be changed while it is being sent.
+    EditsSent,
+    /// What is on its way is hurried, and its batch no longer finds it.
+    PromotionMovesBatch,
+    /// An urgent action overtakes those of its key.
+    UrgentOvertakesItsKey,
+    /// What waited behind an action stays there when that has left.
+    ReleaseForgotten,
+    /// Nobody takes the lock from a page that stands still.
+    NobodySteals,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 35] = [
         Self::DeleteBeforeSend,
         Self::AcknowledgeOnSuccess,
         Self::UnlistedAcknowledged,
@@ -77,6 +103,19 @@ impl Variant {
         Self::RetriesRunOut,
         Self::SettledOnAnswer,
         Self::NoTimer,
+        Self::NeighbourDeleted,
+        Self::UnreadableHoldsNothing,
+        Self::DependentGoesAtOnce,
+        Self::ResultNotPutIn,
+        Self::DependentsForgotten,
+        Self::SentIsReplaced,
+        Self::EvictsSent,
+        Self::ExpiresSent,
+        Self::EditsSent,
+        Self::PromotionMovesBatch,
+        Self::UrgentOvertakesItsKey,
+        Self::ReleaseForgotten,
+        Self::NobodySteals,
     ];
 }
 

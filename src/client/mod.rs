@@ -7,7 +7,7 @@ mod queue;
 mod settings;
 
 pub use options::{Options, PolicyOptions, Protection, Resolved, ServerDefaults, read_codes};
-pub use queue::{Queue, QueueError, Receipt, Snapshot};
+pub use queue::{Edited, Queue, QueueError, Receipt, Snapshot};
 pub use settings::Settings;
 
 use crate::call::credentials::Credentials;

@@ -65,6 +65,8 @@ pub async fn append<S: Store>(
     let mut intake = Intake::prepare(ledger, &groups, limits).await?;
     if intake.ledger.record.created_at == WallTime::default() {
         intake.ledger.record.created_at = now;
+        // Whoever drained a queue that was here before and was deleted knows none of its epochs.
+        intake.ledger.record.epoch = intake.ledger.record.epoch.max(u64::try_from(now.0).unwrap_or(0) & LAST);
     }
     let mut results = Vec::with_capacity(groups.len());
     for group in groups {
@@ -92,6 +94,8 @@ struct Intake<'a, T> {
     gone: FlatMap<String, Box<RawValue>>,
     /// The last actions of the keys.
     lasts: FlatMap<String, Action>,
+    /// The ids of those that others depend on, and that have to stay until they are applied.
+    needed: FlatMap<String, ()>,
     settled: Vec<(String, Outcome)>,
 }
 
@@ -115,7 +119,23 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let lasts = try_join_all(keys.keys().map(|key| transaction.last_of_key(user_id, key))).await?;
         let lasts = lasts.into_iter().flatten().map(|row| Action::read(&row, user_id));
         let lasts = lasts.filter_map(|action| Some((action.key.clone()?, action))).collect();
-        Ok(Self { limits, present, gone: gone.into_iter().collect(), lasts, settled: Vec::new(), ledger })
+        let needed = newcomers().filter_map(|newcomer| newcomer.action.depends_on.clone()).map(|id| (id, ())).collect();
+        let (gone, settled) = (gone.into_iter().collect(), Vec::new());
+        let mut intake = Self { limits, present, gone, lasts, needed, settled, ledger };
+        intake.look_for_dependents().await?;
+        Ok(intake)
+    }
+
+    /// Finds out which of the last actions of the keys others depend on.
+    async fn look_for_dependents(&mut self) -> Result<(), StoreError> {
+        if self.ledger.record.in_lane(Lane::Dependent) == 0 {
+            return Ok(());
+        }
+        let (transaction, user_id) = (&self.ledger.transaction, self.ledger.user_id);
+        let ids: Vec<String> = self.lasts.iter().map(|(_, action)| action.id.clone()).collect();
+        let found = try_join_all(ids.iter().map(|id| transaction.after(user_id, id, 1))).await?;
+        self.needed.extend(ids.into_iter().zip(found).filter(|(_, dependents)| !dependents.is_empty()).map(|(id, _)| (id, ())));
+        Ok(())
     }
 
     /// Whether a group can be taken in, and with which data. Changes nothing, but for making room.
@@ -167,18 +187,12 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 
     fn applies(&self, coalescing: &Coalescing, older: &Action, newer: &Action) -> bool {
-        coalescing.applies(older, newer, self.ledger.record.is_in_flight(older.seq))
+        !self.needed.contains_key(&older.id) && coalescing.applies(older, newer, self.ledger.record.is_in_flight(older.seq))
     }
 
     /// What came of an action that was applied; `None` if that is not known.
     fn result_of(&self, id: &str) -> Option<Option<Json>> {
-        #[derive(serde::Deserialize)]
-        struct Known {
-            status: String,
-            result: Option<Json>,
-        }
-        let known: Known = serde_json::from_str(self.gone.get(id)?.get()).ok()?;
-        matches!(known.status.as_str(), "applied" | "duplicate").then_some(known.result)
+        history::result_in(self.gone.get(id)?)
     }
 
     /// Gives up, where that was declared, as much as is too much with the group.
@@ -198,8 +212,14 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 let rows = self.ledger.transaction.rows(self.ledger.user_id, lane, from, LAST, PAGE).await?;
                 let Some(last) = rows.last() else { break };
                 from = last.seq.saturating_add(1);
-                for row in rows.into_iter().filter(|row| !self.ledger.record.is_in_flight(row.seq)) {
+                for row in
+                    rows.into_iter().filter(|row| !self.ledger.record.is_in_flight(row.seq) || broken::is(Variant::EvictsSent))
+                {
                     let action = Action::read(&row, self.ledger.user_id);
+                    // Its effect may be there; or it cannot be read, and is not ours to give up.
+                    if action.sent && !broken::is(Variant::EvictsSent) || self.needed.contains_key(&action.id) {
+                        continue;
+                    }
                     with_group.discount(lane, action.bytes());
                     given_up.push(action);
                     if self.limits.excess(&with_group).is_none() {
@@ -226,6 +246,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
             let last = self.ledger.transaction.last_of_key(self.ledger.user_id, &key).await?;
             self.lasts.extend(last.map(|row| (key, Action::read(&row, self.ledger.user_id))));
         }
+        self.look_for_dependents().await?;
         Ok(Ok(()))
     }
 
@@ -247,19 +268,13 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 action.depends_on = None;
             }
             let last = action.key.as_ref().and_then(|key| self.lasts.remove(key));
-            let has_dependents = match &last {
-                Some(older) if self.ledger.record.in_lane(Lane::Dependent) > 0 => {
-                    !self.ledger.transaction.after(self.ledger.user_id, &older.id, 1).await?.is_empty()
-                }
-                _ => false,
-            };
             let name = |action: &mut Action| {
                 if !has_own_id {
                     action.id = id_at(&action.id, action.seq);
                 }
             };
             match last {
-                Some(older) if !has_dependents && self.applies(&coalescing, &older, &action) => {
+                Some(older) if self.applies(&coalescing, &older, &action) => {
                     self.ledger.remove(&older)?;
                     if coalescing.keeps_place() {
                         (action.seq, action.lane, action.window) = (older.seq, older.lane, older.window);

@@ -2,6 +2,7 @@
 
 use super::history;
 use super::ledger::Ledger;
+use crate::broken::{self, Variant};
 use crate::platform::tables::{Lane, Store, Transaction};
 use crate::platform::{Access, StoreError};
 use crate::queue::action::{Action, ActionState};
@@ -81,7 +82,10 @@ pub async fn edit<S: Store>(store: &S, user_id: &str, id: &str, data: Box<RawVal
             ledger.commit().await?;
             return Ok(Change::NoSuchAction);
         }
-        Some(action) if action.sent || ledger.record.is_in_flight(action.seq) || action.lane == Lane::Unreadable => {
+        Some(action)
+            if action.lane == Lane::Unreadable
+                || (action.sent || ledger.record.is_in_flight(action.seq)) && !broken::is(Variant::EditsSent) =>
+        {
             ledger.commit().await?;
             return Ok(Change::MayHaveBeenSent);
         }

@@ -64,7 +64,7 @@ pub async fn begin<S: Store>(
 /// found out from what it says of itself.
 pub async fn read_again<S: Store>(store: &S, user_id: &str) -> Result<UserRecord, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
-    let mut from = 0;
+    let (mut from, mut settled) = (0, Vec::new());
     loop {
         let rows = ledger.transaction.rows(user_id, Lane::Unreadable, from, LAST, PAGE).await?;
         let Some(last) = rows.last() else { break };
@@ -72,10 +72,21 @@ pub async fn read_again<S: Store>(store: &S, user_id: &str) -> Result<UserRecord
         for row in rows {
             let bytes = Action::read(&row, user_id).bytes();
             let Some(mut action) = Action::read_again(&row, user_id) else { continue };
-            match action.state {
-                ActionState::Pending => ledger.put_back(Lane::Unreadable, bytes, action).await?,
-                ActionState::Unreadable => {}
-                ActionState::Conflict | ActionState::Dead => {
+            match (action.state, action.depends_on.clone()) {
+                // What it depends on may have been applied while nobody could tell it so.
+                (ActionState::Pending, Some(other)) => {
+                    action.lane = Lane::Dependent;
+                    ledger.rewrite(Lane::Unreadable, bytes, &action)?;
+                    if ledger.find(&other).await?.is_none() {
+                        let known = history::find(&ledger.transaction, user_id, std::slice::from_ref(&other)).await?;
+                        let result = known.last().and_then(|(_, outcome)| history::result_in(outcome));
+                        let outcome = result.map_or(Outcome::Gone, |result| Outcome::Applied { result });
+                        settled.extend(ledger.tell_dependents(&other, &outcome).await?);
+                    }
+                }
+                (ActionState::Pending, None) => ledger.put_back(Lane::Unreadable, bytes, action).await?,
+                (ActionState::Unreadable, _) => {}
+                (ActionState::Conflict | ActionState::Dead, _) => {
                     action.lane = if action.state == ActionState::Dead { Lane::Dead } else { Lane::Conflict };
                     ledger.rewrite(Lane::Unreadable, bytes, &action)?;
                     ledger.release_all(action.key.into_iter().collect()).await?;
@@ -83,6 +94,7 @@ pub async fn read_again<S: Store>(store: &S, user_id: &str) -> Result<UserRecord
             }
         }
     }
+    history::write(&mut ledger, &settled)?;
     ledger.commit().await
 }
 
@@ -262,7 +274,8 @@ async fn enter<'v, T: Transaction>(
         }
     }
     for run in Run::of(&leaving) {
-        ledger.transaction.delete(ledger.user_id, run.lane, run.first, run.last)?;
+        let last = if broken::is(Variant::NeighbourDeleted) { run.last.saturating_add(1) } else { run.last };
+        ledger.transaction.delete(ledger.user_id, run.lane, run.first, last)?;
     }
     for (key, seq) in held.iter().filter(|_| !broken::is(Variant::RetryLosesOrder)) {
         ledger.hold(key, *seq).await?;
@@ -372,7 +385,9 @@ async fn expire<T: Transaction>(
     settled: &mut Vec<(String, Outcome)>,
 ) -> Result<bool, StoreError> {
     // What may have been sent has its effect, perhaps: only the server can tell.
-    let expired = |action: &&Action| action.expires_at.is_some_and(|moment| moment <= now) && !action.sent;
+    let expired = |action: &&Action| {
+        action.expires_at.is_some_and(|moment| moment <= now) && (!action.sent || broken::is(Variant::ExpiresSent))
+    };
     let mut any = false;
     for action in lanes.iter().flatten().filter(expired) {
         any = true;

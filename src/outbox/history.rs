@@ -1,6 +1,7 @@
 //! What became of the actions that were settled last, for those who ask late: after a reload, or in another tab.
 
 use super::ledger::Ledger;
+use crate::json::Json;
 use crate::platform::StoreError;
 use crate::platform::tables::{Kind, Transaction};
 use crate::queue::outcome::Outcome;
@@ -33,6 +34,17 @@ pub(super) fn write_text<T: Transaction>(ledger: &mut Ledger<'_, T>, text: &str)
         Some(old) => ledger.transaction.write_document(ledger.user_id, Kind::History, &name(old), None),
         None => Ok(()),
     }
+}
+
+/// What came of an action that was applied, if that is what its outcome says.
+pub(super) fn result_in(outcome: &RawValue) -> Option<Option<Json>> {
+    #[derive(serde::Deserialize)]
+    struct Known {
+        status: String,
+        result: Option<Json>,
+    }
+    let known: Known = serde_json::from_str(outcome.get()).ok()?;
+    matches!(known.status.as_str(), "applied" | "duplicate").then_some(known.result)
 }
 
 /// What became of those of the actions that are remembered, by id: the JSON of an [`Outcome`] each, the last one last.

@@ -4,6 +4,7 @@
 //! none that comes after one which cannot be sent: these wait. So a drain reads what it sends and nothing else, and holding back or
 //! letting go a key touches no more than a window of its actions, however many there are.
 
+use crate::broken::{self, Variant};
 use crate::error::ApiError;
 use crate::platform::tables::{Kind, Lane, Row, Store, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
@@ -121,8 +122,8 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         let aside = Row { lane: Lane::Unreadable, key: key.clone(), due: None, after: None, ..row };
         self.transaction.write(self.user_id, &aside)?;
         match key {
-            Some(key) => self.hold(&key, seq).await,
-            None => Ok(()),
+            Some(key) if !broken::is(Variant::UnreadableHoldsNothing) => self.hold(&key, seq).await,
+            _ => Ok(()),
         }
     }
 
@@ -198,7 +199,7 @@ impl<'u, T: Transaction> Ledger<'u, T> {
     /// Lets go what waits behind actions that have left, or have let go of their key.
     pub(super) async fn release_all(&mut self, keys: Vec<String>) -> Result<(), StoreError> {
         for key in keys {
-            if self.record.in_lane(Lane::Waiting) == 0 {
+            if self.record.in_lane(Lane::Waiting) == 0 || broken::is(Variant::ReleaseForgotten) {
                 break;
             }
             self.release(&key).await?;
@@ -223,7 +224,7 @@ impl<'u, T: Transaction> Ledger<'u, T> {
     /// are on their way cannot be hurried.
     pub(super) async fn promote(&mut self, key: &str, lane: Lane) -> Result<bool, StoreError> {
         let rows = self.transaction.of_key(self.user_id, key, 0, WINDOW.saturating_add(1)).await?;
-        if rows.iter().any(|row| self.record.is_in_flight(row.seq)) {
+        if rows.iter().any(|row| self.record.is_in_flight(row.seq)) && !broken::is(Variant::PromotionMovesBatch) {
             return Ok(false);
         }
         for row in rows.into_iter().filter(|row| row.lane.is_ready()) {
@@ -240,7 +241,8 @@ impl<'u, T: Transaction> Ledger<'u, T> {
     pub(super) async fn tell_dependents(&mut self, id: &str, outcome: &Outcome) -> Result<Vec<(String, Outcome)>, StoreError> {
         let mut settled = Vec::new();
         // A dead letter may be put right, and a conflict decided.
-        if matches!(outcome, Outcome::Rejected { .. } | Outcome::Conflict { .. }) {
+        let is_forgotten = broken::is(Variant::DependentsForgotten);
+        if matches!(outcome, Outcome::Rejected { .. } | Outcome::Conflict { .. }) || is_forgotten {
             return Ok(settled);
         }
         while self.record.in_lane(Lane::Dependent) > 0 {
@@ -257,6 +259,7 @@ impl<'u, T: Transaction> Ledger<'u, T> {
                 let bytes = action.bytes();
                 action.depends_on = None;
                 let failed = match outcome {
+                    Outcome::Applied { .. } | Outcome::Duplicate { .. } if broken::is(Variant::ResultNotPutIn) => None,
                     Outcome::Applied { result } | Outcome::Duplicate { result } => {
                         match dependency::put_in(&action.data, id, result.as_ref()) {
                             Ok(data) => {
@@ -288,12 +291,18 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         let own = Lane::of(action.priority);
         action.window = 0;
         action.lane = match last {
-            _ if action.depends_on.is_some() => Lane::Dependent,
+            _ if action.depends_on.is_some() && !broken::is(Variant::DependentGoesAtOnce) => Lane::Dependent,
             None => own,
             Some(last) if last.lane.is_ready() && last.window.saturating_add(1) < WINDOW => {
                 action.window = last.window.saturating_add(1);
                 let key = action.key.as_deref().unwrap_or_default();
-                if own < last.lane && self.promote(key, own).await? { own } else { last.lane }
+                if own < last.lane && broken::is(Variant::UrgentOvertakesItsKey) {
+                    own
+                } else if own < last.lane && self.promote(key, own).await? {
+                    own
+                } else {
+                    last.lane
+                }
             }
             Some(_) => Lane::Waiting,
         };

@@ -134,6 +134,8 @@ struct Names<'a> {
     key: Option<&'a RawValue>,
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 impl Action {
@@ -156,7 +158,8 @@ impl Action {
             kind: text(names.kind).unwrap_or_default(),
             priority: Priority::default(),
             timestamp: WallTime(0),
-            data: RawValue::NULL.to_owned(),
+            // It weighs what it weighed for the version that has written it.
+            data: names.data.unwrap_or(RawValue::NULL).to_owned(),
             state: ActionState::Unreadable,
             attempts: 0,
             not_before: None,

@@ -2,6 +2,7 @@
 
 use super::action::{Action, ActionState};
 use super::row::Lane;
+use crate::broken::{self, Variant};
 use serde_json::value::RawValue;
 use std::fmt;
 use std::rc::Rc;
@@ -40,8 +41,7 @@ impl Coalescing {
     /// be there, and the server would know the new one by another id.
     pub fn applies(&self, older: &Action, newer: &Action, is_in_flight: bool) -> bool {
         !matches!(self, Self::Never)
-            && !is_in_flight
-            && !older.sent
+            && (!is_in_flight && !older.sent || broken::is(Variant::SentIsReplaced))
             && older.state == ActionState::Pending
             && (older.lane.is_ready() || older.lane == Lane::Waiting)
             && older.kind == newer.kind

@@ -65,7 +65,7 @@ impl Disk {
     pub(super) fn rewrite(&self, user_id: &str, old: &str, new: &str) {
         let rows = self.rows(user_id);
         self.memory.tamper(|table| {
-            for row in rows {
+            for row in rows.into_iter().filter(|row| row.text.contains(old)) {
                 table.write(user_id, &Row { text: row.text.replace(old, new), ..row });
             }
         });

@@ -6,7 +6,8 @@ use super::world::BEGINNING;
 use super::world::Inner;
 use crate::platform::Headers;
 use crate::time::{WallTime, civil_from_days};
-use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, QueueActionsResponse, WireAction};
+use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, WireAction};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -299,7 +300,9 @@ impl ModelServer {
             })
             .collect();
         world.show(Sight::CarriedOut { number, batch: &batch, results: &results });
-        let answer = QueueActionsResponse { success: true, results };
+        let results =
+            batch.actions.iter().zip(results).map(|(action, said)| Answered { said, result: made_of(action) }).collect();
+        let answer = Answers { success: true, results };
         Reply::new(200, &serde_json::to_string(&answer).unwrap()).header("Content-Type", "application/json")
     }
 
@@ -311,15 +314,17 @@ impl ModelServer {
     /// The answer as a careless server would give it: some of its results are left out, some are there twice, and strangers stand
     /// among them.
     pub(super) fn make_strange(&self, body: &str, below: impl Fn(u64) -> u64) -> Option<String> {
-        let mut answer: QueueActionsResponse = serde_json::from_str(body).ok()?;
-        let asked: Vec<String> = answer.results.iter().map(|result| result.id.clone()).collect();
+        let mut answer: Answers = serde_json::from_str(body).ok()?;
+        let asked: Vec<String> = answer.results.iter().map(|result| result.said.id.clone()).collect();
         answer.results.retain(|_| below(3) > 0);
         for stranger in self.strangers.iter().filter(|stranger| !asked.contains(stranger)) {
             let status = ActionStatus::Applied;
-            answer.results.push(ActionResult { id: stranger.clone(), status, error: None, conflict: None, result: None });
+            let said = ActionResult { id: stranger.clone(), status, error: None, conflict: None, result: None };
+            answer.results.push(Answered { said, result: None });
         }
         if let Some(first) = answer.results.first().cloned() {
-            answer.results.push(ActionResult { status: ActionStatus::Retry, ..first });
+            let said = ActionResult { status: ActionStatus::Retry, ..first.said };
+            answer.results.push(Answered { said, result: None });
         }
         serde_json::to_string(&answer).ok()
     }
@@ -351,6 +356,34 @@ impl ModelServer {
         };
         ActionResult { id: action.id.clone(), status, error: None, conflict: None, result: None }
     }
+}
+
+/// What it answers to a batch.
+#[derive(Serialize, Deserialize)]
+struct Answers {
+    success: bool,
+    results: Vec<Answered>,
+}
+
+/// What it answers to an action.
+#[derive(Clone, Serialize, Deserialize)]
+struct Answered {
+    #[serde(flatten)]
+    said: ActionResult,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    result: Option<Made>,
+}
+
+/// What it makes of an action: the number in its data.
+#[derive(Clone, Serialize, Deserialize)]
+struct Made {
+    n: u64,
+}
+
+fn made_of(action: &WireAction) -> Option<Made> {
+    let digits = action.data.get().strip_prefix(r#"{"n":"#)?;
+    let end = digits.find(|digit: char| !digit.is_ascii_digit())?;
+    Some(Made { n: digits.get(..end)?.parse().ok()? })
 }
 
 /// The part of the server that a request goes to.

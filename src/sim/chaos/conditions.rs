@@ -21,6 +21,10 @@ pub(super) enum Step {
     Weather,
     Discard,
     Requeue,
+    Edit,
+    Purge,
+    Clear,
+    Newer,
     Sync,
     Online,
     Visibility,
@@ -50,6 +54,14 @@ pub(super) struct Conditions {
     pub(super) answer_to_poison: Option<Reply>,
     /// How often, of a thousand actions, the server wants to see one later.
     pub(super) moody: u16,
+    /// Whether actions take the place of others.
+    pub(super) coalesces: bool,
+    /// Whether actions cease to be worth sending.
+    pub(super) expires: bool,
+    /// Whether actions depend on others.
+    pub(super) depends: bool,
+    /// Whether some are given up for others.
+    pub(super) evicts: bool,
     /// How many pages there are.
     pub(super) pages: usize,
     /// How many users share the device.
@@ -74,7 +86,7 @@ const FAULTS: usize = 16;
 
 /// Steps with their weights.
 const ALWAYS: [(Step, usize); 4] = [(Step::Enqueue, 10), (Step::Nap, 4), (Step::Sleep, 2), (Step::Weather, 3)];
-const SOMETIMES: [(Step, usize); 15] = [
+const SOMETIMES: [(Step, usize); 19] = [
     (Step::Crash, 2),
     (Step::CrashSoon, 3),
     (Step::Freeze, 2),
@@ -83,6 +95,10 @@ const SOMETIMES: [(Step, usize); 15] = [
     (Step::WakeWorker, 2),
     (Step::Discard, 1),
     (Step::Requeue, 1),
+    (Step::Edit, 2),
+    (Step::Purge, 1),
+    (Step::Clear, 1),
+    (Step::Newer, 1),
     (Step::Sync, 2),
     (Step::Online, 2),
     (Step::Visibility, 2),
@@ -104,7 +120,11 @@ impl Conditions {
         let mut jumps = false;
         for (step, weight) in SOMETIMES {
             // Most runs are without jumps of the clock: after one, what was to come in a moment may come in two days.
-            let is_on = if step == Step::Jump { one_in(5) } else { one_in(2) };
+            let is_on = match step {
+                Step::Jump => one_in(5),
+                Step::Purge | Step::Clear => one_in(12),
+                _ => one_in(2),
+            };
             if is_on {
                 put(step, weight);
                 jumps |= step == Step::Jump;
@@ -115,8 +135,11 @@ impl Conditions {
             let body = r#"{"success":false,"error":{"code":"VALIDATION_ERROR","message":"One of them is wrong"}}"#;
             Reply::new(status, world.inner.one_of::<&str>(&["", body]))
         });
+        let (coalesces, expires, depends, limits) = (one_in(3), one_in(4), one_in(3), one_in(6));
+        let most = 4 + world.below(30);
+        let queue = if limits { format!(r#","queue":{{"maxActions":{most},"evicts":["low","normal"]}}"#) } else { String::new() };
         let health = if one_in(2) { "" } else { r#","health":false"# };
-        let options = format!(r#","sync":{{"maxActions":{}}}{health}"#, 1 + world.below(6));
+        let options = format!(r#","sync":{{"maxActions":{}}}{health}{queue}"#, 1 + world.below(6));
         Self {
             locks: !one_in(4),
             key_value: !one_in(3),
@@ -125,6 +148,10 @@ impl Conditions {
             jumps,
             server_clock: one_in(3).then(|| i64::try_from(world.below(7_200_000)).unwrap() - 3_600_000),
             answer_to_poison,
+            coalesces,
+            expires,
+            depends,
+            evicts: limits,
             moody: if one_in(3) { u16::try_from(world.below(300)).unwrap() } else { 0 },
             pages: 1 + size(4),
             users: 1 + usize::from(one_in(3)),
@@ -142,6 +169,12 @@ impl Conditions {
     pub(super) fn breaks_silently(&self) -> bool {
         let is_final = |reply: &Reply| reply.status == 413 || matches!(reply.status, 400 | 422) && !reply.body.is_empty();
         self.answer_to_poison.as_ref().is_some_and(|reply| !is_final(reply))
+    }
+
+    /// Whether what has been sent may arrive after its page has had an answer to it, or has given it up.
+    pub(super) fn has_echoes(&self) -> bool {
+        let [.., duplicated, outlives, _, _, _, _] = self.network;
+        duplicated || outlives
     }
 
     /// What the disk is like until it changes again, and whether it is full.

@@ -7,8 +7,9 @@ use super::super::server::ModelServer;
 use super::super::tab::Tab;
 use super::super::world::World;
 use super::conditions::{Conditions, Step};
-use super::promises::{Promises, USERS};
+use super::promises::{Particulars, Promises, USERS};
 use super::{Report, finale};
+use crate::client::Edited;
 use crate::platform::tables::{Lane, Row};
 use crate::queue::draft::Draft;
 use crate::wire::Priority;
@@ -37,7 +38,7 @@ pub(super) struct Page {
 
 impl Run {
     pub(super) fn begin(world: World, conditions: Conditions, tells: bool) -> Self {
-        let promises = Rc::new(Promises::new(conditions.locks, conditions.dedupes, tells));
+        let promises = Rc::new(Promises::new(&conditions, tells));
         world.inner.witness.replace(Some(promises.clone()));
         world.without_events();
         promises.note(0, || format!("{conditions:?}"));
@@ -192,6 +193,10 @@ impl Run {
             }
             Step::Discard => self.discard(place),
             Step::Requeue => self.requeue(place),
+            Step::Edit => self.edit(place),
+            Step::Purge => self.purge(place),
+            Step::Clear => self.clear(),
+            Step::Newer => self.write_newer(self.pages[place].user),
             Step::Sync => {
                 let client = self.pages[place].tab.client.clone();
                 self.pages[place].tab.spawn(async move { drop(client.sync().await) });
@@ -219,13 +224,13 @@ impl Run {
         let actions: Vec<usize> = (0..=self.below(3))
             .map(|_| {
                 let key = (self.below(10) >= self.conditions.keyless).then(|| self.below(self.conditions.keys));
-                self.promises.plan(user, key.map(|key| key * 2 + user as u64))
+                self.promises.plan(user, key.map(|key| key * 2 + user as u64), self.particulars(user, key.is_some()))
             })
             .collect();
         let (named, waits) = (self.below(2) == 0, self.below(2) == 0);
         let drafts = actions.iter().map(|action| self.draft(*action, user, named)).collect();
         let (client, promises, world) = (page.tab.client.clone(), self.promises.clone(), Rc::downgrade(&self.world.inner));
-        let (tab, behind) = (page.tab.number(), promises.highest(user));
+        let (tab, behind, life) = (page.tab.number(), promises.highest(user), promises.life());
         page.tab.spawn(async move {
             let enqueued = client.enqueue(drafts).await;
             let Some(now) = world.upgrade().map(|world| world.now()) else { return };
@@ -239,6 +244,8 @@ impl Run {
             let receipts: Vec<_> =
                 actions.into_iter().zip(receipts).map(|(action, receipt)| (action, receipt.id, receipt.seq)).collect();
             promises.note(now, || format!("tab {tab} is promised {receipts:?}"));
+            // A queue that was deleted begins anew.
+            let behind = behind.filter(|_| promises.life() == life);
             promises.promise(now, behind, &receipts);
             if !waits {
                 return;
@@ -260,8 +267,113 @@ impl Run {
             |name: &str, value: Option<String>| value.map_or_else(String::new, |value| format!(r#","{name}":"{value}""#));
         let priority = *self.world.inner.one_of::<&str>(&Priority::NAMES);
         let (key, id) = (member("key", key), member("id", id));
-        let fields = format!(r#"{{"type":"save_draft","priority":"{priority}"{key}{id}}}"#);
-        Draft::read(&fields, format!(r#"{{"n":{action}}}"#)).unwrap()
+        let (particulars, data) = self.promises.to_enqueue(action);
+        let fields = format!(r#"{{"type":"save_draft","priority":"{priority}"{key}{id}{particulars}}}"#);
+        Draft::read(&fields, data).unwrap()
+    }
+
+    /// What is special about an action.
+    fn particulars(&self, user: usize, has_key: bool) -> Particulars {
+        let one_in = |odds: u64| self.below(odds) == 0;
+        let Conditions { coalesces, expires, depends, .. } = self.conditions;
+        Particulars {
+            coalescing: (coalesces && has_key && one_in(3)).then(|| *self.world.inner.one_of(&["replace", "dropOlder"])),
+            time_to_live: (expires && one_in(4)).then(|| 1 + self.below(120_000)),
+            depends_on: if depends && one_in(4) {
+                let others = self.promises.latest(user);
+                (!others.is_empty()).then(|| *self.world.inner.one_of(&others))
+            } else {
+                None
+            },
+        }
+    }
+
+    /// A user changes what is to be sent.
+    fn edit(&mut self, place: usize) {
+        let page = &self.pages[place];
+        let Some(id) = self.any_stored(page.user) else { return };
+        let Some(edit) = self.promises.begin_edit(&id) else { return };
+        self.promises.note(self.world.now(), || format!("the user of tab {} makes {} of {id}", page.tab.number(), edit.data));
+        let (client, promises, world) = (page.tab.client.clone(), self.promises.clone(), Rc::downgrade(&self.world.inner));
+        let data = Draft::read_data(edit.data.clone()).unwrap();
+        let requeues = self.below(3) == 0;
+        let is_put_aside = self.world.inner.disk.table().find(USERS[page.user], &id).is_some_and(is_put_aside);
+        if requeues && is_put_aside {
+            self.promises.put_back(&self.world, &id);
+        }
+        page.tab.spawn(async move {
+            let Ok(queue) = client.queue().cloned() else { return };
+            drop(client);
+            let is_certain = if requeues {
+                if queue.requeue(&id, Some(data)).await.is_ok_and(|is_there| is_there) {
+                    promises.is_put_back(&id);
+                }
+                false
+            } else {
+                matches!(queue.edit(&id, data).await, Ok(Edited::Done))
+            };
+            drop(queue);
+            if let Some(world) = world.upgrade() {
+                let sent = world.server.borrow().last_sent();
+                promises.end_edit(edit, is_certain.then_some(sent));
+            }
+        });
+    }
+
+    /// A user signs out for good, and leaves nothing behind.
+    fn purge(&mut self, place: usize) {
+        let page = &self.pages[place];
+        self.promises.note(self.world.now(), || format!("the user of tab {} leaves nothing behind", page.tab.number()));
+        self.promises.count("purges");
+        self.promises.purge(page.user);
+        let client = page.tab.client.clone();
+        page.tab.spawn(async move {
+            let Ok(queue) = client.queue().cloned() else { return };
+            drop(client);
+            drop(queue.purge().await);
+        });
+    }
+
+    /// The browser's data is deleted, and the queues with it.
+    fn clear(&self) {
+        self.promises.note(self.world.now(), || "all that is on disk is gone".into());
+        self.promises.count("disks cleared");
+        self.promises.clear();
+        self.world.inner.disk.memory.clear();
+        self.world.server(ModelServer::forget_pauses);
+    }
+
+    /// A newer version has been here, and has written one of the rows.
+    fn write_newer(&self, user: usize) {
+        if self.pages.iter().any(|page| page.tab.is_in_transaction()) {
+            return;
+        }
+        let (disk, user) = (&self.world.inner.disk, USERS[user]);
+        let record = disk.record(user);
+        let rows: Vec<Row> = disk.rows(user).into_iter().filter(|row| !record.is_in_flight(row.seq)).collect();
+        if rows.is_empty() {
+            return;
+        }
+        let row = self.world.inner.one_of(&rows);
+        self.promises.count("rows of a newer version");
+        // Nobody can put it back.
+        self.promises.is_not_put_back(&row.id);
+        self.promises.note(self.world.now(), || format!("a newer version has written {}", row.id));
+        self.world.rewrite_rows(user, &format!(r#"{CURRENT}"id":"{}""#, row.id), &format!(r#"{NEWER}"id":"{}""#, row.id));
+    }
+
+    /// What a newer version has written can be read by this one after all.
+    pub(super) fn understand_all(&mut self) {
+        for _ in 0..LONGEST_TRANSACTION {
+            if !self.pages.iter().any(|page| page.tab.is_in_transaction()) {
+                break;
+            }
+            self.world.advance(Duration::from_millis(1));
+        }
+        for user in 0..self.conditions.users {
+            self.world.rewrite_rows(USERS[user], NEWER, CURRENT);
+            self.open(user);
+        }
     }
 
     fn other(&self, user: usize) -> usize {
@@ -481,9 +593,13 @@ impl Run {
     }
 }
 
+/// How the text of a row begins, and how that of a newer version would.
+const CURRENT: &str = r#""schemaVersion":2,"#;
+const NEWER: &str = r#""schemaVersion":3,"#;
+
 /// Whether a row waits for a decision.
 pub(super) fn is_put_aside(row: &Row) -> bool {
-    matches!(row.lane, Lane::Dead | Lane::Conflict)
+    matches!(row.lane, Lane::Dead | Lane::Conflict) && !row.text.contains(NEWER)
 }
 
 /// How long a page may have a transaction under way when it is to be frozen, in milliseconds.

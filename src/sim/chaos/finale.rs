@@ -29,6 +29,7 @@ pub(super) fn play(run: &mut Run) {
     for page in &run.pages {
         page.tab.survive();
     }
+    run.understand_all();
     for user in 0..run.conditions.users {
         if !run.pages.iter().any(|page| page.user == user && page.is_awake()) {
             run.open(user);
@@ -82,6 +83,7 @@ fn all_is_decided(run: &mut Run) {
         run.bury();
         for (user, name) in USERS.iter().enumerate().take(run.conditions.users) {
             let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_awake()) else { continue };
+            run.check();
             for id in run.world.stored(name) {
                 let client = page.tab.client.clone();
                 // The last fault of the disk may still be to come.

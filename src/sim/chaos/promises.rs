@@ -4,11 +4,14 @@
 use super::super::network::SimRequest;
 use super::super::witness::{Sight, Witness};
 use super::super::world::World;
+use super::conditions::Conditions;
 use super::drive::is_put_aside;
 use super::tally::Tally;
 use crate::event::Event;
+use crate::platform::tables::{Kind, Lane};
 use crate::store::Table;
 use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, WireAction};
+use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -17,6 +20,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 pub(super) const USERS: [&str; 2] = ["ada", "bob"];
 /// The statuses with which a server says of a lone action that it will never take it as it is.
 const FINAL: [u16; 6] = [400, 404, 409, 410, 413, 422];
+/// The code of an action whose dependency was not applied.
+const DEPENDENCY_FAILED: &str = "ACTION_DEPENDENCY_FAILED";
 /// As much as is told of an event.
 const LONGEST_LINE: usize = 400;
 
@@ -52,6 +57,15 @@ struct Books {
     discarded: HashSet<String>,
     /// What the server breaks on, without a word as to whether it will ever take it.
     breaking: BTreeSet<String>,
+    /// Whether what has been sent arrives, if at all, while its page waits for it; whether some are given up for others.
+    has_echoes: bool,
+    evicts: bool,
+    has_frozen: bool,
+    has_edits: bool,
+    /// By user.
+    has_purged: [bool; 2],
+    /// How often all has been deleted.
+    life: u64,
     violation: Option<String>,
     tally: Tally,
     lines: Vec<String>,
@@ -75,9 +89,49 @@ struct Known {
     is_discarded: bool,
     /// A policy has given it up, and said so.
     is_given_up: bool,
+    /// What it depends on will never be applied.
+    has_lost_its_dependency: bool,
+    particulars: Particulars,
+    /// What it may arrive with.
+    data: Vec<String>,
+    /// What it was before it was edited, and the last request that may have been sent with that.
+    outdated: Option<(Vec<String>, u64)>,
+    is_being_edited: bool,
+}
+
+/// What is special about an action.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Particulars {
+    pub(super) coalescing: Option<&'static str>,
+    /// In milliseconds.
+    pub(super) time_to_live: Option<u64>,
+    /// The number of another one.
+    pub(super) depends_on: Option<usize>,
+}
+
+/// A change of an action's data.
+#[derive(Debug)]
+pub(super) struct Edit {
+    action: usize,
+    pub(super) data: String,
+}
+
+impl Books {
+    /// Whether what the server has not applied by the time of its answer it never will, unless it is asked again.
+    fn is_certain(&self) -> bool {
+        self.dedupes && !self.has_echoes && !self.has_frozen
+    }
 }
 
 impl Known {
+    /// Whether it may arrive with that.
+    fn may_be(&self, data: &str, number: usize) -> bool {
+        if let (Some(other), false) = (self.particulars.depends_on, self.has_lost_its_dependency) {
+            return data == format!(r#"{{"n":{number},"after":{other}}}"#) || self.data.iter().skip(1).any(|known| known == data);
+        }
+        self.data.iter().any(|known| known == data)
+    }
+
     fn is_settled(&self) -> bool {
         self.applied > 0 || self.is_discarded || self.is_given_up
     }
@@ -119,8 +173,10 @@ struct Wait {
 }
 
 impl Promises {
-    pub(super) fn new(locks: bool, dedupes: bool, tells: bool) -> Self {
-        Self { books: RefCell::new(Books { locks, dedupes, ..Books::default() }), tells }
+    pub(super) fn new(conditions: &Conditions, tells: bool) -> Self {
+        let Conditions { locks, dedupes, evicts, .. } = *conditions;
+        let has_echoes = conditions.has_echoes();
+        Self { books: RefCell::new(Books { locks, dedupes, evicts, has_echoes, ..Books::default() }), tells }
     }
 
     /// Tells what happens, if it is to be told.
@@ -157,11 +213,90 @@ impl Promises {
     }
 
     /// A user is about to enqueue an action of that key. Gives its number.
-    pub(super) fn plan(&self, user: usize, key: Option<u64>) -> usize {
+    pub(super) fn plan(&self, user: usize, key: Option<u64>, particulars: Particulars) -> usize {
         let mut books = self.books.borrow_mut();
         books.tally.count("actions enqueued");
-        books.actions.push(Known { user, key, ..Known::default() });
-        books.actions.len() - 1
+        let number = books.actions.len();
+        let data = match particulars.depends_on.and_then(|other| books.actions[other].id.clone()) {
+            Some(id) => format!(r#"{{"n":{number},"after":{{"$result":"{id}","at":"/n"}}}}"#),
+            None => format!(r#"{{"n":{number}}}"#),
+        };
+        books.actions.push(Known { user, key, particulars, data: vec![data], ..Known::default() });
+        number
+    }
+
+    /// The further members of an action that is to be enqueued, and its data.
+    pub(super) fn to_enqueue(&self, action: usize) -> (String, String) {
+        let books = self.books.borrow();
+        let Known { particulars, data, .. } = &books.actions[action];
+        let coalesce = particulars.coalescing.map(|how| format!(r#","coalesce":"{how}""#));
+        let time_to_live = particulars.time_to_live.map(|age| format!(r#","ttlMs":{age}"#));
+        let other = particulars.depends_on.and_then(|other| books.actions[other].id.clone());
+        let depends_on = other.map(|id| format!(r#","dependsOn":"{id}""#));
+        ([coalesce, time_to_live, depends_on].into_iter().flatten().collect(), data[0].clone())
+    }
+
+    /// The last actions that a user was promised, by number.
+    pub(super) fn latest(&self, user: usize) -> Vec<usize> {
+        let books = self.books.borrow();
+        let promised = books.actions.iter().enumerate().rev().filter(|(_, known)| known.user == user && known.is_promised);
+        promised.map(|(number, _)| number).take(6).collect()
+    }
+
+    /// A user is about to change the data of an action; one change at a time.
+    pub(super) fn begin_edit(&self, id: &str) -> Option<Edit> {
+        let mut books = self.books.borrow_mut();
+        let action = books.by_id.get(id).copied()?;
+        books.has_edits = true;
+        books.tally.count("edits");
+        let known = &mut books.actions[action];
+        if std::mem::replace(&mut known.is_being_edited, true) {
+            return None;
+        }
+        let data = format!(r#"{{"n":{action},"v":{}}}"#, known.data.len());
+        known.data.push(data.clone());
+        Some(Edit { action, data })
+    }
+
+    /// It is changed for certain, for all requests after this one; or it may be.
+    pub(super) fn end_edit(&self, edit: Edit, since: Option<u64>) {
+        let mut books = self.books.borrow_mut();
+        let known = &mut books.actions[edit.action];
+        known.is_being_edited = false;
+        if let Some(since) = since {
+            let others = known.data.iter().filter(|data| **data != edit.data).cloned().collect();
+            known.outdated = Some((others, since));
+            if known.particulars.depends_on.is_some() {
+                // What is put in looks different from what names it.
+                known.outdated = None;
+            }
+            books.tally.count("edits done");
+        }
+    }
+
+    /// A user takes all back.
+    pub(super) fn purge(&self, user: usize) {
+        let mut books = self.books.borrow_mut();
+        books.has_purged[user] = true;
+        for known in books.actions.iter_mut().filter(|known| known.user == user) {
+            known.is_discarded = true;
+        }
+    }
+
+    /// All is gone.
+    pub(super) fn clear(&self) {
+        let mut books = self.books.borrow_mut();
+        books.life += 1;
+        books.highest = [None; 2];
+        books.put_back.clear();
+        for known in &mut books.actions {
+            known.is_discarded = true;
+        }
+    }
+
+    /// How often all has been deleted.
+    pub(super) fn life(&self) -> u64 {
+        self.books.borrow().life
     }
 
     /// The key of an action.
@@ -178,10 +313,11 @@ impl Promises {
     pub(super) fn promise(&self, now: u64, behind: Option<u64>, receipts: &[(usize, String, u64)]) {
         let mut last = behind;
         for (action, id, seq) in receipts {
-            if last.is_some_and(|last| *seq <= last) {
+            let replaces = self.books.borrow().actions[*action].particulars.coalescing == Some("replace");
+            if last.is_some_and(|last| *seq <= last) && !replaces {
                 self.break_promise(now, format!("{id} was enqueued behind the place {last:?} and got the place {seq}"));
             }
-            last = Some(*seq);
+            last = last.max(Some(*seq));
             self.identify(now, *action, id);
             let mut books = self.books.borrow_mut();
             let books = &mut *books;
@@ -257,6 +393,14 @@ impl Promises {
         }
     }
 
+    /// It cannot be put back.
+    pub(super) fn is_not_put_back(&self, id: &str) {
+        let mut books = self.books.borrow_mut();
+        if let Some(action) = books.by_id.get(id).copied() {
+            books.put_back.remove(&action);
+        }
+    }
+
     /// The server has said something of an action, in answer to that request.
     fn is_spoken_of(&self, action: usize, request: u64) {
         let mut books = self.books.borrow_mut();
@@ -316,6 +460,7 @@ impl Promises {
 
     /// A page stands still: others may take over what it was doing.
     pub(super) fn freeze(&self, tab: u64) {
+        self.books.borrow_mut().has_frozen = true;
         for request in self.books.borrow_mut().under_way.iter_mut().filter(|request| request.tab == tab) {
             request.was_frozen = true;
         }
@@ -341,20 +486,42 @@ impl Promises {
         // Whatever else has happened to it: what was taken back by a page that then crashed may still be there, and a conflict may
         // have been told of what another delivery has applied.
         let stands = |known: &Known| known.is_conflicting || breaks(known);
-        let is_parked = |known: &Known| {
+        // What waits for another one holds its key as well.
+        let mut waiting: HashSet<usize> = HashSet::new();
+        let is_parked = |known: &Known, waiting: &HashSet<usize>| {
             let same_key = |other: &Known| other.user == known.user && other.key == known.key;
+            let mut others = actions.iter().enumerate();
             known.is_refused
                 || stands(known)
-                || known.key.is_some() && actions.iter().any(|other| same_key(other) && stands(other))
+                || known.key.is_some()
+                    && others.any(|(number, other)| same_key(other) && (stands(other) || waiting.contains(&number)))
         };
-        let open = books.open.iter().map(|action| &actions[*action]);
-        open.filter(|known| !free_only || !is_parked(known)).map(|known| known.id.clone().unwrap_or_default()).collect()
+        while free_only {
+            let unsettled = actions.iter().enumerate().filter(|(number, known)| !known.is_settled() && !waiting.contains(number));
+            let waits_for = |known: &Known| known.particulars.depends_on.map(|other| (other, &actions[other]));
+            let found = unsettled.filter(|(_, known)| {
+                waits_for(known).is_some_and(|(number, other)| {
+                    !other.is_settled() && (waiting.contains(&number) || is_parked(other, &waiting)) || other.is_conflicting
+                })
+            });
+            let found: Vec<usize> = found.map(|(number, _)| number).collect();
+            if found.is_empty() {
+                break;
+            }
+            waiting.extend(found);
+        }
+        let open = books.open.iter().filter(|action| !free_only || !waiting.contains(action)).map(|action| &actions[*action]);
+        open.filter(|known| !free_only || !is_parked(known, &waiting)).map(|known| known.id.clone().unwrap_or_default()).collect()
     }
 
     /// Compares the promises with what is stored, and with what the server has done.
     pub(super) fn check(&self, world: &World, table: &Table) {
         let now = world.now();
         let stored = USERS.map(|user| table.all_rows(user));
+        for row in stored.iter().flatten().filter(|row| row.lane == Lane::Dead && row.text.contains(DEPENDENCY_FAILED)) {
+            self.lose_dependency(&row.id);
+        }
+        self.read_history(now, table);
         if world.server(|server| server.asked_too_early > 0) && !self.is_broken() {
             self.break_promise(now, "the server was asked before the moment that it had named".into());
         }
@@ -398,23 +565,75 @@ impl Promises {
         }
     }
 
+    fn lose_dependency(&self, id: &str) {
+        let mut books = self.books.borrow_mut();
+        if let Some(action) = books.by_id.get(id).copied() {
+            let known = &mut books.actions[action];
+            if known.particulars.depends_on.is_some() {
+                known.has_lost_its_dependency = true;
+                known.is_refused = true;
+            }
+        }
+    }
+
+    /// Believes what is written down of actions that are neither stored nor settled: whoever was to tell may have crashed.
+    fn read_history(&self, now: u64, table: &Table) {
+        let missing: Vec<(usize, usize, String)> = {
+            let books = self.books.borrow();
+            let open =
+                books.open.iter().map(|number| (*number, &books.actions[*number])).filter(|(_, known)| !known.is_settled());
+            let named = open.filter_map(|(number, known)| Some((number, known.user, known.id.clone()?)));
+            named.filter(|(_, user, id)| table.find(USERS[*user], id).is_none()).collect()
+        };
+        for (number, user, id) in missing {
+            let entries = table.documents(USERS[user], Kind::History);
+            let entries = entries.iter().filter_map(|(_, text)| serde_json::from_str::<Vec<(String, Box<RawValue>)>>(text).ok());
+            if let Some((_, outcome)) = entries.flatten().filter(|(known, _)| *known == id).last() {
+                self.check_outcome(now, number, outcome.get());
+            }
+        }
+    }
+
     /// What a page is told of an action's fate is so.
     fn check_outcome(&self, now: u64, action: usize, outcome: &str) {
         let status = outcome.split(r#""status":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
         let is_so = {
             let mut books = self.books.borrow_mut();
+            let books = &mut *books;
+            let is_certain = books.is_certain();
+            let (evicts, has_purged) = (books.evicts, books.has_purged[books.actions[action].user]);
+            let same_key = |other: &Known, known: &Known| other.user == known.user && other.key == known.key;
+            let coalesces = |known: &Known| {
+                let mut others = books.actions.iter();
+                known.key.is_some() && others.any(|other| same_key(other, known) && other.particulars.coalescing.is_some())
+            };
+            let may_be_superseded = coalesces(&books.actions[action]);
             let known = &mut books.actions[action];
+            let given_up = |known: &mut Known, may_be: bool| {
+                known.is_given_up = true;
+                may_be && (!is_certain || known.applied == 0)
+            };
             match status {
                 "applied" | "duplicate" => known.applied > 0,
-                "rejected" => known.is_refused,
-                "conflict" => known.is_conflicting,
-                "discarded" => known.is_discarded,
-                "gone" => known.is_settled(),
-                // What a policy has given up it has said so of.
-                _ => {
-                    known.is_given_up = true;
+                "rejected" if known.particulars.depends_on.is_some() && outcome.contains(DEPENDENCY_FAILED) => {
+                    known.has_lost_its_dependency = true;
+                    known.is_refused = true;
                     true
                 }
+                "rejected" => known.is_refused,
+                "conflict" => known.is_conflicting,
+                "discarded" => {
+                    known.is_discarded |= has_purged;
+                    known.is_discarded
+                }
+                "gone" => known.is_settled(),
+                "superseded" => given_up(known, may_be_superseded),
+                "expired" => {
+                    let may_expire = known.particulars.time_to_live.is_some();
+                    given_up(known, may_expire)
+                }
+                "evicted" => given_up(known, evicts),
+                _ => false,
             }
         };
         if !is_so {
@@ -447,6 +666,7 @@ impl Promises {
         if owner != credentials_of {
             self.break_promise(now, format!("what {owner} had queued was sent under the credentials of {credentials_of}"));
         }
+        self.check_edits(now, tab, number, request);
         let Some(key) = request.header("Idempotency-Key") else {
             return self.break_promise(now, "a batch was sent without an idempotency key".into());
         };
@@ -472,6 +692,24 @@ impl Promises {
         }
     }
 
+    /// What has been changed is sent as it is now.
+    fn check_edits(&self, now: u64, tab: u64, number: u64, request: &SimRequest) {
+        let mut books = self.books.borrow_mut();
+        let has_slept = books.thawed.get(&tab).is_some_and(|thawed| now < thawed + OVERTAKEN_UNAWARE);
+        if !books.has_edits || has_slept {
+            return;
+        }
+        let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else { return };
+        for action in &batch.actions {
+            let known = number_of(action).and_then(|number| books.actions.get(number));
+            let Some((others, since)) = known.and_then(|known| known.outdated.as_ref()) else { continue };
+            if number > *since && others.iter().any(|data| data == action.data.get()) {
+                let what = format!("{} was changed, and is sent as it was: {}", action.id, action.data.get());
+                books.violation.get_or_insert(what);
+            }
+        }
+    }
+
     fn sees_carried_out(&self, now: u64, number: u64, batch: &QueueActionsRequest, results: &[ActionResult]) {
         self.note(now, || {
             let said: Vec<String> = results.iter().map(|result| format!("{} {:?}", result.id, result.status)).collect();
@@ -487,13 +725,22 @@ impl Promises {
             self.identify(now, number, &action.id);
             let mut books = self.books.borrow_mut();
             let books = &mut *books;
+            let is_certain = books.is_certain();
             let Some(known) = books.actions.get_mut(number) else { return };
             if USERS[known.user] != batch.user_id {
                 books.violation.get_or_insert(format!("{} is not {}'s", action.id, batch.user_id));
             }
+            let depended_on = known.particulars.depends_on.filter(|_| !known.has_lost_its_dependency);
+            if !known.may_be(action.data.get(), number) {
+                let (id, data) = (&action.id, action.data.get());
+                books.violation.get_or_insert(format!("{id} arrived with the data {data}, which it never had"));
+            }
             match result.status {
                 ActionStatus::Applied => {
                     books.tally.count("actions applied");
+                    if known.is_given_up && !known.is_discarded && is_certain {
+                        books.violation.get_or_insert(format!("{} was given up, and applied after that", action.id));
+                    }
                     known.applied += 1;
                     if known.applied > 1 && books.dedupes {
                         books.violation.get_or_insert(format!("{} has had its effect twice", action.id));
@@ -514,6 +761,12 @@ impl Promises {
                     known.is_conflicting = true;
                 }
                 ActionStatus::Retry => books.tally.count("actions to be retried"),
+            }
+            if let Some(other) = depended_on {
+                books.tally.count("dependents arrived");
+                if books.actions[other].applied == 0 && !books.actions[other].is_discarded {
+                    books.violation.get_or_insert(format!("{} arrived before what it depends on was applied", action.id));
+                }
             }
         }
     }
@@ -542,6 +795,13 @@ impl Promises {
         self.note(now, || format!("tab {tab} is told {}", serde_json::to_string(event).unwrap()));
         match event {
             Event::Settled { id, outcome } => {
+                if outcome.get().contains(r#""status":"superseded""#) {
+                    self.count("superseded told");
+                } else if outcome.get().contains(r#""status":"evicted""#) {
+                    self.count("evicted told");
+                } else if outcome.get().contains(r#""status":"expired""#) {
+                    self.count("expired told");
+                }
                 let action = self.books.borrow().by_id.get(id).copied();
                 if let Some(action) = action {
                     self.check_outcome(now, action, outcome.get());
@@ -557,7 +817,8 @@ impl Promises {
 
 /// The number of an action is its data.
 fn number_of(action: &WireAction) -> Option<usize> {
-    action.data.get().strip_prefix(r#"{"n":"#)?.strip_suffix('}')?.parse().ok()
+    let digits = action.data.get().strip_prefix(r#"{"n":"#)?;
+    digits.get(..digits.find(|digit: char| !digit.is_ascii_digit())?)?.parse().ok()
 }
 
 impl Witness for Promises {
