@@ -35,8 +35,13 @@ export class Browser {
   /** @type {import("playwright-core").Browser | undefined} */
   #connection;
 
+  /** @param {string[]} [more] flags */
+  constructor(more = []) {
+    this.flags = [...flags, ...more];
+  }
+
   async start() {
-    const started = spawn(executable, [...flags, `--user-data-dir=${this.#profile}`, "about:blank"], {
+    const started = spawn(executable, [...this.flags, `--user-data-dir=${this.#profile}`, "about:blank"], {
       stdio: ["ignore", "ignore", "pipe"],
       // A group of its own, so that a kill reaches the renderers too.
       detached: true,

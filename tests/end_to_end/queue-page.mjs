@@ -101,6 +101,24 @@ const work = {
     }
   },
 
+  /**
+   * Whether the browser still has what an earlier page has put into a database that has nothing to do with Steadfast. Puts it there
+   * if not.
+   * @returns {Promise<boolean>}
+   */
+  witness() {
+    return new Promise((resolve, reject) => {
+      const opening = indexedDB.open("witness", 1);
+      let isThere = true;
+      opening.onupgradeneeded = () => (isThere = false);
+      opening.onerror = () => reject(opening.error);
+      opening.onsuccess = () => {
+        opening.result.close();
+        resolve(isThere);
+      };
+    });
+  },
+
   /** How many wait. */
   async pending() {
     return (await queue().snapshot()).pending;

@@ -50,9 +50,13 @@ async function places(tab) {
 
 /** Waits until the tab says that all is kept there. @param {Tab} tab @param {string} to */
 async function moved(tab, to) {
-  await until(`it is kept in ${to}`, async () => (await tab.work("eventsOf", "placeChanged")).some((change) => change.to === to), {
-    seen: () => tab.state(),
-  });
+  await until(
+    `it is kept in ${to}`,
+    async () => (await tab.work("eventsOf", "placeChanged")).some((change) => change.to === to),
+    {
+      seen: () => tab.state(),
+    },
+  );
 }
 
 /** Waits until nothing waits, and checks the books. @param {Tab} tab @param {string[]} received @param {number} number the last of each key */

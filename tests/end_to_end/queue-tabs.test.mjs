@@ -16,7 +16,8 @@ const TAKEN_OVER = { closed: 15_000, crashed: 15_000, frozen: 60_000, stopped: 6
 
 const { site, remove } = await buildSite();
 const backend = new Backend({ site });
-const browser = new Browser();
+// Else a new tab may be given a process that was there before, and which is its own cannot be told.
+const browser = new Browser(["--disable-features=SpareRendererForSitePerProcess"]);
 
 before(async () => {
   await Promise.all([backend.start(), browser.start()]);
@@ -41,8 +42,9 @@ const ends = {
     protocol.send("Page.crash").catch(() => {});
     await crashed;
   },
-  /** As a browser does with a tab that was in the background for long. @param {Tab} tab */
-  async frozen(tab) {
+  /** As a browser does with a tab that was in the background for long. @param {Tab} tab @param {Tab[]} others */
+  async frozen(tab, [other]) {
+    await other?.page.bringToFront();
     const protocol = await browser.protocol(tab.page);
     await protocol.send("Page.setWebLifecycleState", { state: "frozen" });
     return () => protocol.send("Page.setWebLifecycleState", { state: "active" });
@@ -70,7 +72,9 @@ function sender(tabs, moment) {
 }
 
 for (const count of [2, 5]) {
-  for (const [how, end] of /** @type {[keyof typeof ends, (tab: Tab) => Promise<void | (() => unknown)>][]} */ (Object.entries(ends))) {
+  for (const [how, end] of /** @type {[keyof typeof ends, (tab: Tab, others: Tab[]) => Promise<void | (() => unknown)>][]} */ (
+    Object.entries(ends)
+  )) {
     test(`of ${count} tabs, the one that drains is ${how} in the middle: another takes over`, async (test) => {
       const user = `${how}-${count}`;
       const tabs = [];
@@ -94,18 +98,25 @@ for (const count of [2, 5]) {
         const rest = [...tabs];
         for (let turn = 1; rest.length > 1 && turn <= 3; turn++) {
           const share = (turn * received.length) / 5;
-          const draining = await until("it drains", async () => (await backend.appliedActions(user)).length >= share && sender(rest, began));
+          const draining = await until(
+            "it drains",
+            async () => (await backend.appliedActions(user)).length >= share && sender(rest, began),
+          );
           rest.splice(rest.indexOf(draining), 1);
-          const revive = await end(draining);
+          const revive = await end(draining, rest);
           if (revive) revivals.push(revive);
           const stood = Date.now();
-          const successor = await until("another takes over", () => sender(rest, stood), { limit: TAKEN_OVER[how] });
+          const successor = await until("another takes over", () => sender(rest, stood), {
+            limit: TAKEN_OVER[how],
+            seen: () => Promise.all(rest.map((tab) => tab.state())),
+          });
           test.diagnostic(`taken over after ${(successor.sent.find((moment) => moment > stood) ?? 0) - stood} ms`);
         }
         for (const tab of rest) await tab.drained(120_000);
         test.diagnostic(`${received.length} drained in ${Date.now() - began} ms`);
         assertDelivered(await backend.appliedActions(user), { received, begun: all(KEYS, numbers) });
       } finally {
+        await backend.setFault(null);
         for (const revive of revivals) await revive();
       }
       assert.deepEqual(new Set(received), new Set(idsOf(KEYS, 1, numbers)));
@@ -114,7 +125,7 @@ for (const count of [2, 5]) {
         for (const tab of tabs) await tab.drained();
         assertDelivered(await backend.appliedActions(user), { received, begun: all(KEYS, numbers) });
       }
-      await backend.setFault(null);
+      // Some are gone already.
       await Promise.all(tabs.map((tab) => tab.page.close().catch(() => {})));
     });
   }
