@@ -142,7 +142,10 @@ impl<P: Platform> Queue<P> {
         let (asks, sleeper) = (requests.clone(), drainer.clone());
         let connectivity = platform.connectivity().subscribe(Box::new(move |change| match change {
             ConnectivityChange::Online => schedule::request(&asks, Trigger::Online),
-            ConnectivityChange::Visible | ConnectivityChange::Resumed => schedule::request(&asks, Trigger::Visible),
+            ConnectivityChange::Visible | ConnectivityChange::Resumed => {
+                sleeper.wake();
+                schedule::request(&asks, Trigger::Visible);
+            }
             // The last moment at which something may still be sent.
             ConnectivityChange::Hidden => schedule::request(&asks, Trigger::Timer),
             ConnectivityChange::Frozen => sleeper.let_go(),

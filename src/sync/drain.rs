@@ -25,6 +25,7 @@ use crate::queue::settlement::Moment;
 use crate::resilience::services::Services;
 use crate::time::{MonotonicTime, WallTime};
 use crate::wire::QueueActionsRequest;
+use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde_json::value::{RawValue, to_raw_value};
 use std::cell::{Cell, RefCell};
@@ -92,6 +93,8 @@ pub struct Drainer<P: Platform> {
     pub(super) has_answered: Cell<bool>,
     /// What ends the present drain.
     pub(super) drain: RefCell<Option<AbortHandle>>,
+    /// Whether the page is frozen, and who waits until it no longer is.
+    pub(super) frozen: RefCell<Option<Vec<oneshot::Sender<()>>>>,
 }
 
 /// Who waits in this tab, what is known of the backend, whether it can be reached, and what requests are authorised by.
@@ -152,6 +155,7 @@ impl<P: Platform> Drainer<P> {
             is_draining: Cell::default(),
             has_answered: Cell::default(),
             drain: RefCell::default(),
+            frozen: RefCell::default(),
         }
     }
 
@@ -222,7 +226,10 @@ impl<P: Platform> Drainer<P> {
         let report = match drain.await {
             Ok(report) => report,
             // The page comes back with news of its own.
-            Err(Aborted) => outbox::record(self.platform.store(), &self.user_id).await.map(|record| idle(&record)),
+            Err(Aborted) => {
+                self.awake().await;
+                outbox::record(self.platform.store(), &self.user_id).await.map(|record| idle(&record))
+            }
         };
         self.drain.take();
         self.tell_place_changes();

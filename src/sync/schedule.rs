@@ -45,6 +45,7 @@ pub async fn run<P: Platform>(drainer: Rc<Drainer<P>>, mut requests: mpsc::Unbou
         while let Some(Some(more)) = requests.next().now_or_never() {
             batch.push(more);
         }
+        drainer.awake().await;
         let trigger = batch.iter().filter_map(|request| request.trigger).max();
         // A tab that slept, or that was told nothing, finds out for itself.
         let looked_up = drainer.look_up(trigger >= Some(Trigger::Visible)).await;
