@@ -26,7 +26,7 @@ use crate::resilience::services::Services;
 use crate::time::{MonotonicTime, WallTime};
 use crate::wire::QueueActionsRequest;
 use futures_channel::oneshot;
-use futures_util::future::{AbortHandle, Aborted, abortable};
+use futures_util::future::{AbortHandle, abortable};
 use serde_json::value::{RawValue, to_raw_value};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -221,15 +221,15 @@ impl<P: Platform> Drainer<P> {
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
     pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
         self.promote().await;
+        self.awake().await;
         let (drain, abort) = abortable(self.drain_here(trigger));
         self.drain.replace(Some(abort));
-        let report = match drain.await {
-            Ok(report) => report,
+        let report = if let Ok(report) = drain.await {
+            report
+        } else {
             // The page comes back with news of its own.
-            Err(Aborted) => {
-                self.awake().await;
-                outbox::record(self.platform.store(), &self.user_id).await.map(|record| idle(&record))
-            }
+            self.awake().await;
+            outbox::record(self.platform.store(), &self.user_id).await.map(|record| idle(&record))
         };
         self.drain.take();
         self.tell_place_changes();

@@ -58,7 +58,8 @@ impl<P: Platform> Drainer<P> {
                 Some(waiting) => waiting.push(sender),
                 None => return,
             }
-            drop(woken.await);
+            // It ends with the queue, too.
+            let _: Result<(), oneshot::Canceled> = woken.await;
         }
     }
 
