@@ -35,9 +35,13 @@ export class Browser {
   /** @type {import("playwright-core").Browser | undefined} */
   #connection;
 
-  /** @param {string[]} [more] flags */
-  constructor(more = []) {
+  /**
+   * @param {{ flags?: string[], hides?: boolean }} [options] `hides`: tabs behind another one know that they are not seen, as they do
+   *   where nobody drives them
+   */
+  constructor({ flags: more = [], hides = false } = {}) {
     this.flags = [...flags, ...more];
+    this.hides = hides;
   }
 
   async start() {
@@ -56,7 +60,7 @@ export class Browser {
         if (listening) resolve(listening[1]);
       });
     });
-    this.#connection = await chromium.connectOverCDP(endpoint);
+    this.#connection = await chromium.connectOverCDP(endpoint, { noDefaults: this.hides });
     return this;
   }
 

@@ -59,23 +59,27 @@ test("Firefox that is killed in the middle of a drain loses and repeats nothing"
 for (const engine of /** @type {(keyof typeof engines)[]} */ (["firefox", "webkit"])) {
   const isHere = engines[engine]("") ? {} : { skip: `no ${engine} with its driver` };
   for (const fault of ["missing", "silent"]) {
-    test(`${engine} with an IndexedDB that is ${fault} keeps the queue below over a reload, and brings it up later`, isHere, async (test) => {
-      const { backend, browser } = await setUp(test, engine);
-      await backend.setFault({ kind: "drop" });
-      const receipts = [];
-      await load(browser, backend, { faults: `indexedDB=${fault}` });
-      await browser.work("enqueue", { keys: KEYS, from: 1, to: 3 });
-      receipts.push(...(await browser.work("receipts")));
-      await load(browser, backend, { faults: `indexedDB=${fault}` });
-      await browser.work("enqueue", { keys: KEYS, from: 4, to: 6 });
-      receipts.push(...(await browser.work("receipts")));
-      assert.deepEqual(places(receipts), new Set(["localStorage"]));
-      await load(browser, backend);
-      await browser.work("enqueue", { keys: KEYS, from: 7, to: 8 });
-      const last = await browser.work("receipts");
-      assert.deepEqual(places(last), new Set(["indexedDb"]));
-      await backend.setFault(null);
-      await delivered(browser, backend, [...receipts, ...last], 8);
-    });
+    test(
+      `${engine} with an IndexedDB that is ${fault} keeps the queue below over a reload, and brings it up later`,
+      isHere,
+      async (test) => {
+        const { backend, browser } = await setUp(test, engine);
+        await backend.setFault({ kind: "drop" });
+        const receipts = [];
+        await load(browser, backend, { faults: `indexedDB=${fault}` });
+        await browser.work("enqueue", { keys: KEYS, from: 1, to: 3 });
+        receipts.push(...(await browser.work("receipts")));
+        await load(browser, backend, { faults: `indexedDB=${fault}` });
+        await browser.work("enqueue", { keys: KEYS, from: 4, to: 6 });
+        receipts.push(...(await browser.work("receipts")));
+        assert.deepEqual(places(receipts), new Set(["localStorage"]));
+        await load(browser, backend);
+        await browser.work("enqueue", { keys: KEYS, from: 7, to: 8 });
+        const last = await browser.work("receipts");
+        assert.deepEqual(places(last), new Set(["indexedDb"]));
+        await backend.setFault(null);
+        await delivered(browser, backend, [...receipts, ...last], 8);
+      },
+    );
   }
 }

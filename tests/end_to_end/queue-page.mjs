@@ -37,7 +37,10 @@ function queue() {
 
 /** An action whose id says where in its key it belongs. @param {string} key @param {number} number @param {number} size */
 function action(key, number, size) {
-  const data = { draftId: key, content: `${number} ${"x".repeat(size)}` };
+  let content = `${number} `;
+  // Nothing that could be stored as less.
+  while (content.length < size) content += Math.random().toString(36).slice(2);
+  const data = { draftId: key, content };
   return { id: `${key}:${number}`, type: "save_draft", key, data };
 }
 

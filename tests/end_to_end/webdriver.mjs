@@ -83,7 +83,7 @@ export class DrivenBrowser {
     });
     this.#process = started;
     const root = `http://127.0.0.1:${port}`;
-    for (const deadline = Date.now() + 30_000; ; ) {
+    for (const deadline = Date.now() + 30_000; ;) {
       const status = await fetch(`${root}/status`).catch(() => undefined);
       if (status?.ok) break;
       if (Date.now() > deadline || started.exitCode !== null) throw new Error(`${program} does not answer`);
