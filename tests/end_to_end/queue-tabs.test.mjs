@@ -11,8 +11,11 @@ import { all, assertDelivered, buildSite, idsOf, keysOf, newTab, until } from ".
 const actions = Number(process.env["STEADFAST_ACTIONS"] ?? 2000);
 const KEYS = keysOf("draft", 20);
 const numbers = Math.ceil(actions / KEYS.length);
-/** After so many milliseconds at the latest another tab sends. One that stands still is given some time to say so. */
-const TAKEN_OVER = { closed: 15_000, crashed: 15_000, frozen: 60_000, stopped: 60_000 };
+/**
+ * After so many milliseconds at the latest another tab sends. One that stands still is given some time to say so; and if it does so in
+ * the middle of a transaction, Chromium ends that only after a minute, in which no tab gets at the database.
+ */
+const TAKEN_OVER = { closed: 15_000, crashed: 15_000, frozen: 15_000, stopped: 120_000 };
 
 const { site, remove } = await buildSite();
 const backend = new Backend({ site });
@@ -82,8 +85,8 @@ for (const count of [2, 5]) {
   for (const [how, end] of /** @type {[keyof typeof ends, (tab: Tab, others: Tab[]) => Promise<void | (() => unknown)>][]} */ (
     Object.entries(ends)
   )) {
-    // To find out about one that has said nothing takes a while, each time.
-    const turns = how === "stopped" && actions < 10_000 ? 1 : 3;
+    // To find out about one that has said nothing takes a while, each time, and as long for two as for five.
+    if (how === "stopped" && count > 2 && actions < 10_000) continue;
     test(`of ${count} tabs, the one that drains is ${how} in the middle: another takes over`, async (test) => {
       const user = `${how}-${count}`;
       const tabs = [];
@@ -105,7 +108,7 @@ for (const count of [2, 5]) {
       try {
         // As long as there are others: each that drains goes, until two are left of which one drains to the end.
         const rest = [...tabs];
-        for (let turn = 1; rest.length > 1 && turn <= turns; turn++) {
+        for (let turn = 1; rest.length > 1 && turn <= 3; turn++) {
           const share = (turn * received.length) / 5;
           const draining = await until(
             "it drains",
