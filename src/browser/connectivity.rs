@@ -59,8 +59,9 @@ impl Connectivity for PageConnectivity {
                 shown(if page.visible() { ConnectivityChange::Visible } else { ConnectivityChange::Hidden });
             }));
             // Page Lifecycle: a frozen page runs no timers.
-            subscription.push(tell(&document, "freeze", &listener, ConnectivityChange::Hidden));
+            // First, so that nothing is begun any more: tasks run between the listeners.
             subscription.push(tell(&document, "freeze", &listener, ConnectivityChange::Frozen));
+            subscription.push(tell(&document, "freeze", &listener, ConnectivityChange::Hidden));
             let resumed = listener.clone();
             subscription.push(EventListener::new(&document, "resume", move |_| {
                 resumed(ConnectivityChange::Resumed);

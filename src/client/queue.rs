@@ -21,7 +21,7 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// A user's queue, in one tab.
@@ -33,6 +33,7 @@ pub struct Queue<P: Platform> {
     requests: Requests,
     schedule: AbortHandle,
     subscriptions: RefCell<Option<Subscriptions<P>>>,
+    is_looking_up: Rc<Cell<bool>>,
 }
 
 type Subscriptions<P> =
@@ -142,7 +143,10 @@ impl<P: Platform> Queue<P> {
         let (asks, sleeper) = (requests.clone(), drainer.clone());
         let connectivity = platform.connectivity().subscribe(Box::new(move |change| match change {
             ConnectivityChange::Online => schedule::request(&asks, Trigger::Online),
-            ConnectivityChange::Visible | ConnectivityChange::Resumed => schedule::request(&asks, Trigger::Visible),
+            ConnectivityChange::Visible | ConnectivityChange::Resumed => {
+                sleeper.wake();
+                schedule::request(&asks, Trigger::Visible);
+            }
             // The last moment at which something may still be sent.
             ConnectivityChange::Hidden => schedule::request(&asks, Trigger::Timer),
             ConnectivityChange::Frozen => sleeper.let_go(),
@@ -161,7 +165,16 @@ impl<P: Platform> Queue<P> {
         let intake = Intake::new(drainer.clone(), options.queue.clone(), written);
         schedule::request(&requests, Trigger::Opened);
         let subscriptions = RefCell::new(Some((channel, connectivity)));
-        Rc::new(Self { platform: platform.clone(), drainer, watch, intake, requests, schedule, subscriptions })
+        Rc::new(Self {
+            platform: platform.clone(),
+            drainer,
+            watch,
+            intake,
+            requests,
+            schedule,
+            subscriptions,
+            is_looking_up: Rc::default(),
+        })
     }
 
     pub(super) fn close(&self) {
@@ -218,14 +231,23 @@ impl<P: Platform> Queue<P> {
     /// [`Outcome`](crate::queue::outcome::Outcome). Ends without an outcome when the client is closed.
     pub fn settled(self: &Rc<Self>, id: &str) -> oneshot::Receiver<Box<RawValue>> {
         let outcome = self.drainer.waiters.wait(id);
-        schedule::look_up(&self.requests);
+        // All that are asked for by now are looked up together, and whatever drain is under way is not waited for.
+        if !self.is_looking_up.replace(true) {
+            let (drainer, is_looking_up) = (self.drainer.clone(), self.is_looking_up.clone());
+            self.platform.spawn(async move {
+                is_looking_up.set(false);
+                if let Err(error) = drainer.look_up(false).await {
+                    drainer.platform.emit(&Event::StoreFailed { error });
+                }
+            });
+        }
         outcome
     }
 
     /// Syncs now, if the server lets us, and says what it came to.
     pub async fn sync(&self) -> Result<DrainReport, QueueError> {
         let (reply, report) = oneshot::channel();
-        let request = schedule::Request { trigger: Some(Trigger::Asked), reply: Some(reply) };
+        let request = schedule::Request { trigger: Trigger::Asked, reply: Some(reply) };
         self.requests.unbounded_send(request).map_err(|_| QueueError::Closed)?;
         Ok(report.await.map_err(|_| QueueError::Closed)??)
     }
@@ -277,7 +299,7 @@ impl<P: Platform> Queue<P> {
     pub async fn edit(&self, id: &str, data: Box<RawValue>) -> Result<Edited, QueueError> {
         Ok(match outbox::edit(self.platform.store(), self.user_id(), id, data).await? {
             Change::Done(decided) => {
-                self.has_decided(Some(decided));
+                self.has_decided(Some(*decided));
                 Edited::Done
             }
             Change::NoSuchAction => Edited::NoSuchAction,

@@ -264,7 +264,7 @@ impl<'d> Value<'d> {
 
     /// Where a container stands in the text, unless something in the text had to be mended.
     pub(crate) fn span(self) -> Option<std::ops::Range<usize>> {
-        (self.document.complete && !self.document.mended).then(|| self.node.start as usize..self.node.end as usize)
+        (self.document.complete && !self.document.mended).then_some(self.node.start as usize..self.node.end as usize)
     }
 
     /// What a JSON pointer (RFC 6901) names, from here.

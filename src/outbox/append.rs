@@ -5,7 +5,6 @@ use super::ledger::{LAST, Ledger, PAGE};
 use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::input::{InvalidInput, Subject};
-use crate::json::Json;
 use crate::platform::tables::{Lane, Store, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::action::Action;
@@ -121,7 +120,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let lasts = lasts.filter_map(|action| Some((action.key.clone()?, action))).collect();
         let needed = newcomers().filter_map(|newcomer| newcomer.action.depends_on.clone()).map(|id| (id, ())).collect();
         let (gone, settled) = (gone.into_iter().collect(), Vec::new());
-        let mut intake = Self { limits, present, gone, lasts, needed, settled, ledger };
+        let mut intake = Self { ledger, limits, present, gone, lasts, needed, settled };
         intake.look_for_dependents().await?;
         Ok(intake)
     }
@@ -158,11 +157,11 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 && !self.present.contains_key(other)
                 && !ids.contains_key(other.as_str())
             {
-                let Some(result) = self.result_of(other) else {
+                let Some(applied) = self.gone.get(other).and_then(|outcome| history::Applied::read(outcome)) else {
                     let allowed = "the id of an action that is in the queue, or was applied a short while ago";
                     return invalid("dependsOn", other, allowed);
                 };
-                sent = match dependency::put_in(&sent, other, result.as_ref()) {
+                sent = match dependency::put_in(&sent, other, applied.result.as_ref()) {
                     Ok(data) => data,
                     Err(missing) => return invalid("data", &missing.to_string(), "what the result of the other action has"),
                 };
@@ -172,7 +171,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 if let Some(older) = older.filter(|older| self.applies(coalescing, older, action)) {
                     sent = match coalescing.data(older, action) {
                         Ok(data) => data,
-                        Err(error) => return invalid("merge", &error, "a function that makes one action's data of two"),
+                        Err(error) => return invalid("coalesce", &error, "a function that makes one action's data of two"),
                     };
                 }
                 let last = Action { data: sent.clone(), lane: Lane::Normal, ..action.clone() };
@@ -188,11 +187,6 @@ impl<'a, T: Transaction> Intake<'a, T> {
 
     fn applies(&self, coalescing: &Coalescing, older: &Action, newer: &Action) -> bool {
         !self.needed.contains_key(&older.id) && coalescing.applies(older, newer, self.ledger.record.is_in_flight(older.seq))
-    }
-
-    /// What came of an action that was applied; `None` if that is not known.
-    fn result_of(&self, id: &str) -> Option<Option<Json>> {
-        history::result_in(self.gone.get(id)?)
     }
 
     /// Gives up, where that was declared, as much as is too much with the group.

@@ -23,7 +23,7 @@ pub struct Decided {
 #[derive(Debug)]
 pub enum Change {
     /// It is done.
-    Done(Decided),
+    Done(Box<Decided>),
     /// There is no action of that id.
     NoSuchAction,
     /// The server may have seen it as it is, or may be seeing it right now: only what it says can change it.
@@ -93,7 +93,7 @@ pub async fn edit<S: Store>(store: &S, user_id: &str, id: &str, data: Box<RawVal
     };
     let edited = Action { data, ..action.clone() };
     ledger.rewrite(action.lane, action.bytes(), &edited)?;
-    Ok(Change::Done(finish(ledger, vec![]).await?))
+    Ok(Change::Done(Box::new(finish(ledger, vec![]).await?)))
 }
 
 /// Takes all of a user's actions out of the queue.

@@ -79,8 +79,8 @@ pub async fn read_again<S: Store>(store: &S, user_id: &str) -> Result<UserRecord
                     ledger.rewrite(Lane::Unreadable, bytes, &action)?;
                     if ledger.find(&other).await?.is_none() {
                         let known = history::find(&ledger.transaction, user_id, std::slice::from_ref(&other)).await?;
-                        let result = known.last().and_then(|(_, outcome)| history::result_in(outcome));
-                        let outcome = result.map_or(Outcome::Gone, |result| Outcome::Applied { result });
+                        let applied = known.last().and_then(|(_, outcome)| history::Applied::read(outcome));
+                        let outcome = applied.map_or(Outcome::Gone, |applied| Outcome::Applied { result: applied.result });
                         settled.extend(ledger.tell_dependents(&other, &outcome).await?);
                     }
                 }

@@ -1,6 +1,7 @@
 //! What became of the actions that were settled last, for those who ask late: after a reload, or in another tab.
 
 use super::ledger::Ledger;
+use crate::flat_map::FlatMap;
 use crate::json::Json;
 use crate::platform::StoreError;
 use crate::platform::tables::{Kind, Transaction};
@@ -36,15 +37,19 @@ pub(super) fn write_text<T: Transaction>(ledger: &mut Ledger<'_, T>, text: &str)
     }
 }
 
-/// What came of an action that was applied, if that is what its outcome says.
-pub(super) fn result_in(outcome: &RawValue) -> Option<Option<Json>> {
-    #[derive(serde::Deserialize)]
-    struct Known {
-        status: String,
-        result: Option<Json>,
+/// That an action was applied, and what came of it.
+#[derive(serde::Deserialize)]
+pub(super) struct Applied {
+    status: String,
+    pub(super) result: Option<Json>,
+}
+
+impl Applied {
+    /// If that is what its outcome says.
+    pub(super) fn read(outcome: &RawValue) -> Option<Self> {
+        let known: Self = serde_json::from_str(outcome.get()).ok()?;
+        matches!(known.status.as_str(), "applied" | "duplicate").then_some(known)
     }
-    let known: Known = serde_json::from_str(outcome.get()).ok()?;
-    matches!(known.status.as_str(), "applied" | "duplicate").then_some(known.result)
 }
 
 /// What became of those of the actions that are remembered, by id: the JSON of an [`Outcome`] each, the last one last.
@@ -55,5 +60,6 @@ pub(super) async fn find<T: Transaction>(
 ) -> Result<Vec<(String, Box<RawValue>)>, StoreError> {
     let entries = transaction.documents(user_id, Kind::History).await?;
     let readable = entries.iter().filter_map(|(_, text)| serde_json::from_str::<Vec<(String, Box<RawValue>)>>(text).ok());
-    Ok(readable.flatten().filter(|(id, _)| ids.contains(id)).collect())
+    let wanted: FlatMap<&str, ()> = ids.iter().map(|id| (id.as_str(), ())).collect();
+    Ok(readable.flatten().filter(|(id, _)| wanted.contains_key(id.as_str())).collect())
 }

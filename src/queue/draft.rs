@@ -76,13 +76,12 @@ impl Draft {
         let data = Self::read_data(data)?;
         let time_to_live = match fields.get("ttlMs") {
             None => None,
-            Some(value) => match value.as_u64().filter(|age| (1..=LONGEST_TIME_TO_LIVE).contains(age)) {
-                Some(age) => Some(Duration::from_millis(age)),
-                None => {
-                    let allowed = format!("a whole number of milliseconds from 1 to {LONGEST_TIME_TO_LIVE}");
-                    return Err(InvalidInput::new(subject, "ttlMs", &shown(value), &allowed));
-                }
-            },
+            Some(value) => {
+                let age = value.as_u64().filter(|age| (1..=LONGEST_TIME_TO_LIVE).contains(age));
+                let allowed = || format!("a whole number of milliseconds from 1 to {LONGEST_TIME_TO_LIVE}");
+                let age = age.ok_or_else(|| InvalidInput::new(subject, "ttlMs", &shown(value), &allowed()))?;
+                Some(Duration::from_millis(age))
+            }
         };
         let key = name("key")?;
         let coalescing = match fields.get("coalesce") {

@@ -33,7 +33,7 @@ pub fn choose(lanes: [Vec<Action>; 4], limits: BatchLimits, places: &mut u64) ->
     let mut lanes = lanes.map(|lane| lane.into_iter().peekable());
     let (mut batch, mut bytes) = (Vec::new(), 0_u64);
     while batch.len() < limits.actions.max(1) {
-        let is_the_oldests = (places.wrapping_add(1)) % PLACES_PER_OLDEST == 0;
+        let is_the_oldests = places.wrapping_add(1).is_multiple_of(PLACES_PER_OLDEST);
         let heads = lanes.iter_mut().enumerate().filter_map(|(index, lane)| Some((lane.peek()?.seq, index)));
         let chosen = if is_the_oldests { heads.min() } else { heads.min_by_key(|(_, index)| *index) };
         let Some(lane) = chosen.and_then(|(_, index)| lanes.get_mut(index)) else { break };

@@ -343,7 +343,7 @@ mod tests {
             // Ids in no order, as callers choose them.
             let id = seq.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_string();
             let key = Some(format!("key {}", seq % 50_000));
-            assert!(table.write("ada", &Row { key: key, due: Some(WallTime(-1)), ..row(Lane::Normal, seq, id) }));
+            assert!(table.write("ada", &Row { key, due: Some(WallTime(-1)), ..row(Lane::Normal, seq, id) }));
             table.commit();
         }
         assert_eq!(table.count("ada", Lane::Normal), 100_000);

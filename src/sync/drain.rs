@@ -11,6 +11,7 @@ use crate::connectivity::Watch;
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
+use crate::flat_map::FlatMap;
 use crate::outbox::{self, Batch, Begin, Claim, Claiming, Step};
 use crate::platform::{Channel, Clock, Http, KeyValue, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
 use crate::policy::backoff::Backoff;
@@ -25,6 +26,7 @@ use crate::queue::settlement::Moment;
 use crate::resilience::services::Services;
 use crate::time::{MonotonicTime, WallTime};
 use crate::wire::QueueActionsRequest;
+use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde_json::value::{RawValue, to_raw_value};
 use std::cell::{Cell, RefCell};
@@ -98,6 +100,8 @@ pub struct Drainer<P: Platform> {
     pub(super) has_answered: Cell<bool>,
     /// What ends the present drain.
     pub(super) drain: RefCell<Option<AbortHandle>>,
+    /// Whether the page is frozen, and who waits until it no longer is.
+    pub(super) frozen: RefCell<Option<Vec<oneshot::Sender<()>>>>,
 }
 
 /// Who waits in this tab, what is known of the backend, whether it can be reached, and what requests are authorised by.
@@ -176,6 +180,7 @@ impl<P: Platform> Drainer<P> {
             is_draining: Cell::default(),
             has_answered: Cell::default(),
             drain: RefCell::default(),
+            frozen: RefCell::default(),
         }
     }
 
@@ -241,6 +246,7 @@ impl<P: Platform> Drainer<P> {
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
     pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
         self.promote().await;
+        self.awake().await;
         let (drain, abort) = abortable(self.drain_here(trigger));
         self.drain.replace(Some(abort));
         let drained = drain.await;
@@ -316,24 +322,13 @@ impl<P: Platform> Drainer<P> {
         let mut resumed: Option<CallTrace> = None;
         let mut claimed: Option<Step> = None;
         loop {
-            let step = match claimed.take() {
-                Some(step) => step,
-                None => {
-                    if let Some(report) = self.paused(trigger).await? {
-                        return Ok(report);
-                    }
-                    let fresh_key = unique_id(self.platform.as_ref());
-                    let claiming = Claiming { limits, now: self.now(), fresh_key: &fresh_key };
-                    let step = outbox::claim(self.platform.store(), &self.user_id, epoch, claiming).await?;
-                    if !step.settled.is_empty() {
-                        self.announce(step.record.counts(), step.settled.clone());
-                    }
-                    // It takes a moment until that is on disk, and in that moment another tab may have been told to wait.
-                    if !self.left_alone(trigger).is_zero() {
-                        continue;
-                    }
-                    step
+            let step = if let Some(step) = claimed.take() {
+                step
+            } else {
+                if let Some(report) = self.paused(trigger).await? {
+                    return Ok(report);
                 }
+                self.claim(epoch, limits).await?
             };
             let batch = match step.claim {
                 Claim::Batch(batch) => batch,
@@ -406,6 +401,16 @@ impl<P: Platform> Drainer<P> {
             // One that was not to be claimed yet is claimed when the server may be asked again.
             claimed = self.left_alone(trigger).is_zero().then_some(step);
         }
+    }
+
+    async fn claim(&self, epoch: u64, limits: BatchLimits) -> Result<Step, StoreError> {
+        let fresh_key = unique_id(self.platform.as_ref());
+        let claiming = Claiming { limits, now: self.now(), fresh_key: &fresh_key };
+        let step = outbox::claim(self.platform.store(), &self.user_id, epoch, claiming).await?;
+        if !step.settled.is_empty() {
+            self.announce(step.record.counts(), step.settled.clone());
+        }
+        Ok(step)
     }
 
     /// For how long the server wants to be left alone.
@@ -645,7 +650,8 @@ impl<P: Platform> Drainer<P> {
             self.waiters.resolve(&id, &outcome);
         }
         if let Ok(gone) = to_raw_value(&Outcome::Gone) {
-            for id in ids.iter().filter(|id| !known.open.contains(id)) {
+            let open: FlatMap<String, ()> = known.open.into_iter().map(|id| (id, ())).collect();
+            for id in ids.iter().filter(|id| !open.contains_key(id.as_str())) {
                 self.waiters.resolve(id, &gone);
             }
         }

@@ -14,8 +14,8 @@ use std::time::Duration;
 /// Asks for a drain.
 #[derive(Debug)]
 pub struct Request {
-    /// What asks; `None` if nothing is to be sent, and somebody wants to know what became of an action.
-    pub trigger: Option<Trigger>,
+    /// What asks.
+    pub trigger: Trigger,
     /// Who wants to know how it went.
     pub reply: Option<oneshot::Sender<Result<DrainReport, StoreError>>>,
 }
@@ -26,12 +26,7 @@ pub type Requests = mpsc::UnboundedSender<Request>;
 /// Puts in a request that nobody waits for.
 pub fn request(requests: &Requests, trigger: Trigger) {
     // It fails only when the schedule has ended, and then there is nothing to ask for.
-    drop(requests.unbounded_send(Request { trigger: Some(trigger), reply: None }));
-}
-
-/// Asks what became of actions that somebody waits for.
-pub fn look_up(requests: &Requests) {
-    drop(requests.unbounded_send(Request { trigger: None, reply: None }));
+    drop(requests.unbounded_send(Request { trigger, reply: None }));
 }
 
 /// Runs until it is dropped. Requests that arrive during a drain are answered together by the next one.
@@ -45,15 +40,13 @@ pub async fn run<P: Platform>(drainer: Rc<Drainer<P>>, mut requests: mpsc::Unbou
         while let Some(Some(more)) = requests.next().now_or_never() {
             batch.push(more);
         }
-        let trigger = batch.iter().filter_map(|request| request.trigger).max();
+        drainer.awake().await;
+        let trigger = batch.iter().map(|request| request.trigger).max().unwrap_or(Trigger::Timer);
         // A tab that slept, or that was told nothing, finds out for itself.
-        let looked_up = drainer.look_up(trigger >= Some(Trigger::Visible)).await;
-        let drained = match trigger {
-            Some(trigger) => drainer.drain(trigger).await,
-            None => match looked_up {
-                Ok(()) => continue,
-                Err(error) => Err(error),
-            },
+        let looked_up = drainer.look_up(trigger >= Trigger::Visible).await;
+        let drained = match looked_up {
+            Ok(()) => drainer.drain(trigger).await,
+            Err(error) => Err(error),
         };
         match &drained {
             Ok(report) => {
@@ -83,6 +76,6 @@ async fn wait<P: Platform>(
     let timer = std::pin::pin!(platform.clock().sleep(next));
     match select(requests.next(), timer).await {
         Either::Left((request, _)) => request,
-        Either::Right(((), _)) => Some(Request { trigger: Some(Trigger::Timer), reply: None }),
+        Either::Right(((), _)) => Some(Request { trigger: Trigger::Timer, reply: None }),
     }
 }

@@ -7,6 +7,7 @@
 use super::Drainer;
 use crate::broken::{self, Variant};
 use crate::platform::{Channel, Clock, Locks, Platform};
+use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use std::cell::Cell;
 use std::pin::pin;
@@ -42,6 +43,27 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
+    /// Goes on after the page was frozen.
+    pub fn wake(&self) {
+        for waiting in self.frozen.take().unwrap_or_default() {
+            // One that no longer waits is no loss.
+            let _: Result<(), ()> = waiting.send(());
+        }
+    }
+
+    /// Waits while the page is frozen, or about to be: a transaction that is begun then stays open, and holds up all other tabs.
+    pub(super) async fn awake(&self) {
+        loop {
+            let (sender, woken) = oneshot::channel();
+            match self.frozen.borrow_mut().as_mut() {
+                Some(waiting) => waiting.push(sender),
+                None => return,
+            }
+            // It ends with the queue, too.
+            let _: Result<(), oneshot::Canceled> = woken.await;
+        }
+    }
+
     /// Hears what is asked and answered about the lock. Says whether that was it.
     pub(super) fn hear_of_turn(&self, message: &str) -> bool {
         if message.strip_prefix(ASKS) == Some(&self.user_id) {
@@ -59,6 +81,7 @@ impl<P: Platform> Drainer<P> {
 
     /// Lets go of everything at once: the page is about to be frozen. What is on its way is sent again, under the same key.
     pub fn let_go(&self) {
+        self.frozen.borrow_mut().get_or_insert_default();
         if let Some(drain) = self.drain.take() {
             drain.abort();
         }

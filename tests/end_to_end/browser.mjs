@@ -35,8 +35,17 @@ export class Browser {
   /** @type {import("playwright-core").Browser | undefined} */
   #connection;
 
+  /**
+   * @param {{ flags?: string[], hides?: boolean }} [options] `hides`: tabs behind another one know that they are not seen, as they do
+   *   where nobody drives them
+   */
+  constructor({ flags: more = [], hides = false } = {}) {
+    this.flags = [...flags, ...more];
+    this.hides = hides;
+  }
+
   async start() {
-    const started = spawn(executable, [...flags, `--user-data-dir=${this.#profile}`, "about:blank"], {
+    const started = spawn(executable, [...this.flags, `--user-data-dir=${this.#profile}`, "about:blank"], {
       stdio: ["ignore", "ignore", "pipe"],
       // A group of its own, so that a kill reaches the renderers too.
       detached: true,
@@ -51,7 +60,7 @@ export class Browser {
         if (listening) resolve(listening[1]);
       });
     });
-    this.#connection = await chromium.connectOverCDP(endpoint);
+    this.#connection = await chromium.connectOverCDP(endpoint, { noDefaults: this.hides });
     return this;
   }
 

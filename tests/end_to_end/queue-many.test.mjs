@@ -58,7 +58,9 @@ test(`a queue in which ${many} wait opens, takes in and is looked at like an emp
   test.diagnostic(`${many} enqueued in ${Date.now() - began} ms`);
   const full = await opening(tab);
   const numbers = [few.open, few.both, full.open, full.both].map((time) => time.toFixed(1));
-  test.diagnostic(`opened, and first receipt, in ms: empty ${numbers[0]}, ${numbers[1]}; with ${many} ${numbers[2]}, ${numbers[3]}`);
+  test.diagnostic(
+    `opened, and first receipt, in ms: empty ${numbers[0]}, ${numbers[1]}; with ${many} ${numbers[2]}, ${numbers[3]}`,
+  );
 
   const looked = await tab.page.evaluate(async (many) => {
     const { queue } = /** @type {any} */ (globalThis).sdk;
@@ -72,10 +74,7 @@ test(`a queue in which ${many} wait opens, takes in and is looked at like an emp
   }, many);
   const { snapshot, first, last } = looked;
   assert.equal(snapshot.value.pending, many + 5);
-  assert.deepEqual(
-    [first.value.length, first.value[0].id, first.value[99].id],
-    [100, "draft1:1", `draft20:5`],
-  );
+  assert.deepEqual([first.value.length, first.value[0].id, first.value[99].id], [100, "draft1:1", `draft20:5`]);
   assert.equal(last.value.at(-1).id, "probe:5");
   test.diagnostic(`snapshot ${snapshot.ms.toFixed(1)} ms, list ${first.ms.toFixed(1)} ms, its end ${last.ms.toFixed(1)} ms`);
   await tab.page.close();

@@ -37,7 +37,10 @@ function queue() {
 
 /** An action whose id says where in its key it belongs. @param {string} key @param {number} number @param {number} size */
 function action(key, number, size) {
-  const data = { draftId: key, content: `${number} ${"x".repeat(size)}` };
+  let content = `${number} `;
+  // Nothing that could be stored as less.
+  while (content.length < size) content += Math.random().toString(36).slice(2);
+  const data = { draftId: key, content };
   return { id: `${key}:${number}`, type: "save_draft", key, data };
 }
 
@@ -99,6 +102,24 @@ const work = {
       for (let number = first; number <= last; number++) for (const key of keys) actions.push(action(key, number, 0));
       for (const { id, seq, durability } of await queue().enqueueAll(actions)) receipts.push({ id, seq, durability });
     }
+  },
+
+  /**
+   * Whether the browser still has what an earlier page has put into a database that has nothing to do with Steadfast. Puts it there
+   * if not.
+   * @returns {Promise<boolean>}
+   */
+  witness() {
+    return new Promise((resolve, reject) => {
+      const opening = indexedDB.open("witness", 1);
+      let isThere = true;
+      opening.onupgradeneeded = () => (isThere = false);
+      opening.onerror = () => reject(opening.error);
+      opening.onsuccess = () => {
+        opening.result.close();
+        resolve(isThere);
+      };
+    });
   },
 
   /** How many wait. */

@@ -50,9 +50,13 @@ async function places(tab) {
 
 /** Waits until the tab says that all is kept there. @param {Tab} tab @param {string} to */
 async function moved(tab, to) {
-  await until(`it is kept in ${to}`, async () => (await tab.work("eventsOf", "placeChanged")).some((change) => change.to === to), {
-    seen: () => tab.state(),
-  });
+  await until(
+    `it is kept in ${to}`,
+    async () => (await tab.work("eventsOf", "placeChanged")).some((/** @type {{ to: string }} */ change) => change.to === to),
+    {
+      seen: () => tab.state(),
+    },
+  );
 }
 
 /** Waits until nothing waits, and checks the books. @param {Tab} tab @param {string[]} received @param {number} number the last of each key */
@@ -73,10 +77,10 @@ test("where the quota is used up, the queue goes on below, and comes back up whe
     await backend.setFault({ kind: "drop" });
     await tab.work("enqueue", { keys: KEYS, from: 1, to: 5 });
     assert.deepEqual(await places(tab), new Set(["indexedDb"]));
-    await tab.work("enqueue", { keys: KEYS, from: 6, to: 20, size: 100_000 });
+    await tab.work("enqueue", { keys: KEYS, from: 6, to: 16, size: 90_000 });
     assert.deepEqual(await tab.collected("failures"), []);
     assert.ok((await places(tab)).has("localStorage"), JSON.stringify([...(await places(tab))]));
-    await tab.work("enqueue", { keys: KEYS, from: 21, to: 30, size: 300_000 });
+    await tab.work("enqueue", { keys: KEYS, from: 17, to: 30, size: 90_000 });
     assert.ok((await places(tab)).has("memory"), JSON.stringify([...(await places(tab))]));
     assert.deepEqual(await tab.collected("failures"), []);
   } finally {

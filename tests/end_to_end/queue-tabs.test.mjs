@@ -11,12 +11,19 @@ import { all, assertDelivered, buildSite, idsOf, keysOf, newTab, until } from ".
 const actions = Number(process.env["STEADFAST_ACTIONS"] ?? 2000);
 const KEYS = keysOf("draft", 20);
 const numbers = Math.ceil(actions / KEYS.length);
-/** After so many milliseconds at the latest another tab sends. One that stands still is given some time to say so. */
-const TAKEN_OVER = { closed: 15_000, crashed: 15_000, frozen: 60_000, stopped: 60_000 };
+/**
+ * After so many milliseconds at the latest another tab sends. One that stands still is given some time to say so; and if it does so in
+ * the middle of a transaction, Chromium ends that only after a minute, in which no tab gets at the database.
+ */
+const TAKEN_OVER = { closed: 15_000, crashed: 15_000, frozen: 15_000, stopped: 120_000 };
 
 const { site, remove } = await buildSite();
 const backend = new Backend({ site });
-const browser = new Browser();
+const browser = new Browser({
+  // Else a new tab may be given a process that was there before, and which is its own cannot be told.
+  flags: ["--disable-features=SpareRendererForSitePerProcess"],
+  hides: true,
+});
 
 before(async () => {
   await Promise.all([backend.start(), browser.start()]);
@@ -41,27 +48,32 @@ const ends = {
     protocol.send("Page.crash").catch(() => {});
     await crashed;
   },
-  /** As a browser does with a tab that was in the background for long. @param {Tab} tab */
-  async frozen(tab) {
+  /** As a browser does with a tab that was in the background for long. @param {Tab} tab @param {Tab[]} others */
+  async frozen(tab, [other]) {
+    await other?.page.bringToFront();
     const protocol = await browser.protocol(tab.page);
     await protocol.send("Page.setWebLifecycleState", { state: "frozen" });
     return () => protocol.send("Page.setWebLifecycleState", { state: "active" });
   },
-  /** Without a word, as a device does that runs out of memory, or a debugger. @param {Tab & { renderer?: number | undefined }} tab */
+  /** Without a word, as a device does that runs out of memory, or a debugger. @param {Tab} tab */
   async stopped(tab) {
-    const renderer = tab.renderer;
+    const renderer = renderers.get(tab);
     assert.ok(renderer, "the tab has no renderer of its own");
     process.kill(renderer, "SIGSTOP");
     return () => process.kill(renderer, "SIGCONT");
   },
 };
 
-/** A tab, and which process renders it. @param {string} user */
+/** Which process renders a tab. @type {WeakMap<Tab, number>} */
+const renderers = new WeakMap();
+
+/** @param {string} user */
 async function open(user) {
   const known = new Set(await browser.renderers());
   const tab = await (await newTab(browser, backend.origin, user)).load({ options: { sync: { maxActions: 50 } } });
   const [renderer] = (await browser.renderers()).filter((id) => !known.has(id));
-  return Object.assign(tab, { renderer });
+  if (renderer) renderers.set(tab, renderer);
+  return tab;
 }
 
 /** Which of the tabs has sent something since. @param {Tab[]} tabs @param {number} moment */
@@ -70,7 +82,11 @@ function sender(tabs, moment) {
 }
 
 for (const count of [2, 5]) {
-  for (const [how, end] of /** @type {[keyof typeof ends, (tab: Tab) => Promise<void | (() => unknown)>][]} */ (Object.entries(ends))) {
+  for (const [how, end] of /** @type {[keyof typeof ends, (tab: Tab, others: Tab[]) => Promise<void | (() => unknown)>][]} */ (
+    Object.entries(ends)
+  )) {
+    // To find out about one that has said nothing takes a while, each time, and as long for two as for five.
+    if (how === "stopped" && count > 2 && actions < 10_000) continue;
     test(`of ${count} tabs, the one that drains is ${how} in the middle: another takes over`, async (test) => {
       const user = `${how}-${count}`;
       const tabs = [];
@@ -94,18 +110,25 @@ for (const count of [2, 5]) {
         const rest = [...tabs];
         for (let turn = 1; rest.length > 1 && turn <= 3; turn++) {
           const share = (turn * received.length) / 5;
-          const draining = await until("it drains", async () => (await backend.appliedActions(user)).length >= share && sender(rest, began));
+          const draining = await until(
+            "it drains",
+            async () => (await backend.appliedActions(user)).length >= share && sender(rest, began),
+          );
           rest.splice(rest.indexOf(draining), 1);
-          const revive = await end(draining);
+          const revive = await end(draining, rest);
           if (revive) revivals.push(revive);
           const stood = Date.now();
-          const successor = await until("another takes over", () => sender(rest, stood), { limit: TAKEN_OVER[how] });
+          const successor = await until("another takes over", () => sender(rest, stood), {
+            limit: TAKEN_OVER[how],
+            seen: () => Promise.all(rest.map((tab) => tab.state())),
+          });
           test.diagnostic(`taken over after ${(successor.sent.find((moment) => moment > stood) ?? 0) - stood} ms`);
         }
         for (const tab of rest) await tab.drained(120_000);
         test.diagnostic(`${received.length} drained in ${Date.now() - began} ms`);
         assertDelivered(await backend.appliedActions(user), { received, begun: all(KEYS, numbers) });
       } finally {
+        await backend.setFault(null);
         for (const revive of revivals) await revive();
       }
       assert.deepEqual(new Set(received), new Set(idsOf(KEYS, 1, numbers)));
@@ -114,7 +137,7 @@ for (const count of [2, 5]) {
         for (const tab of tabs) await tab.drained();
         assertDelivered(await backend.appliedActions(user), { received, begun: all(KEYS, numbers) });
       }
-      await backend.setFault(null);
+      // Some are gone already.
       await Promise.all(tabs.map((tab) => tab.page.close().catch(() => {})));
     });
   }

@@ -16,7 +16,10 @@ export async function buildSite() {
     join(site, "index.html"),
     '<!doctype html><meta charset="utf-8"><title>Queue</title><link rel="icon" href="data:,"><script src="page.js"></script>',
   );
-  writeFileSync(join(site, "empty.html"), '<!doctype html><meta charset="utf-8"><title>Empty</title><link rel="icon" href="data:,">');
+  writeFileSync(
+    join(site, "empty.html"),
+    '<!doctype html><meta charset="utf-8"><title>Empty</title><link rel="icon" href="data:,">',
+  );
   await build({
     entryPoints: [join(import.meta.dirname, "queue-page.mjs")],
     bundle: true,
@@ -36,7 +39,7 @@ export async function buildSite() {
  * @returns {Promise<T>}
  */
 export async function until(what, condition, { limit = 60_000, seen } = {}) {
-  for (const deadline = Date.now() + limit; ; ) {
+  for (const deadline = Date.now() + limit; ;) {
     const met = await condition();
     if (met !== false) return met;
     if (Date.now() > deadline) {
@@ -128,7 +131,10 @@ export class Tab {
    * @param {string} name @param {unknown} [parameter] @returns {Promise<any>}
    */
   work(name, parameter) {
-    return this.page.evaluate(({ name, parameter }) => /** @type {any} */ (globalThis).work[name](parameter), { name, parameter });
+    return this.page.evaluate(({ name, parameter }) => /** @type {any} */ (globalThis).work[name](parameter), {
+      name,
+      parameter,
+    });
   }
 
   /** What it has collected. @param {"receipts" | "failures" | "events"} name @returns {Promise<any[]>} */
@@ -138,7 +144,10 @@ export class Tab {
 
   /** Waits until nothing waits. @param {number} [limit] */
   async drained(limit) {
-    await until("nothing waits", async () => (await this.work("pending")) === 0, { ...(limit && { limit }), seen: () => this.state() });
+    await until("nothing waits", async () => (await this.work("pending")) === 0, {
+      ...(limit && { limit }),
+      seen: () => this.state(),
+    });
   }
 
   /** Asks for a sync, as a user would who does not want to wait. */
