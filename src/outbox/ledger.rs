@@ -158,7 +158,13 @@ impl<'u, T: Transaction> Ledger<'u, T> {
                 continue;
             }
             let action = Action::read(&row, self.user_id);
-            if action.state != ActionState::Unreadable {
+            if action.state == ActionState::Unreadable {
+                // As it is: a version that can read it must not send it either.
+                self.record.discount(row.lane, action.bytes());
+                self.record.count(Lane::Waiting, action.bytes());
+                self.transaction.delete(self.user_id, row.lane, row.seq, row.seq)?;
+                self.transaction.write(self.user_id, &Row { lane: Lane::Waiting, ..row })?;
+            } else {
                 self.relocate(action, Lane::Waiting)?;
             }
         }

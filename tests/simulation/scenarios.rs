@@ -1,20 +1,23 @@
 //! What a queue must survive, one thing at a time: the 26 scenarios that other queues have been seen to fail in, by their numbers.
 //!
-//! Not here, because the simulation has no such thing:
+//! Not here, because only a browser, or a store, can show it:
 //!
 //! | scenario | where |
 //! |---|---|
-//! | 4, a leader that stands still is overtaken | here as far as a late answer goes; in real browsers |
-//! | 5, no WebAssembly yet, or none at all | in real browsers |
-//! | 6, what is evicted when the disk is full | with the limits of the queue; here that nothing is lost silently |
-//! | 8, 9, 10, 11, an upgrade that is blocked, a database that is deleted, an open that hangs, a connection that is lost | in real browsers, and the conformance suite of the stores |
-//! | 12, nothing is left to be written when the page goes | in real browsers: pages are killed |
-//! | 24, 25, rows of newer versions and damaged ones | `queue.rs` |
-//! | 26, the end of an outage for ten thousand clients | `herd.rs` |
+//! | 5, no WebAssembly yet, or none at all | the facade, in real browsers |
+//! | 8, an upgrade that is blocked | `browser/database.rs`: `a_tab_that_does_not_let_go_of_the_older_version_is_not_waited_for_for_ever`; `conformance/ladder.rs`: `what_an_earlier_page_has_left_below_is_moved_up_and_what_is_above_already_is_not_written_again` |
+//! | 9, a database that is deleted | `browser/database.rs`: `a_database_that_was_deleted_is_created_anew` |
+//! | 10, an open that hangs | `browser/database.rs`: `an_opening_without_an_answer_is_given_up_and_closed_when_it_comes_late` |
+//! | 11, a connection that is lost | `browser/database.rs`: `a_connection_that_is_dead_when_a_transaction_begins_is_opened_again` |
+//! | 12, nothing is left to be written when the page goes | here that a page which is about to be frozen begins nothing; `browser/database.rs`: `a_transaction_is_strictly_durable_and_committed_at_once` |
+//! | 25, damaged rows, and no place to keep them | `browser/outbox.rs`: `a_damaged_row_is_put_aside_and_can_be_discarded_and_the_others_are_sent`; `conformance/key_value.rs`: `a_page_that_dies_after_any_write_leaves_all_of_a_transaction_or_nothing` |
+//! | 26, the end of an outage for ten thousand clients | `herd.rs`: `queues_do_not_drain_at_once_after_a_short_hint` and those beside it |
 
 use crate::draft;
 use std::time::Duration;
 use steadfast::client::QueueError;
+use steadfast::platform::StoreErrorKind;
+use steadfast::queue::draft::Draft;
 use steadfast::sim::{Faults, Reply, Tab, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -102,6 +105,86 @@ fn s04_what_a_page_hears_late_after_it_stood_still_still_counts() {
     tab.thaw();
     assert!(is_drained_within(&world, MINUTE));
     assert_eq!(applied(&world), ["a"]);
+}
+
+#[test]
+fn s04_a_page_that_stands_still_for_ever_loses_its_lock_to_another() {
+    for is_told in [false, true] {
+        let world = World::new(4);
+        let (frozen, _other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+        enqueue(&world, &frozen, &["a", "b"], Some("draft"));
+        assert!(world.run_until(HOUR, || world.server(|server| server.on_their_way) == 1));
+        if is_told {
+            frozen.warn_of_freeze();
+        }
+        frozen.freeze();
+        assert!(is_drained_within(&world, 2 * MINUTE), "told: {is_told}");
+        assert_eq!(applied(&world), ["a", "b"], "told: {is_told}");
+    }
+}
+
+#[test]
+fn s06_what_may_be_given_up_makes_room_for_what_is_more_urgent_and_that_is_said() {
+    let world = World::new(6);
+    world.set_faults(Faults::OUTAGE);
+    let tab = Tab::open(&world, "ada", r#","queue":{"maxActions":2,"evicts":["low"]}"#);
+    let of = |id: &str, priority: &str| {
+        Draft::read(&format!(r#"{{"id":"{id}","type":"save_draft","priority":"{priority}"}}"#), "1".into()).unwrap()
+    };
+    let enqueue = |draft: Draft| {
+        let client = tab.client.clone();
+        world.block_on(async move { client.enqueue(vec![draft]).await })
+    };
+    // What has been sent, and what is being sent, stays.
+    enqueue(of("sent", "low")).unwrap();
+    world.advance(MINUTE);
+    enqueue(of("waits", "low")).unwrap();
+    enqueue(of("urgent", "high")).unwrap();
+    assert_eq!(world.stored("ada"), ["sent", "urgent"]);
+    assert!(tab.events().iter().any(|event| event.contains("waits") && event.contains("evicted")));
+    let refused = enqueue(of("too much", "high"));
+    assert!(matches!(&refused, Err(QueueError::Store(error)) if error.kind == StoreErrorKind::QuotaExceeded), "{refused:?}");
+    assert_eq!(world.stored("ada"), ["sent", "urgent"]);
+}
+
+#[test]
+fn s12_a_page_that_is_about_to_be_frozen_lets_go_of_everything_and_begins_nothing() {
+    for moment in 0..60 {
+        let world = World::new(12);
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, &["a"], None);
+        world.advance(Duration::from_millis(moment));
+        tab.warn_of_freeze();
+        assert!(!tab.is_in_transaction(), "after {moment} ms");
+        tab.freeze();
+        world.advance(MINUTE);
+        tab.thaw();
+        assert!(is_drained_within(&world, MINUTE), "after {moment} ms");
+        assert_eq!(applied(&world), ["a"], "after {moment} ms");
+    }
+}
+
+#[test]
+fn s24_what_a_newer_version_has_written_waits_with_its_key_for_a_version_that_can_read_it() {
+    let world = World::new(24);
+    world.set_faults(Faults::OUTAGE);
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &["first"], Some("draft"));
+    world.advance(MINUTE);
+    enqueue(&world, &tab, &["newer", "behind"], Some("draft"));
+    enqueue(&world, &tab, &["free"], None);
+    let (current, newer) = (r#""schemaVersion":2,"id":"newer""#, r#""schemaVersion":99,"id":"newer""#);
+    world.rewrite_rows("ada", current, newer);
+    world.set_faults(Faults::default());
+    world.advance(HOUR);
+    assert_eq!(
+        (applied(&world), world.stored("ada")),
+        (vec!["first".into(), "free".into()], vec!["newer".into(), "behind".into()])
+    );
+    world.rewrite_rows("ada", newer, current);
+    let _again = Tab::open(&world, "ada", "");
+    assert!(is_drained_within(&world, MINUTE));
+    assert_eq!(applied(&world), ["first", "free", "newer", "behind"]);
 }
 
 #[test]

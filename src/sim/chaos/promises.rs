@@ -501,7 +501,7 @@ impl Promises {
             let waits_for = |known: &Known| known.particulars.depends_on.map(|other| (other, &actions[other]));
             let found = unsettled.filter(|(_, known)| {
                 waits_for(known).is_some_and(|(number, other)| {
-                    !other.is_settled() && (waiting.contains(&number) || is_parked(other, &waiting)) || other.is_conflicting
+                    (other.applied == 0 || stands(other)) && (waiting.contains(&number) || is_parked(other, &waiting))
                 })
             });
             let found: Vec<usize> = found.map(|(number, _)| number).collect();
