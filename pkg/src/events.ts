@@ -105,6 +105,8 @@ export type SteadfastEvent =
     }
   /** The server does not take a batch as a whole: it is halved, to find what it does not take. */
   | { readonly type: "batchSplit"; readonly correlationId: string; readonly error: ApiErrorData; readonly nextSize: number }
+  /** The server has failed over an action that was sent by itself. It waits by itself, and holds nothing but its key. */
+  | { readonly type: "actionStepsAside"; readonly id: string; readonly error: ApiErrorData }
   /** A drain ended. */
   | { readonly type: "syncFinished"; readonly counts: Counts; readonly nextAttemptAt: number | null }
   /** The queue changed: by the application's decision here, or in any way in another tab. */
@@ -149,6 +151,7 @@ export function readEvent(text: string, vocabulary: Vocabulary): SteadfastEvent 
     case "callFailed":
     case "batchFailed":
     case "batchSplit":
+    case "actionStepsAside":
       return { ...event, error: completed(event.error, vocabulary) };
     case "settled":
       return { ...event, outcome: completedOutcome(event.outcome, vocabulary) };

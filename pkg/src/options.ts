@@ -82,6 +82,16 @@ export interface SyncOptions {
   readonly maxBytes?: number;
   /** How long the server may take for a batch. Default 30 000. */
   readonly timeoutMs?: number;
+  /**
+   * Where to ask what became of a batch whose answer names no actions: the user's id follows. Begins and ends with `/`; `false` if
+   * nowhere. Default `/api/sync/status/`.
+   */
+  readonly statusPath?: string | false;
+  /**
+   * What settles actions: `perAction`, an answer that names them; `whole`, any success in JSON or without a body, for backends that
+   * say no more. Default `perAction`.
+   */
+  readonly ackMode?: "perAction" | "whole";
 }
 
 /** How much the queue may hold, and for how long. Each user has a queue, and each queue these limits. */

@@ -30,6 +30,7 @@ pub const CODES: &[KnownCode] = {
     };
     use Severity::{Critical, High, Low, Medium};
     &[
+        known("ACTION_DEPENDENCY_FAILED", Client, Medium, NO),
         known("AI_PROCESSING_TIMEOUT", Timeout, Medium, YES),
         known("AI_QUOTA_EXCEEDED", RateLimit, Medium, NO),
         known("AI_SERVICE_UNAVAILABLE", Unavailable, High, YES),
