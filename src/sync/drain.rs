@@ -92,6 +92,8 @@ pub struct Drainer<P: Platform> {
     pace: Cell<Option<f64>>,
     /// How often in a row a better place for the queue could not be had, and until when it is not tried again.
     promotions: Cell<(u32, MonotonicTime)>,
+    /// Whether what could not be read has been looked at again.
+    has_read_again: Cell<bool>,
     /// What was in the queue when it was last looked at.
     known: Cell<Counts>,
     /// Whether this tab drains just now.
@@ -176,6 +178,7 @@ impl<P: Platform> Drainer<P> {
             credentials,
             pace: Cell::default(),
             promotions: Cell::default(),
+            has_read_again: Cell::default(),
             known: Cell::default(),
             is_draining: Cell::default(),
             has_answered: Cell::default(),
@@ -272,8 +275,10 @@ impl<P: Platform> Drainer<P> {
         let store = self.platform.store();
         // A look that costs no write and no lock: most triggers find nothing to do, or the gate closed.
         let mut record = outbox::record(store, &self.user_id).await?;
-        if trigger == Trigger::Opened && record.counts().unreadable > 0 {
+        // Once, whatever it was that asked first, and whether the disk failed then.
+        if !self.has_read_again.get() && record.counts().unreadable > 0 {
             record = outbox::read_again(store, &self.user_id).await?;
+            self.has_read_again.set(true);
         }
         if !record.has_work() || !store.may_send(&self.user_id) {
             return Ok(idle(&record));
