@@ -120,7 +120,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let lasts = lasts.filter_map(|action| Some((action.key.clone()?, action))).collect();
         let needed = newcomers().filter_map(|newcomer| newcomer.action.depends_on.clone()).map(|id| (id, ())).collect();
         let (gone, settled) = (gone.into_iter().collect(), Vec::new());
-        let mut intake = Self { limits, present, gone, lasts, needed, settled, ledger };
+        let mut intake = Self { ledger, limits, present, gone, lasts, needed, settled };
         intake.look_for_dependents().await?;
         Ok(intake)
     }

@@ -302,9 +302,7 @@ impl<'u, T: Transaction> Ledger<'u, T> {
             Some(last) if last.lane.is_ready() && last.window.saturating_add(1) < WINDOW => {
                 action.window = last.window.saturating_add(1);
                 let key = action.key.as_deref().unwrap_or_default();
-                if own < last.lane && broken::is(Variant::UrgentOvertakesItsKey) {
-                    own
-                } else if own < last.lane && self.promote(key, own).await? {
+                if own < last.lane && (broken::is(Variant::UrgentOvertakesItsKey) || self.promote(key, own).await?) {
                     own
                 } else {
                     last.lane
