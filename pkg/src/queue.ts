@@ -42,6 +42,8 @@ export interface Snapshot extends Counts {
   readonly remainingMs: number | null;
   /** Where the queue is stored. */
   readonly durability: Durability;
+  /** Whether more lies in a better place, which cannot be used just now: what is counted is what is in the lesser one. */
+  readonly isPartial: boolean;
   /** Whether a request has a chance to reach the backend, as far as is known. */
   readonly online: boolean;
 }

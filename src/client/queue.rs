@@ -71,6 +71,8 @@ pub struct Snapshot {
     pub remaining_ms: Option<u64>,
     /// Where the queue is stored.
     pub durability: Durability,
+    /// Whether more lies in a better place, which cannot be used just now: what is counted is what is in the lesser one.
+    pub is_partial: bool,
     /// Whether a request has a chance to reach the backend, as far as is known.
     pub online: bool,
 }
@@ -267,6 +269,7 @@ impl<P: Platform> Queue<P> {
             last_sync_at: record.last_sync,
             remaining_ms: self.drainer.remaining(counts.pending).map(milliseconds),
             durability: self.platform.store().durability(),
+            is_partial: !self.platform.store().may_send(self.user_id()),
             online: self.watch.report().online,
         })
     }

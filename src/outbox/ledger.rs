@@ -302,9 +302,11 @@ impl<'u, T: Transaction> Ledger<'u, T> {
             Some(last) if last.lane.is_ready() && last.window.saturating_add(1) < WINDOW => {
                 action.window = last.window.saturating_add(1);
                 let key = action.key.as_deref().unwrap_or_default();
-                let is_hurried =
-                    own < last.lane && (broken::is(Variant::UrgentOvertakesItsKey) || self.promote(key, own).await?);
-                if is_hurried { own } else { last.lane }
+                if own < last.lane && (broken::is(Variant::UrgentOvertakesItsKey) || self.promote(key, own).await?) {
+                    own
+                } else {
+                    last.lane
+                }
             }
             Some(_) => Lane::Waiting,
         };

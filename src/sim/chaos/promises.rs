@@ -497,7 +497,7 @@ impl Promises {
                     && others.any(|(number, other)| same_key(other) && (stands(other) || waiting.contains(&number)))
         };
         while free_only {
-            let unsettled = actions.iter().enumerate().filter(|(number, known)| !known.is_settled() && !waiting.contains(number));
+            let unsettled = actions.iter().enumerate().filter(|(number, known)| known.applied == 0 && !waiting.contains(number));
             let waits_for = |known: &Known| known.particulars.depends_on.map(|other| (other, &actions[other]));
             let found = unsettled.filter(|(_, known)| {
                 waits_for(known).is_some_and(|(number, other)| {
