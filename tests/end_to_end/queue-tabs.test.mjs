@@ -76,9 +76,11 @@ async function open(user) {
   return tab;
 }
 
-/** Which of the tabs has sent something since. @param {Tab[]} tabs @param {number} moment */
+/** Which of the tabs has sent something last, if that was since. @param {Tab[]} tabs @param {number} moment */
 function sender(tabs, moment) {
-  return tabs.find(({ sent }) => (sent.at(-1) ?? 0) > moment) ?? false;
+  const lastOf = (/** @type {Tab} */ { sent }) => sent.at(-1) ?? 0;
+  const [last] = tabs.filter((tab) => lastOf(tab) > moment).sort((one, other) => lastOf(other) - lastOf(one));
+  return last ?? false;
 }
 
 for (const count of [2, 5]) {
