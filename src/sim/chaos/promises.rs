@@ -55,6 +55,8 @@ struct Books {
     put_back: HashMap<usize, (u64, bool)>,
     /// What users have taken back, which the books may not know by number yet.
     discarded: HashSet<String>,
+    /// What depends on something that will never be applied, which the books may not know by number yet.
+    without_dependency: HashSet<String>,
     /// What the server breaks on, without a word as to whether it will ever take it.
     breaking: BTreeSet<String>,
     /// Whether what has been sent arrives, if at all, while its page waits for it; whether some are given up for others.
@@ -339,11 +341,14 @@ impl Promises {
     fn identify(&self, now: u64, action: usize, id: &str) {
         let mut books = self.books.borrow_mut();
         let is_discarded = books.discarded.contains(id);
+        let is_without_dependency = books.without_dependency.contains(id);
         let Some(known) = books.actions.get_mut(action) else {
             drop(books);
             return self.break_promise(now, format!("nobody has enqueued what {id} does"));
         };
         known.is_discarded |= is_discarded;
+        known.has_lost_its_dependency |= is_without_dependency;
+        known.is_refused |= is_without_dependency;
         match &known.id {
             Some(other) if other != id => {
                 let other = other.clone();
@@ -567,6 +572,7 @@ impl Promises {
 
     fn lose_dependency(&self, id: &str) {
         let mut books = self.books.borrow_mut();
+        books.without_dependency.insert(id.into());
         if let Some(action) = books.by_id.get(id).copied() {
             let known = &mut books.actions[action];
             if known.particulars.depends_on.is_some() {
