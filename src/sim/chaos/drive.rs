@@ -315,7 +315,7 @@ impl Run {
             drop(queue);
             if let Some(world) = world.upgrade() {
                 let sent = world.server.borrow().last_sent();
-                promises.end_edit(edit, is_certain.then_some(sent));
+                promises.end_edit(&edit, is_certain.then_some(sent));
             }
         });
     }
@@ -370,8 +370,8 @@ impl Run {
             }
             self.world.advance(Duration::from_millis(1));
         }
-        for user in 0..self.conditions.users {
-            self.world.rewrite_rows(USERS[user], NEWER, CURRENT);
+        for (user, name) in USERS.iter().enumerate().take(self.conditions.users) {
+            self.world.rewrite_rows(name, NEWER, CURRENT);
             self.open(user);
         }
     }

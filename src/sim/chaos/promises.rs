@@ -33,6 +33,7 @@ pub(super) struct Promises {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "conditions of a run, each by itself")]
 struct Books {
     locks: bool,
     dedupes: bool,
@@ -178,7 +179,7 @@ impl Promises {
     pub(super) fn new(conditions: &Conditions, tells: bool) -> Self {
         let Conditions { locks, dedupes, evicts, .. } = *conditions;
         let has_echoes = conditions.has_echoes();
-        Self { books: RefCell::new(Books { locks, dedupes, evicts, has_echoes, ..Books::default() }), tells }
+        Self { books: RefCell::new(Books { locks, dedupes, has_echoes, evicts, ..Books::default() }), tells }
     }
 
     /// Tells what happens, if it is to be told.
@@ -261,7 +262,7 @@ impl Promises {
     }
 
     /// It is changed for certain, for all requests after this one; or it may be.
-    pub(super) fn end_edit(&self, edit: Edit, since: Option<u64>) {
+    pub(super) fn end_edit(&self, edit: &Edit, since: Option<u64>) {
         let mut books = self.books.borrow_mut();
         let known = &mut books.actions[edit.action];
         known.is_being_edited = false;
@@ -501,7 +502,8 @@ impl Promises {
                 || known.key.is_some()
                     && others.any(|(number, other)| same_key(other) && (stands(other) || waiting.contains(&number)))
         };
-        while free_only {
+        // One step at a time, until nothing more waits for what waits.
+        loop {
             let unsettled = actions.iter().enumerate().filter(|(number, known)| known.applied == 0 && !waiting.contains(number));
             let waits_for = |known: &Known| known.particulars.depends_on.map(|other| (other, &actions[other]));
             let found = unsettled.filter(|(_, known)| {
@@ -510,7 +512,7 @@ impl Promises {
                 })
             });
             let found: Vec<usize> = found.map(|(number, _)| number).collect();
-            if found.is_empty() {
+            if found.is_empty() || !free_only {
                 break;
             }
             waiting.extend(found);
@@ -594,7 +596,7 @@ impl Promises {
         for (number, user, id) in missing {
             let entries = table.documents(USERS[user], Kind::History);
             let entries = entries.iter().filter_map(|(_, text)| serde_json::from_str::<Vec<(String, Box<RawValue>)>>(text).ok());
-            if let Some((_, outcome)) = entries.flatten().filter(|(known, _)| *known == id).last() {
+            if let Some((_, outcome)) = entries.flatten().rfind(|(known, _)| *known == id) {
                 self.check_outcome(now, number, outcome.get());
             }
         }
