@@ -94,13 +94,13 @@ impl<P: Platform> Intake<P> {
         waiting.drain(..count).collect()
     }
 
-    async fn append(&self, groups: Vec<Vec<Newcomer>>) -> Result<Appended, StoreError> {
+    async fn append(&self, mut groups: Vec<Vec<Newcomer>>) -> Result<Appended, StoreError> {
         // What an earlier page had to leave in a lesser place comes first.
         self.drainer.promote().await;
         let (store, clock) = (self.platform.store(), self.platform.clock());
         let mut failures = 0;
         loop {
-            let error = match outbox::append(store, &self.user_id, groups.clone(), &self.limits, clock.wall()).await {
+            let error = match outbox::append(store, &self.user_id, &mut groups, &self.limits, clock.wall()).await {
                 Ok(appended) => return Ok(appended),
                 Err(error) => error,
             };

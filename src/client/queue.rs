@@ -217,7 +217,7 @@ impl<P: Platform> Queue<P> {
             window: 0,
             lane: Lane::of(draft.priority),
         };
-        Newcomer { action, has_own_id, coalescing: draft.coalescing }
+        Newcomer { action, has_own_id, is_named: has_own_id, coalescing: draft.coalescing }
     }
 
     /// Puts actions into the queue, all or none. Resolves when they are on disk.

@@ -37,6 +37,9 @@ pub struct Newcomer {
     pub action: Action,
     /// Whether its id is the caller's, and may be in the queue already.
     pub has_own_id: bool,
+    /// Whether its id is final: the caller's, or one that names the place which it was to get when it was tried to take it in. What seemed
+    /// to fail may have happened, and the server would know two ids for two actions.
+    pub is_named: bool,
     /// What it does to the last one of its key.
     pub coalescing: Coalescing,
 }
@@ -56,20 +59,20 @@ pub struct Appended {
 pub async fn append<S: Store>(
     store: &S,
     user_id: &str,
-    groups: Vec<Vec<Newcomer>>,
+    groups: &mut [Vec<Newcomer>],
     limits: &QueueLimits,
     now: WallTime,
 ) -> Result<Appended, StoreError> {
     let ledger = Ledger::open(store, user_id, Access::Write).await?;
-    let mut intake = Intake::prepare(ledger, &groups, limits).await?;
+    let mut intake = Intake::prepare(ledger, groups, limits).await?;
     if intake.ledger.record.created_at == WallTime::default() {
         intake.ledger.record.created_at = now;
         // Whoever drained a queue that was here before and was deleted knows none of its epochs.
         intake.ledger.record.epoch = intake.ledger.record.epoch.max(u64::try_from(now.0).unwrap_or(0) & LAST);
     }
     let mut results = Vec::with_capacity(groups.len());
-    for group in groups {
-        results.push(match intake.check(&group).await? {
+    for group in groups.iter_mut() {
+        results.push(match intake.check(group).await? {
             Ok(data) => Ok(intake.take_in(group, data).await?),
             Err(refused) => Err(refused),
         });
@@ -146,7 +149,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let invalid = |member: &str, received: &str, allowed: &str| {
             Ok(Err(AppendError::Invalid(InvalidInput::new(Subject::Action, member, received, allowed))))
         };
-        for Newcomer { action, has_own_id, coalescing } in group {
+        for Newcomer { action, has_own_id, coalescing, .. } in group {
             if *has_own_id && (self.present.contains_key(&action.id) || ids.contains_key(action.id.as_str())) {
                 let allowed = "an id that is not in the queue already; an action keeps its id until it is settled";
                 return invalid("id", &action.id, allowed);
@@ -253,18 +256,21 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 
     /// Takes in a group that was checked.
-    async fn take_in(&mut self, group: Vec<Newcomer>, data: Vec<Box<RawValue>>) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn take_in(&mut self, group: &mut [Newcomer], data: Vec<Box<RawValue>>) -> Result<Vec<(String, u64)>, StoreError> {
         let mut places = Vec::with_capacity(group.len());
-        for (Newcomer { mut action, has_own_id, coalescing }, data) in group.into_iter().zip(data) {
-            action.data = data;
+        for (newcomer, data) in group.iter_mut().zip(data) {
+            let mut action = Action { data, ..newcomer.action.clone() };
+            let coalescing = newcomer.coalescing.clone();
             if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {
                 // It was applied already, and its result is in the data.
                 action.depends_on = None;
             }
             let last = action.key.as_ref().and_then(|key| self.lasts.remove(key));
-            let name = |action: &mut Action| {
-                if !has_own_id {
+            let mut name = |action: &mut Action| {
+                if !newcomer.is_named {
                     action.id = id_at(&action.id, action.seq);
+                    newcomer.action.id.clone_from(&action.id);
+                    newcomer.is_named = true;
                 }
             };
             match last {
@@ -297,26 +303,18 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 }
 
-/// So many places after those that were to be taken are looked at: other tabs may have taken some in the meantime.
-const OTHERS: u64 = 2_000;
-
 /// What [`append`] would have said of these groups, if it has been carried out though it seemed to fail; `None` if it has not.
 pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer>]) -> Result<Option<Appended>, StoreError> {
     let ledger = Ledger::open(store, user_id, Access::Read).await?;
-    let taken = groups.iter().fold(OTHERS, |sum, group| sum.saturating_add(u64::try_from(group.len()).unwrap_or(OTHERS)));
-    let from = ledger.record.next_seq.saturating_sub(taken);
-    let there = Lane::ALL.into_iter().filter(|lane| ledger.record.in_lane(*lane) > 0);
-    let rows = try_join_all(there.map(|lane| ledger.transaction.rows(user_id, lane, from, LAST, u32::MAX))).await?;
-    let rows: Vec<Row> = rows.into_iter().flatten().collect();
-    // An id of the caller's may be another action's, and one of ours ends with its place.
-    let is_the_same = |row: &Row, newcomer: &Newcomer| {
-        let named = if newcomer.has_own_id { newcomer.action.id.clone() } else { id_at(&newcomer.action.id, row.seq) };
-        named == row.id && Action::read(row, user_id).timestamp == newcomer.action.timestamp
-    };
     let mut places = Vec::with_capacity(groups.len());
     for group in groups {
-        let found = group.iter().map(|newcomer| rows.iter().find(|row| is_the_same(row, newcomer)));
-        places.push(found.map(|row| row.map(|row| (row.id.clone(), row.seq))).collect::<Option<Vec<_>>>());
+        let rows = try_join_all(group.iter().map(|newcomer| ledger.transaction.find(user_id, &newcomer.action.id))).await?;
+        // An id of the caller's may be another action's.
+        let is_the_same = |row: &Row, newcomer: &Newcomer| {
+            newcomer.is_named && (!newcomer.has_own_id || Action::read(row, user_id).timestamp == newcomer.action.timestamp)
+        };
+        let found = rows.into_iter().zip(group).map(|(row, newcomer)| row.filter(|row| is_the_same(row, newcomer)));
+        places.push(found.map(|row| row.map(|row| (row.id, row.seq))).collect::<Option<Vec<_>>>());
     }
     let any = places.iter().flatten().any(|group| !group.is_empty());
     let record = ledger.commit().await?;

@@ -273,6 +273,10 @@ async fn enter<'v, T: Transaction>(
             }
         }
     }
+    // What another drain has sent as well is no longer what it has claimed.
+    if let Some(batch) = ledger.record.batch.as_mut() {
+        batch.is_broken |= leaving.iter().any(|action| batch.has(action.seq));
+    }
     for run in Run::of(&leaving) {
         let last = if broken::is(Variant::NeighbourDeleted) { run.last.saturating_add(1) } else { run.last };
         ledger.transaction.delete(ledger.user_id, run.lane, run.first, last)?;

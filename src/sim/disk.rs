@@ -61,12 +61,17 @@ impl Disk {
         rows
     }
 
-    /// Makes each row of a user that has this text in it read that one instead.
+    /// Makes each row of a user that has this text in it read that one instead. What ends with an id as JSON, `"id":"…"`, is about
+    /// the row of that id.
     pub(super) fn rewrite(&self, user_id: &str, old: &str, new: &str) {
-        let rows = self.rows(user_id);
+        let text_of = |pattern: &str| pattern.split_once(r#","id":""#).map_or(pattern, |(text, _)| text).to_string();
+        let id = old.split_once(r#""id":""#).map(|(_, id)| id.trim_end_matches('"').to_string());
+        let (old, new) = (text_of(old), text_of(new));
+        let rows = self.rows(user_id).into_iter().filter(|row| id.as_ref().is_none_or(|id| *id == row.id));
+        let rows: Vec<Row> = rows.collect();
         self.memory.tamper(|table| {
-            for row in rows.into_iter().filter(|row| row.text.contains(old)) {
-                table.write(user_id, &Row { text: row.text.replace(old, new), ..row });
+            for row in rows {
+                table.write(user_id, &Row { text: row.text.replace(&old, &new), ..row });
             }
         });
     }

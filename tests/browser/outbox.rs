@@ -49,11 +49,11 @@ fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
         window: 0,
         lane: Lane::Normal,
     };
-    Newcomer { action, has_own_id: true, coalescing: Coalescing::Never }
+    Newcomer { action, has_own_id: true, is_named: true, coalescing: Coalescing::Never }
 }
 
 async fn append(store: &Database, user: &str, newcomers: Vec<Newcomer>) -> Result<(Vec<(String, u64)>, UserRecord), AppendError> {
-    let mut appended = outbox::append(store, user, vec![newcomers], &QueueLimits::default(), NOW).await?;
+    let mut appended = outbox::append(store, user, &mut [newcomers], &QueueLimits::default(), NOW).await?;
     Ok((appended.groups.remove(0)?, appended.record))
 }
 
@@ -154,8 +154,8 @@ async fn a_damaged_row_is_put_aside_and_can_be_discarded_and_the_others_are_sent
 async fn an_id_that_is_there_already_is_refused_with_its_group_and_no_other() {
     let store = store(&fresh_database());
     append(&store, "ada", vec![newcomer("a", None)]).await.unwrap();
-    let groups = vec![vec![newcomer("b", None), newcomer("a", None)], vec![newcomer("c", None)]];
-    let appended = outbox::append(&store, "ada", groups, &QueueLimits::default(), NOW).await.unwrap();
+    let mut groups = vec![vec![newcomer("b", None), newcomer("a", None)], vec![newcomer("c", None)]];
+    let appended = outbox::append(&store, "ada", &mut groups, &QueueLimits::default(), NOW).await.unwrap();
     assert!(matches!(appended.groups[0], Err(AppendError::Invalid(_))), "{:?}", appended.groups[0]);
     assert_eq!(list(&store).await.into_iter().map(|action| action.id).collect::<Vec<_>>(), ["a", "c"]);
     assert!(append(&store, "bob", vec![newcomer("a", None)]).await.is_ok());

@@ -106,7 +106,7 @@ impl World {
             window: 0,
             lane: Lane::Normal,
         };
-        Newcomer { action, has_own_id: true, coalescing }
+        Newcomer { action, has_own_id: true, is_named: true, coalescing }
     }
 
     fn heard(&mut self, settled: Vec<(String, Outcome)>) {
@@ -126,11 +126,11 @@ impl World {
     }
 
     fn append(&mut self) {
-        let groups: Vec<Vec<Newcomer>> =
+        let mut groups: Vec<Vec<Newcomer>> =
             (0..self.rng.usize(1..4)).map(|_| (0..self.rng.usize(1..4)).map(|_| self.newcomer()).collect()).collect();
         let keys: BTreeMap<String, Option<String>> =
             groups.iter().flatten().map(|newcomer| (newcomer.action.id.clone(), newcomer.action.key.clone())).collect();
-        let appended = block_on(outbox::append(&self.store, "ada", groups, &self.limits, self.now)).unwrap();
+        let appended = block_on(outbox::append(&self.store, "ada", &mut groups, &self.limits, self.now)).unwrap();
         for (id, seq) in appended.groups.into_iter().flatten().flatten() {
             self.open.insert(id.clone());
             self.places.insert(id.clone(), (keys[&id].clone(), seq));

@@ -296,7 +296,7 @@ fn the_tab_that_asked_hears_what_another_has_settled() {
     // The one that asked waits for its backoff, up to an hour; the other drains at once, for it has just opened.
     let draining = Tab::open(&world, "ada", "");
     let heard = world.block_on(outcome).unwrap();
-    assert_eq!(heard.get(), r#"{"status":"applied"}"#);
+    assert_eq!(heard.get(), r#"{"status":"applied","result":{"n":1}}"#);
     assert!(draining.events().iter().any(|event| event.contains("settled")));
 }
 
