@@ -394,8 +394,12 @@ impl<P: Platform> Drainer<P> {
                     continue;
                 }
                 Sent::Unnamed(error) => match self.reconcile(&batch.actions, &trace).await {
-                    Some(verdicts) => verdicts,
-                    None => return Ok(self.close_gate(correlation_id, error, GateReason::ServerError, false).await),
+                    Ok(verdicts) => verdicts,
+                    // It may say when to come back.
+                    Err(refusal) => {
+                        let error = refusal.unwrap_or(error);
+                        return Ok(self.close_gate(correlation_id, error, GateReason::ServerError, false).await);
+                    }
                 },
                 Sent::Failed { error, because, counts_against_batch } => {
                     return Ok(self.close_gate(correlation_id, error, because, counts_against_batch).await);
@@ -491,12 +495,7 @@ impl<P: Platform> Drainer<P> {
                 let sent = self.understand(&response, actions);
                 if let Sent::Refused(error) | Sent::Failed { error, .. } = &sent {
                     exposure::warn_of_hidden_hint(platform, &summary.origin, &response.headers, error);
-                    // What it has asked for holds for calls as well.
-                    if let (Some(429 | 503), Some(hint)) = (error.status, error.retry_hint)
-                        && !broken::is(Variant::HintIgnored)
-                    {
-                        self.services.pause(&self.policy.service, Duration::from_millis(hint.after_ms));
-                    }
+                    self.learn_pause(error);
                 }
                 match &sent {
                     Sent::Failed { error, .. } if error.format.name == "html" && response.status < 400 => {
@@ -526,14 +525,28 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// Asks what became of a batch whose answer named no actions.
-    async fn reconcile(&self, actions: &[Action], trace: &CallTrace) -> Option<Vec<Verdict>> {
+    async fn reconcile(&self, actions: &[Action], trace: &CallTrace) -> Result<Vec<Verdict>, Option<Box<ApiError>>> {
         let (platform, http) = (self.platform.as_ref(), self.platform.http());
-        let url = [self.policy.status_url.as_deref()?, &encoded(&self.user_id)].concat();
-        let request = http.json_request("GET", &url, None).ok()?;
+        let Some(status_url) = self.policy.status_url.as_deref() else { return Err(None) };
+        let request = http.json_request("GET", &[status_url, &encoded(&self.user_id)].concat(), None).map_err(|_| None)?;
         let (summary, headers) = (http.summary(&request), trace.headers(platform, 1));
         let exchange = attempt::exchange(platform, &request, &summary, &headers, self.policy.timeout, LARGEST_ANSWER);
-        let response = exchange.await.ok().filter(|response| response.status == 200)?;
-        answer::reconcile(&response.body, actions)
+        let response = exchange.await.map_err(|_| None)?;
+        if response.status == 200 {
+            return answer::reconcile(&response.body, actions).ok_or(None);
+        }
+        let error = parse(&response, &self.policy.extensions);
+        self.learn_pause(&error);
+        Err(error.retry_hint.is_some().then(|| Box::new(error)))
+    }
+
+    /// What the server has asked for holds for calls as well.
+    fn learn_pause(&self, error: &ApiError) {
+        if let (Some(429 | 503), Some(hint)) = (error.status, error.retry_hint)
+            && !broken::is(Variant::HintIgnored)
+        {
+            self.services.pause(&self.policy.service, Duration::from_millis(hint.after_ms));
+        }
     }
 
     /// Deletes whatever the answer lists as applied.
