@@ -27,12 +27,23 @@ impl<P: Platform> Drainer<P> {
     pub(super) async fn turn(&self) -> <P::Locks as Locks>::Guard {
         let (locks, clock, channel) = (self.platform.locks(), self.platform.clock(), self.platform.channel());
         let mut waiting = pin!(locks.acquire(&self.lock));
+        let taking = [&*self.lock, ":taking"].concat();
+        let mut waits = 0;
         loop {
             if let Either::Left((guard, _)) = select(waiting.as_mut(), pin!(clock.sleep(PATIENCE))).await {
                 return guard;
             }
             // One at a time: the next one to ask is answered by whoever has just taken it.
-            let Some(_alone) = locks.try_acquire(&[&*self.lock, ":taking"].concat()).await else { continue };
+            let _alone = match locks.try_acquire(&taking).await {
+                Some(alone) => alone,
+                None if waits < 2 => {
+                    waits += 1;
+                    continue;
+                }
+                // Whoever was about to take it stands still as well.
+                None => locks.steal(&taking).await,
+            };
+            waits = 0;
             self.has_answered.set(false);
             channel.post(&[ASKS, &self.user_id].concat());
             match select(waiting.as_mut(), pin!(clock.sleep(ANSWER))).await {
