@@ -52,9 +52,9 @@ pub struct Faults {
     pub duplicated: u16,
     /// Once it has left it arrives, whether anybody still waits for the answer or not.
     pub outlives: u16,
-    /// Something before the server answers with a status of [`REFUSALS`].
+    /// Something before the server answers with a status of `REFUSALS`.
     pub refused: u16,
-    /// It is carried out, and something answers with a status of [`BREAKDOWNS`] all the same.
+    /// It is carried out, and something answers with a status of `BREAKDOWNS` all the same.
     pub breakdowns: u16,
     /// It is carried out, and the answer is a success in which nothing is said of any action.
     pub hollow: u16,

@@ -15,7 +15,7 @@
 //! | `ladder` | [`Ladder`]: the three rungs of a tab, what goes from one to the other, and what may be sent from below |
 //! | `key_value` | [`TextStore`]: a text for each row, in `localStorage`; a page that dies leaves all of a transaction or nothing |
 //! | `memory` | [`TableStore`], and [`Memory`], which is one with nothing behind it |
-//! | [`table`] | [`Table`](table::Table): the rows and documents of all users, and an undo log |
+//! | [`table`] | [`Table`]: the rows and documents of all users, and an undo log |
 //! | `sorted` | a long sorted list in short pieces |
 //! | `turn` | one at a time, in the order in which they came |
 //!
