@@ -112,11 +112,11 @@ pub struct Row {
     pub seq: u64,
     /// No two rows of a user have the same.
     pub id: String,
-    /// The key among whose actions it has its place. See [`Transaction::of_key`].
+    /// The key among whose actions it has its place.
     pub key: Option<String>,
-    /// When its time comes. See [`Transaction::due`].
+    /// When its time comes.
     pub due: Option<WallTime>,
-    /// The id of the action that it depends on. See [`Transaction::after`].
+    /// The id of the action that it depends on.
     pub after: Option<String>,
     /// All that is known of it.
     pub text: String,
