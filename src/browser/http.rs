@@ -190,7 +190,6 @@ impl Http for Fetch {
         let init = RequestInit::new();
         init.set_method(method);
         init.set_headers(&headers);
-        let once = body.is_some();
         if let Some(body) = body {
             // It may be the last moment of the page: the server is to get it all the same.
             if body.len() <= LARGEST_FAREWELL && !PageConnectivity.visible() {
@@ -199,7 +198,11 @@ impl Http for Fetch {
             init.set_body(&JsValue::from_str(&body));
         }
         let request = Request::new_with_str_and_init(url, &init).map_err(invalid)?;
-        Ok(FetchRequest { request, signal: None, once })
+        Ok(FetchRequest::new(request, None))
+    }
+
+    fn once(&self, request: FetchRequest) -> FetchRequest {
+        FetchRequest { once: true, ..request }
     }
 
     fn summary(&self, request: &FetchRequest) -> RequestSummary {

@@ -14,8 +14,12 @@ pub trait Http {
     /// A response whose headers have arrived.
     type Response: Response;
 
-    /// A request for JSON, with a body of JSON if there is one. One with a body is sent once.
+    /// A request for JSON, with a body of JSON if there is one.
     fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<Self::Request, NetworkFailure>;
+    /// The same request, which will be sent only once: its body need not be kept.
+    fn once(&self, request: Self::Request) -> Self::Request {
+        request
+    }
     /// What the call path needs to know of a request.
     fn summary(&self, request: &Self::Request) -> RequestSummary;
     /// Sends it once, with these headers on top, and resolves when the response's headers have arrived. Dropping the future

@@ -473,7 +473,8 @@ impl<P: Platform> Drainer<P> {
         }
         let request = serde_json::to_string(&body)
             .map_err(|error| error.to_string())
-            .and_then(|body| http.json_request("POST", &self.policy.url, Some(body)).map_err(|failure| failure.to_string()));
+            .and_then(|body| http.json_request("POST", &self.policy.url, Some(body)).map_err(|failure| failure.to_string()))
+            .map(|request| http.once(request));
         let request = match request {
             Ok(request) => request,
             Err(message) => {

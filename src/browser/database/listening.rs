@@ -101,6 +101,9 @@ pub(super) struct Listening {
     _on_end: Closure<dyn FnMut(Event)>,
 }
 
+/// How much longer a transaction may take for each row that it writes, in microseconds.
+const PER_WRITE: u64 = 5_000;
+
 impl Listening {
     pub(super) fn new(transaction: IdbTransaction, clock: BrowserClock) -> Self {
         let state = Rc::<State>::default();
@@ -189,6 +192,8 @@ impl Listening {
     /// Polls the timer; whether it is too late.
     fn is_too_late(&self, context: &mut Context<'_>) -> bool {
         let patience = milliseconds(PATIENCE).saturating_mul(1000);
+        // WebKit carries out thousands of writes without a sign of life.
+        let patience = patience.saturating_add(u64::from(self.state.written.get()).saturating_mul(PER_WRITE));
         let mut timer = self.timer.borrow_mut();
         loop {
             let (due, sleep) = timer.get_or_insert_with(|| self.sleep(PATIENCE));
