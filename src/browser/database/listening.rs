@@ -101,8 +101,10 @@ pub(super) struct Listening {
     _on_end: Closure<dyn FnMut(Event)>,
 }
 
-/// How much longer a transaction may take for each row that it writes, in microseconds.
+/// How much longer a transaction may take for each row that it writes or deletes, in microseconds.
 const PER_WRITE: u64 = 5_000;
+/// More rows than this are not expected in a range: it may well be longer than what lies in it.
+const MOST_AT_ONCE: u32 = 20_000;
 
 impl Listening {
     pub(super) fn new(transaction: IdbTransaction, clock: BrowserClock) -> Self {
@@ -143,11 +145,17 @@ impl Listening {
 
     /// A write. Only one in a hundred is listened to, so that it is seen that many of them go on.
     pub(super) fn tell(&self, request: IdbRequest) {
-        let written = self.state.written.get().wrapping_add(1);
+        let written = self.state.written.get().saturating_add(1);
         self.state.written.set(written);
         if written.is_multiple_of(MILESTONE) {
             drop(self.ask(request, COMMITTING));
         }
+    }
+
+    /// So many rows may be deleted by one request.
+    pub(super) fn expect_deletions(&self, most: u64) {
+        let most = u32::try_from(most).unwrap_or(u32::MAX).min(MOST_AT_ONCE);
+        self.state.written.set(self.state.written.get().saturating_add(most));
     }
 
     /// Resolves when all of it is on disk.

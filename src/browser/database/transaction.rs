@@ -252,6 +252,7 @@ impl Transaction for DatabaseTransaction {
             return Ok(());
         }
         let range = self.places(user_id, lane, first, last)?;
+        self.listening.expect_deletions(last.saturating_sub(first));
         self.tell(self.queue.delete(&range))
     }
 
