@@ -17,6 +17,14 @@ import { Timeline } from "./timeline.js";
 import { Vocabulary } from "./vocabulary.js";
 import type { WasmSource } from "./wasm-source.js";
 
+/** Events that say what is in the queue, which the background sync wants to know whoever else listens. */
+const COUNTING: ReadonlySet<SteadfastEvent["type"]> = new Set([
+  "enqueued",
+  "syncStarted",
+  "syncFinished",
+  "queueChanged",
+] as const);
+
 /** The events that are heeded here, whoever else hears them. */
 const HEEDED: ReadonlySet<string> = new Set<SteadfastEvent["type"]>(["preferencesChanged", "connectivityChanged", "warning"]);
 
@@ -156,7 +164,8 @@ export class Steadfast {
       const emit = (text: string) => {
         const type = typeOf(text);
         queue?.hear(type);
-        const isWanted = timeline !== null || HEEDED.has(type) || events.hasEars(type);
+        const isCounted = backgroundSync !== undefined && COUNTING.has(type);
+        const isWanted = timeline !== null || isCounted || HEEDED.has(type) || events.hasEars(type);
         if (!isWanted && !(type === "settled" && queue?.wantsSettled)) return;
         const event = readEvent(text, vocabulary);
         if (event.type === "settled") queue?.hearSettled(event);
