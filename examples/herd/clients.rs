@@ -49,7 +49,7 @@ pub(crate) async fn carry_out(kind: Kind, client: steadfast::client::Client<TabP
             Wish::See => client.call(&request("GET"), "{}").await.is_ok(),
             Wish::Do => client.call(&request("POST"), r#"{"idempotencyKey":true}"#).await.is_ok(),
             Wish::Leave => {
-                let draft = Draft::read(r#"{"type":"save_draft"}"#, r#"{"n":1}"#.into()).unwrap();
+                let draft = Draft::read(r#"{"type":"save_draft"}"#, r#"{"n":1}"#).unwrap();
                 client.enqueue(vec![draft]).await.is_ok()
             }
         },

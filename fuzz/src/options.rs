@@ -37,7 +37,7 @@ pub fn holds(bytes: &[u8]) {
         Err(error) => is_said(&error),
     }
     let (fields, data) = text.split_once('\n').unwrap_or((&text, "null"));
-    match Draft::read(fields, data.into()) {
+    match Draft::read(fields, data) {
         Ok(draft) => {
             assert_eq!(draft.data.get(), data.trim_matches([' ', '\t', '\r', '\n']), "data keeps its text");
             assert!(data.len() <= LARGEST_DATA);

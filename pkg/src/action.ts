@@ -100,14 +100,16 @@ export interface WrittenAction {
  * @throws {@link InvalidInputError} for what JSON has no word for, and would silently change or leave out.
  */
 export function written(action: Action): WrittenAction {
-  const { data: value, coalesce, dependsOn, ...rest } = Object(action) as Action;
+  const { data: value, coalesce, dependsOn, ...all } = Object(action) as Action & Record<string, unknown>;
   const data = serialize(value);
+  const dependency = dependencyOf(value, data, idOf(dependsOn));
+  if (dependency !== undefined) all.dependsOn = dependency;
   const isFunction = typeof coalesce === "function";
-  const all = { ...rest, dependsOn: dependencyOf(value, data, idOf(dependsOn)), coalesce: isFunction ? undefined : coalesce };
+  if (coalesce !== undefined && !isFunction) all.coalesce = coalesce;
   refuseForeign("action", all);
   const fields = JSON.stringify(all);
   if (!isFunction) return { fields, data };
-  if (rest.key === undefined) throw invalidAction("coalesce", "a function", "a key beside it");
+  if (all.key === undefined) throw invalidAction("coalesce", "a function", "a key beside it");
   return new Merging(fields, data, coalesce);
 }
 

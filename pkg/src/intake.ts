@@ -1,16 +1,21 @@
 import type { WrittenAction } from "./action.js";
 import type { CoreHandle } from "./core.js";
 import { type Failure, errorOf, toError } from "./errors.js";
-import type { Receipt } from "./outcome.js";
+import { type Durability, LazyReceipt, type Receipt, type Settled } from "./outcome.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-/** What the core says of stored actions. */
-type Stored = Omit<Receipt, "settled">;
-type Enqueued = { readonly receipts: Stored[] } | { readonly failure: Failure };
+/** What the core says of groups of actions: ids and places, or what went wrong. */
+interface Enqueued {
+  readonly durability: Durability;
+  readonly groups: readonly ((readonly [id: string, seq: number])[] | Failure)[];
+}
+
+/** How many actions cross at once: what is more comes in another transaction. */
+const MOST_TOGETHER = 5000;
 
 interface Group {
   readonly actions: readonly WrittenAction[];
-  resolve(receipts: Stored[]): void;
+  resolve(receipts: Receipt[]): void;
   reject(error: unknown): void;
 }
 
@@ -18,51 +23,69 @@ interface Group {
 export class Intake {
   readonly #core: CoreHandle;
   readonly #vocabulary: Vocabulary;
+  readonly #wait: (id: string) => Promise<Settled>;
   #waiting: Group[] = [];
 
-  constructor(core: CoreHandle, vocabulary: Vocabulary) {
+  constructor(core: CoreHandle, vocabulary: Vocabulary, wait: (id: string) => Promise<Settled>) {
     this.#core = core;
     this.#vocabulary = vocabulary;
+    this.#wait = wait;
   }
 
   /** Takes in actions, all or none. Resolves when they are stored. */
-  take(actions: readonly WrittenAction[]): Promise<Stored[]> {
+  take(actions: readonly WrittenAction[]): Promise<Receipt[]> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) queueMicrotask(() => void this.#handOver());
+      if (this.#waiting.length === 0) queueMicrotask(() => this.#handOver());
       this.#waiting.push({ actions, resolve, reject });
     });
   }
 
-  async #handOver(): Promise<void> {
-    const groups = this.#waiting;
+  #handOver(): void {
+    const waiting = this.#waiting;
     this.#waiting = [];
-    let enqueued: readonly Enqueued[];
+    for (let first = 0; first < waiting.length; ) {
+      let last = first;
+      for (let actions = 0; last < waiting.length; last++) {
+        actions += (waiting[last] as Group).actions.length;
+        if (actions > MOST_TOGETHER && last > first) break;
+      }
+      void this.#enqueue(first === 0 && last === waiting.length ? waiting : waiting.slice(first, last));
+      first = last;
+    }
+  }
+
+  async #enqueue(groups: readonly Group[]): Promise<void> {
+    let enqueued: Enqueued;
     try {
-      enqueued = await this.#enqueue(groups);
+      enqueued = JSON.parse(await this.#cross(groups)) as Enqueued;
     } catch (thrown) {
       const error = toError(thrown, this.#vocabulary);
       for (const { reject } of groups) reject(error);
       return;
     }
-    for (const [index, { resolve, reject }] of groups.entries()) {
-      const result = enqueued[index] as Enqueued;
-      if ("receipts" in result) resolve(result.receipts);
-      else reject(errorOf(result.failure, this.#vocabulary));
+    const { durability } = enqueued;
+    for (const [index, { actions, resolve, reject }] of groups.entries()) {
+      const stored = enqueued.groups[index] ?? [];
+      if (Array.isArray(stored)) resolve(stored.map(([id, seq]) => new LazyReceipt({ id, seq, durability }, this.#wait)));
+      // What a function of the application's has thrown says more than the core can.
+      else reject(actions.find(({ failure }) => failure)?.failure ?? errorOf(stored as Failure, this.#vocabulary));
     }
   }
 
-  async #enqueue(groups: readonly Group[]): Promise<readonly Enqueued[]> {
+  #cross(groups: readonly Group[]): Promise<string> {
     const sizes = new Uint32Array(groups.length);
-    const [fields, data, merges]: [string[], string[], unknown[]] = [[], [], []];
-    for (const [index, { actions }] of groups.entries()) {
-      sizes[index] = actions.length;
-      for (const action of actions) {
+    const [lines, merges]: [string[], unknown[]] = [[], []];
+    let [index, before] = [0, ""];
+    for (const { actions } of groups) {
+      sizes[index++] = actions.length;
+      for (const { fields, data, merge } of actions) {
         // Most have none.
-        if (action.merge) merges[fields.length] = action.merge;
-        fields.push(action.fields);
-        data.push(action.data);
+        if (merge) merges[lines.length / 2] = merge;
+        // JSON on one line: a text holds its line breaks escaped.
+        lines.push(fields === before ? "" : fields, data);
+        before = fields;
       }
     }
-    return JSON.parse(await this.#core.get().enqueue(sizes, fields, data, merges)) as Enqueued[];
+    return this.#core.get().enqueue(sizes, lines.join("\n"), merges);
   }
 }

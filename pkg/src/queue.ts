@@ -4,7 +4,7 @@ import type { Core, CoreHandle } from "./core.js";
 import { type ApiErrorData, completed, invalidOption, toError } from "./errors.js";
 import type { EventOf, SteadfastEvent } from "./events.js";
 import { Intake } from "./intake.js";
-import { completedOutcome, type Conflict, type Durability, LazyReceipt, type Receipt, type Settled } from "./outcome.js";
+import { completedOutcome, type Conflict, type Durability, type Receipt, type Settled } from "./outcome.js";
 import { askForPersistence } from "./persistence.js";
 import { QueueChanges } from "./queue-changes.js";
 import type { Vocabulary } from "./vocabulary.js";
@@ -151,7 +151,6 @@ export class Queue {
   readonly #surroundings: Surroundings;
   readonly #intake: Intake;
   readonly #changes: QueueChanges;
-  readonly #wait = (id: string) => this.settled(id);
   readonly #conflicts: Conflicts | undefined;
   #current: Snapshot | null = null;
 
@@ -160,7 +159,7 @@ export class Queue {
     this.#core = core;
     this.#vocabulary = vocabulary;
     this.#surroundings = surroundings;
-    this.#intake = new Intake(core, vocabulary);
+    this.#intake = new Intake(core, vocabulary, (id) => this.settled(id));
     this.#changes = new QueueChanges(() => this.#text((core) => core.snapshot()));
     const { onConflict: handler, scope } = surroundings;
     this.#conflicts =
@@ -185,24 +184,20 @@ export class Queue {
    * (`quotaExceeded`). Nothing is stored then.
    */
   async enqueue<Data>(action: Action<Data>): Promise<Receipt> {
-    const [receipt] = await this.#enqueue([action]);
+    const [receipt] = await this.#intake.take([written(action)]);
+    if (action.priority === "critical") this.#askForPersistence();
     return receipt as Receipt;
   }
 
   /** Puts actions into the queue, in order, all or none. Resolves when they are stored. */
   async enqueueAll(actions: readonly Action[]): Promise<Receipt[]> {
-    return this.#enqueue(actions);
+    const receipts = await this.#intake.take(actions.map(written));
+    if (actions.some(({ priority }) => priority === "critical")) this.#askForPersistence();
+    return receipts;
   }
 
-  async #enqueue(actions: readonly Action[]): Promise<Receipt[]> {
-    const texts = actions.map(written);
-    const stored = await this.#intake.take(texts).catch((error: unknown) => {
-      throw texts.find(({ failure }) => failure)?.failure ?? error;
-    });
-    if (actions.some(({ priority }) => priority === "critical")) {
-      void askForPersistence((granted) => this.#surroundings.publish({ type: "persistence", granted }));
-    }
-    return stored.map((receipt) => new LazyReceipt(receipt, this.#wait));
+  #askForPersistence(): void {
+    void askForPersistence((granted) => this.#surroundings.publish({ type: "persistence", granted }));
   }
 
   /**

@@ -10,8 +10,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What one transaction takes at most: a long one holds up the drain, and every other tab.
-const MOST_TOGETHER: usize = 2_000;
+/// What one transaction takes at most, if it is not handed over at once: a long one holds up the drain, and every other tab.
+const MOST_TOGETHER: usize = 5_000;
 /// How often writing is tried.
 const TRIES: u32 = 3;
 /// How long to wait before trying again, at first.
@@ -20,9 +20,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Ids and places.
 pub(super) type Places = Vec<(String, u64)>;
 
+/// What came of groups of actions, each of which is taken in whole or not at all.
+pub(super) type Taken = Vec<Result<Places, AppendError>>;
+
 struct Waiting {
-    group: Vec<Newcomer>,
-    reply: oneshot::Sender<Result<Places, AppendError>>,
+    groups: Vec<Vec<Newcomer>>,
+    reply: oneshot::Sender<Result<Taken, StoreError>>,
 }
 
 /// The actions of a tab that are on their way to disk.
@@ -44,10 +47,10 @@ impl<P: Platform> Intake<P> {
         Rc::new(Self { platform, user_id, limits, waiting, is_writing, drainer, written })
     }
 
-    /// Takes in a group of actions, all or none. Resolves when they are on disk.
-    pub(super) async fn take(self: &Rc<Self>, group: Vec<Newcomer>) -> Result<Places, QueueError> {
+    /// Takes in groups of actions, each of them all or none. Resolves when they are on disk.
+    pub(super) async fn take(self: &Rc<Self>, groups: Vec<Vec<Newcomer>>) -> Result<Taken, QueueError> {
         let (reply, written) = oneshot::channel();
-        self.waiting.borrow_mut().push(Waiting { group, reply });
+        self.waiting.borrow_mut().push(Waiting { groups, reply });
         if !self.is_writing.replace(true) {
             let this = self.clone();
             // It ends when nothing waits any longer; with the page, at the latest.
@@ -58,23 +61,27 @@ impl<P: Platform> Intake<P> {
 
     async fn write(&self) {
         loop {
-            let together = self.next();
-            if together.is_empty() {
+            let (mut groups, mut replies) = (Vec::new(), Vec::new());
+            for waiting in self.next() {
+                replies.push((waiting.groups.len(), waiting.reply));
+                groups.extend(waiting.groups);
+            }
+            if replies.is_empty() {
                 self.is_writing.set(false);
                 return;
             }
-            let (groups, replies): (Vec<_>, Vec<_>) = together.into_iter().map(|waiting| (waiting.group, waiting.reply)).unzip();
             match self.append(groups).await {
                 Ok(appended) => {
                     (self.written)(&appended);
-                    for (reply, result) in replies.into_iter().zip(appended.groups) {
+                    let mut taken = appended.groups.into_iter();
+                    for (size, reply) in replies {
                         // One that no longer listens has its actions on disk all the same.
-                        drop(reply.send(result));
+                        drop(reply.send(Ok(taken.by_ref().take(size).collect())));
                     }
                 }
                 Err(error) => {
-                    for reply in replies {
-                        drop(reply.send(Err(error.clone().into())));
+                    for (_, reply) in replies {
+                        drop(reply.send(Err(error.clone())));
                     }
                 }
             }
@@ -87,7 +94,7 @@ impl<P: Platform> Intake<P> {
         let mut actions = 0;
         let fits = |one: &Waiting| {
             let is_first = actions == 0;
-            actions += one.group.len();
+            actions += one.groups.iter().map(Vec::len).sum::<usize>();
             is_first || actions <= MOST_TOGETHER
         };
         let count = waiting.iter().map(fits).take_while(|fits| *fits).count();

@@ -1,6 +1,6 @@
 //! A user's queue, in one tab.
 
-use super::intake::Intake;
+use super::intake::{Intake, Taken};
 use super::{Backend, Client, Options};
 use crate::broken::{self, Variant};
 use crate::call::correlation;
@@ -222,11 +222,18 @@ impl<P: Platform> Queue<P> {
 
     /// Puts actions into the queue, all or none. Resolves when they are on disk.
     pub async fn enqueue(&self, drafts: Vec<Draft>) -> Result<Vec<Receipt>, QueueError> {
-        let now = self.platform.clock().wall();
-        let group = drafts.into_iter().map(|draft| self.newcomer(draft, now)).collect();
-        let places = self.intake.take(group).await?;
-        let durability = self.platform.store().durability();
+        let (durability, mut groups) = self.enqueue_groups(vec![drafts]).await?;
+        let places = groups.pop().ok_or(QueueError::Closed)??;
         Ok(places.into_iter().map(|(id, seq)| Receipt { id, seq, durability }).collect())
+    }
+
+    /// Puts groups of actions into the queue, in one transaction, each of them all or none. Resolves when they are on disk: says
+    /// where, and of each group the ids and places of its actions, or why it was not taken.
+    pub async fn enqueue_groups(&self, groups: Vec<Vec<Draft>>) -> Result<(Durability, Taken), QueueError> {
+        let now = self.platform.clock().wall();
+        let newcomers = |group: Vec<Draft>| group.into_iter().map(|draft| self.newcomer(draft, now)).collect();
+        let taken = self.intake.take(groups.into_iter().map(newcomers).collect()).await?;
+        Ok((self.platform.store().durability(), taken))
     }
 
     /// Waits for an action to be settled, by this tab or another, now or in an earlier life of the page; gives the JSON of its
@@ -344,6 +351,11 @@ impl<P: Platform> Client<P> {
     /// See [`Queue::enqueue`].
     pub async fn enqueue(&self, drafts: Vec<Draft>) -> Result<Vec<Receipt>, QueueError> {
         self.queue()?.enqueue(drafts).await
+    }
+
+    /// See [`Queue::enqueue_groups`].
+    pub async fn enqueue_groups(&self, groups: Vec<Vec<Draft>>) -> Result<(Durability, Taken), QueueError> {
+        self.queue()?.enqueue_groups(groups).await
     }
 
     /// See [`Queue::settled`].

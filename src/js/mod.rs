@@ -10,13 +10,13 @@ pub use policy::Policy;
 pub use reader::Reader;
 
 use crate::browser::{Browser, Fetch, FetchRequest, describe, this_page};
-use crate::client::{CallError, Client, Options, QueueError, Receipt};
+use crate::client::{CallError, Client, Options, QueueError};
 use crate::error::ApiError;
 use crate::error::network::Surroundings;
 use crate::error::parse::Degraded;
 use crate::input::InvalidInput;
 use crate::platform::StoreError;
-use crate::platform::tables::Lane;
+use crate::platform::tables::{Durability, Lane};
 use crate::queue::action::Action;
 use crate::queue::coalescing::Merge;
 use crate::queue::draft::Draft;
@@ -24,13 +24,14 @@ use crate::queue::record::Counts;
 use crate::resilience::services::{ByHand, Services};
 use crate::sync::DrainReport;
 use crate::time::milliseconds;
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{Either, select};
 use gloo_events::EventListener;
 use js_sys::{Function, Promise};
 use serde::Serialize;
 use std::iter::repeat;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::str::Split;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
@@ -181,17 +182,13 @@ impl Core {
     }
 
     /// Puts groups of actions into the queue, each of them all or none; a promise of what came of each group. `sizes` says how many
-    /// actions each has. `fields` and `data` are one JSON text per action, and `merges` a function that makes one action's data of
-    /// two, or `undefined`; those at the end may be left out.
-    pub fn enqueue(&self, sizes: Vec<u32>, fields: Vec<String>, data: Vec<String>, merges: Vec<JsValue>) -> Promise {
+    /// actions each has. Of each action there are two `lines` of JSON, its fields and its data; fields that are as those of the action
+    /// before are left empty. `merges` are functions that make one action's data of two, or `undefined`; those at the end may be left
+    /// out.
+    pub fn enqueue(&self, sizes: &[u32], lines: &str, merges: Vec<JsValue>) -> Promise {
         let client = self.client.clone();
-        promise_of(async move {
-            let merges = merges.into_iter().chain(repeat(JsValue::UNDEFINED));
-            let mut actions = fields.into_iter().zip(data).zip(merges);
-            let groups: Vec<Vec<_>> = sizes.into_iter().map(|size| actions.by_ref().take(size as usize).collect()).collect();
-            // They reach the intake in this order, and share its transactions.
-            Ok(join_all(groups.into_iter().map(|group| enqueue(&client, group))).await)
-        })
+        let read = Drafts::new(lines, merges).groups(sizes);
+        promise_of(async move { Ok(enqueue(&client, read).await?) })
     }
 
     /// Checks an action that may be put into the queue later.
@@ -199,7 +196,7 @@ impl Core {
     /// # Errors
     /// What is wrong with it, or that nothing can be queued, as JSON text.
     #[wasm_bindgen(js_name = checkAction)]
-    pub fn check_action(&self, fields: &str, data: String) -> Result<(), JsValue> {
+    pub fn check_action(&self, fields: &str, data: &str) -> Result<(), JsValue> {
         Draft::read(fields, data).map_err(Failure::from)?;
         Ok(self.client.can_enqueue().map_err(Failure::from)?)
     }
@@ -249,7 +246,7 @@ impl Core {
     pub fn requeue(&self, id: String, data: Option<String>) -> Promise {
         let client = self.client.clone();
         promise_of(async move {
-            let data = data.map(Draft::read_data).transpose()?;
+            let data = data.as_deref().map(Draft::read_data).transpose()?;
             Ok(client.queue()?.requeue(&id, data).await?)
         })
     }
@@ -257,7 +254,7 @@ impl Core {
     /// Gives an action that is still to be sent other data; a promise of what came of it.
     pub fn edit(&self, id: String, data: String) -> Promise {
         let client = self.client.clone();
-        promise_of(async move { Ok(client.queue()?.edit(&id, Draft::read_data(data)?).await?) })
+        promise_of(async move { Ok(client.queue()?.edit(&id, Draft::read_data(&data)?).await?) })
     }
 
     /// Takes all actions out of the queue.
@@ -318,29 +315,79 @@ impl Core {
     }
 }
 
-/// What came of a group of actions.
+/// What came of groups of actions.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Enqueued {
-    Receipts(Vec<Receipt>),
+struct Enqueued {
+    durability: Durability,
+    groups: Vec<Receipts>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Receipts {
+    /// Ids and places.
+    Places(Vec<(String, u64)>),
     Failure(Failure),
 }
 
-/// Puts a group of actions into the queue: their fields, their data, and what merges them with others.
-async fn enqueue(client: &Client<Browser>, group: Vec<((String, String), JsValue)>) -> Enqueued {
-    let read = |((fields, data), merge): ((String, String), JsValue)| {
-        let mut draft = Draft::read(&fields, data)?;
-        if let Ok(merge) = merge.dyn_into::<Function>() {
+/// Reads actions as they are handed over.
+struct Drafts<'a, M> {
+    lines: Split<'a, char>,
+    merges: M,
+    last: Result<Draft, InvalidInput>,
+}
+
+impl<'a> Drafts<'a, ()> {
+    fn new(lines: &'a str, merges: Vec<JsValue>) -> Drafts<'a, impl Iterator<Item = JsValue>> {
+        Drafts {
+            lines: lines.split('\n'),
+            merges: merges.into_iter().chain(repeat(JsValue::UNDEFINED)),
+            // The first one has fields of its own.
+            last: Draft::read_fields(""),
+        }
+    }
+}
+
+impl<M: Iterator<Item = JsValue>> Drafts<'_, M> {
+    fn groups(mut self, sizes: &[u32]) -> Vec<Result<Vec<Draft>, InvalidInput>> {
+        // All lines of a group are read, though one of its actions is refused.
+        let group = |size: &u32| (0..*size).map(|_| self.next()).collect::<Vec<_>>().into_iter().collect();
+        sizes.iter().map(group).collect()
+    }
+
+    fn next(&mut self) -> Result<Draft, InvalidInput> {
+        let (fields, data, merge) = (self.lines.next(), self.lines.next(), self.merges.next());
+        if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
+            self.last = Draft::read_fields(fields);
+        }
+        let mut draft = self.last.clone()?.with_data(data.unwrap_or_default())?;
+        if let Some(merge) = merge.and_then(|merge| merge.dyn_into::<Function>().ok()) {
             draft.merge_by(merging(merge))?;
         }
         Ok(draft)
-    };
-    let drafts: Result<Vec<Draft>, InvalidInput> = group.into_iter().map(read).collect();
-    let receipts = match drafts {
-        Ok(drafts) => client.enqueue(drafts).await.map_err(Failure::from),
-        Err(error) => Err(error.into()),
-    };
-    receipts.map_or_else(Enqueued::Failure, Enqueued::Receipts)
+    }
+}
+
+/// Puts those groups that could be read into the queue.
+async fn enqueue(client: &Client<Browser>, read: Vec<Result<Vec<Draft>, InvalidInput>>) -> Result<Enqueued, QueueError> {
+    let (mut drafts, mut refused) = (Vec::with_capacity(read.len()), Vec::with_capacity(read.len()));
+    for group in read {
+        match group {
+            Ok(group) => {
+                drafts.push(group);
+                refused.push(None);
+            }
+            Err(error) => refused.push(Some(error)),
+        }
+    }
+    let (durability, taken) = client.enqueue_groups(drafts).await?;
+    let mut taken = taken.into_iter();
+    let groups = refused.into_iter().map(|refused| match refused.map_or_else(|| taken.next(), |error| Some(Err(error.into()))) {
+        Some(Ok(places)) => Receipts::Places(places),
+        Some(Err(error)) => Receipts::Failure(QueueError::from(error).into()),
+        None => Receipts::Failure(QueueError::Closed.into()),
+    });
+    Ok(Enqueued { durability, groups: groups.collect() })
 }
 
 /// What makes one action's data of two, by a function of the application's.

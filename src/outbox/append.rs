@@ -73,7 +73,7 @@ pub async fn append<S: Store>(
     let mut results = Vec::with_capacity(groups.len());
     for group in groups.iter_mut() {
         results.push(match intake.check(group).await? {
-            Ok(data) => Ok(intake.take_in(group, data).await?),
+            Ok(changed) => Ok(intake.take_in(group, changed).await?),
             Err(refused) => Err(refused),
         });
     }
@@ -98,6 +98,10 @@ struct Intake<'a, T> {
     lasts: FlatMap<String, Action>,
     /// The ids of those that others depend on, and that have to stay until they are applied.
     needed: FlatMap<String, ()>,
+    /// Whether any newcomer may take another one's place, and with that its data may count.
+    coalesces: bool,
+    /// Whether anyone asks which ids are there.
+    asks_for_ids: bool,
     settled: Vec<(String, Outcome)>,
 }
 
@@ -123,7 +127,9 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let lasts = lasts.filter_map(|action| Some((action.key.clone()?, action))).collect();
         let needed = newcomers().filter_map(|newcomer| newcomer.action.depends_on.clone()).map(|id| (id, ())).collect();
         let (gone, settled) = (gone.into_iter().collect(), Vec::new());
-        let mut intake = Self { ledger, limits, present, gone, lasts, needed, settled };
+        let coalesces = newcomers().any(|newcomer| !matches!(newcomer.coalescing, Coalescing::Never));
+        let asks_for_ids = newcomers().any(|newcomer| newcomer.has_own_id || newcomer.action.depends_on.is_some());
+        let mut intake = Self { ledger, limits, present, gone, lasts, needed, coalesces, asks_for_ids, settled };
         intake.look_for_dependents().await?;
         Ok(intake)
     }
@@ -140,9 +146,10 @@ impl<'a, T: Transaction> Intake<'a, T> {
         Ok(())
     }
 
-    /// Whether a group can be taken in, and with which data. Changes nothing, but for making room.
-    async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Box<RawValue>>, AppendError>, StoreError> {
-        let mut data = Vec::with_capacity(group.len());
+    /// Whether a group can be taken in, and which of its actions with other data than they came with. Changes nothing, but for making
+    /// room.
+    async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Option<Box<RawValue>>>, AppendError>, StoreError> {
+        let mut changed = Vec::with_capacity(group.len());
         let mut ids: FlatMap<&str, ()> = FlatMap::default();
         // What the group itself would leave behind.
         let mut lasts: FlatMap<&str, Action> = FlatMap::default();
@@ -150,12 +157,14 @@ impl<'a, T: Transaction> Intake<'a, T> {
             Ok(Err(AppendError::Invalid(InvalidInput::new(Subject::Action, member, received, allowed))))
         };
         for Newcomer { action, has_own_id, coalescing, .. } in group {
-            if *has_own_id && (self.present.contains_key(&action.id) || ids.contains_key(action.id.as_str())) {
-                let allowed = "an id that is not in the queue already; an action keeps its id until it is settled";
-                return invalid("id", &action.id, allowed);
+            if *has_own_id {
+                if self.present.contains_key(&action.id) || ids.contains_key(action.id.as_str()) {
+                    let allowed = "an id that is not in the queue already; an action keeps its id until it is settled";
+                    return invalid("id", &action.id, allowed);
+                }
+                ids.insert(&action.id, ());
             }
-            ids.insert(&action.id, ());
-            let mut sent = action.data.clone();
+            let mut data = None;
             if let Some(other) = &action.depends_on
                 && !self.present.contains_key(other)
                 && !ids.contains_key(other.as_str())
@@ -164,28 +173,28 @@ impl<'a, T: Transaction> Intake<'a, T> {
                     let allowed = "the id of an action that is in the queue, or was applied a short while ago";
                     return invalid("dependsOn", other, allowed);
                 };
-                sent = match dependency::put_in(&sent, other, applied.result.as_ref()) {
-                    Ok(data) => data,
+                data = match dependency::put_in(&action.data, other, applied.result.as_ref()) {
+                    Ok(data) => Some(data),
                     Err(missing) => return invalid("data", &missing.to_string(), "what the result of the other action has"),
                 };
             }
-            if let Some(key) = &action.key {
+            if let Some(key) = action.key.as_ref().filter(|_| self.coalesces) {
                 let older = lasts.get(key.as_str()).or_else(|| self.lasts.get(key));
                 if let Some(older) = older.filter(|older| self.applies(coalescing, older, action)) {
-                    sent = match coalescing.data(older, action) {
-                        Ok(data) => data,
+                    data = match coalescing.data(older, action) {
+                        Ok(data) => Some(data),
                         Err(error) => return invalid("coalesce", &error, "a function that makes one action's data of two"),
                     };
                 }
-                let last = Action { data: sent.clone(), lane: Lane::Normal, ..action.clone() };
-                lasts.insert(key, last);
+                let last = Action { lane: Lane::Normal, ..action.clone() };
+                lasts.insert(key, Action { data: data.clone().unwrap_or(last.data), ..last });
             }
-            data.push(sent);
+            changed.push(data);
         }
         if let Err(full) = self.make_room(group).await? {
             return Ok(Err(AppendError::Store(full)));
         }
-        Ok(Ok(data))
+        Ok(Ok(changed))
     }
 
     fn applies(&self, coalescing: &Coalescing, older: &Action, newer: &Action) -> bool {
@@ -256,51 +265,72 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 
     /// Takes in a group that was checked.
-    async fn take_in(&mut self, group: &mut [Newcomer], data: Vec<Box<RawValue>>) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn take_in(
+        &mut self,
+        group: &mut [Newcomer],
+        changed: Vec<Option<Box<RawValue>>>,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
         let mut places = Vec::with_capacity(group.len());
-        for (newcomer, data) in group.iter_mut().zip(data) {
-            let mut action = Action { data, ..newcomer.action.clone() };
-            let coalescing = newcomer.coalescing.clone();
+        for (newcomer, data) in group.iter_mut().zip(changed) {
+            // What it came with stays with it: it may have to be taken in once more.
+            let mut other = data.map(|data| Action { data, ..newcomer.action.clone() });
+            let has_id = newcomer.is_named;
+            let action = other.as_mut().unwrap_or(&mut newcomer.action);
             if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {
                 // It was applied already, and its result is in the data.
                 action.depends_on = None;
             }
             let last = action.key.as_ref().and_then(|key| self.lasts.remove(key));
-            let mut name = |action: &mut Action| {
-                if !newcomer.is_named {
+            let name = |action: &mut Action| {
+                if !has_id {
                     action.id = id_at(&action.id, action.seq);
-                    newcomer.action.id.clone_from(&action.id);
-                    newcomer.is_named = true;
                 }
             };
             match last {
-                Some(older) if self.applies(&coalescing, &older, &action) => {
+                Some(older) if self.applies(&newcomer.coalescing, &older, action) => {
                     self.ledger.remove(&older)?;
-                    if coalescing.keeps_place() {
+                    if newcomer.coalescing.keeps_place() {
                         (action.seq, action.lane, action.window) = (older.seq, older.lane, older.window);
                     } else {
                         action.seq = self.ledger.record.next_place();
                         (action.lane, action.window) = (older.lane, older.window);
                     }
-                    name(&mut action);
+                    name(action);
                     let by = action.id.clone();
                     self.leaves(older.id, Outcome::Superseded { by }).await?;
                 }
                 last => {
                     action.seq = self.ledger.record.next_place();
-                    name(&mut action);
-                    self.ledger.place(&mut action, last.as_ref()).await?;
+                    name(action);
+                    self.ledger.place(action, last.as_ref()).await?;
                 }
             }
-            self.ledger.insert(&action)?;
-            self.present.insert(action.id.clone(), ());
+            self.ledger.insert(action)?;
+            if self.asks_for_ids {
+                self.present.insert(action.id.clone(), ());
+            }
             places.push((action.id.clone(), action.seq));
             if let Some(key) = action.key.clone() {
-                self.lasts.insert(key, action);
+                let last = if self.coalesces { action.clone() } else { without_data(action) };
+                self.lasts.insert(key, last);
             }
+            newcomer.is_named = true;
+            if let Some(other) = other {
+                newcomer.action.id = other.id;
+            }
+            // Others may have to be drawn on, and the page has to go on.
+            self.ledger.transaction.pace().await?;
         }
         Ok(places)
     }
+}
+
+/// A copy for those who do not ask for its data, which may be long.
+fn without_data(action: &mut Action) -> Action {
+    let data = std::mem::replace(&mut action.data, RawValue::NULL.to_owned());
+    let copy = action.clone();
+    action.data = data;
+    copy
 }
 
 /// What [`append`] would have said of these groups, if it has been carried out though it seemed to fail; `None` if it has not.

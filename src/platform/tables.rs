@@ -133,6 +133,10 @@ pub trait Transaction {
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError>;
     /// Deletes the rows of a lane with sequence numbers from `first` to `last`.
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError>;
+    /// To be awaited now and then by whoever writes many rows: lets the page do something else in between, if it is time to.
+    fn pace(&self) -> impl Future<Output = Result<(), StoreError>> {
+        ready(Ok(()))
+    }
     /// Whose queues there are.
     fn users(&self) -> impl Future<Output = Result<Vec<String>, StoreError>>;
 

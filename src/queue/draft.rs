@@ -36,7 +36,17 @@ pub struct Draft {
 
 impl Draft {
     /// Checks what `enqueue` was given: `fields` is its JSON object without `data`, `data` the JSON text of that.
-    pub fn read(fields: &str, data: String) -> Result<Self, InvalidInput> {
+    pub fn read(fields: &str, data: &str) -> Result<Self, InvalidInput> {
+        Ok(Self { data: Self::read_data(data)?, ..Self::read_fields(fields)? })
+    }
+
+    /// The same with that data.
+    pub fn with_data(self, data: &str) -> Result<Self, InvalidInput> {
+        Ok(Self { data: checked(data)?, ..self })
+    }
+
+    /// Checks all but the data, for which `null` stands.
+    pub fn read_fields(fields: &str) -> Result<Self, InvalidInput> {
         let subject = Subject::Action;
         let document = Document::read(fields);
         let Some(fields) = document.as_ref().map(Document::root).filter(|fields| fields.is_object()) else {
@@ -73,7 +83,7 @@ impl Draft {
         let kind = name("type")?.ok_or_else(|| {
             InvalidInput::new(subject, "type", "nothing", &format!("a string of 1 to {LONGEST_NAME} characters"))
         })?;
-        let data = Self::read_data(data)?;
+        let data = RawValue::NULL.to_owned();
         let time_to_live = match fields.get("ttlMs") {
             None => None,
             Some(value) => {
@@ -100,13 +110,8 @@ impl Draft {
 
 impl Draft {
     /// Checks the JSON text of an action's data.
-    pub fn read_data(data: String) -> Result<Box<RawValue>, InvalidInput> {
-        if data.len() > LARGEST_DATA {
-            let size = format!("{} bytes of JSON", data.len());
-            return Err(InvalidInput::new(Subject::Action, "data", &size, &format!("at most {LARGEST_DATA} bytes of JSON")));
-        }
-        RawValue::from_string(data)
-            .map_err(|error| InvalidInput::new(Subject::Action, "data", &error.to_string(), "a value that JSON can hold"))
+    pub fn read_data(data: &str) -> Result<Box<RawValue>, InvalidInput> {
+        checked(data)
     }
 
     /// Has it take the place of the last one of its key, with data that this function makes of both.
@@ -117,6 +122,18 @@ impl Draft {
         self.coalescing = Coalescing::Merge(merge);
         Ok(())
     }
+}
+
+/// The JSON text of an action's data.
+fn checked(data: &str) -> Result<Box<RawValue>, InvalidInput> {
+    if data.len() > LARGEST_DATA {
+        let size = format!("{} bytes of JSON", data.len());
+        return Err(InvalidInput::new(Subject::Action, "data", &size, &format!("at most {LARGEST_DATA} bytes of JSON")));
+    }
+    let value: Result<&RawValue, _> = serde_json::from_str(data);
+    value
+        .map(ToOwned::to_owned)
+        .map_err(|error| InvalidInput::new(Subject::Action, "data", &error.to_string(), "a value that JSON can hold"))
 }
 
 /// A value as it is shown in an error: its JSON, cut short.
@@ -142,20 +159,20 @@ mod tests {
 
     #[test]
     fn an_unknown_priority_says_what_where_and_what_is_allowed() {
-        let error = Draft::read(r#"{"type":"save_draft","priority":"urgent"}"#, "{}".into()).unwrap_err();
+        let error = Draft::read(r#"{"type":"save_draft","priority":"urgent"}"#, "{}").unwrap_err();
         assert_eq!(error.to_string(), r#"action.priority is "urgent"; allowed: critical, high, normal, low"#);
     }
 
     #[test]
     fn a_misspelt_member_is_refused_and_not_ignored() {
-        let error = Draft::read(r#"{"type":"save_draft","priorty":"high"}"#, "{}".into()).unwrap_err();
+        let error = Draft::read(r#"{"type":"save_draft","priorty":"high"}"#, "{}").unwrap_err();
         assert_eq!(error.path, "priorty");
     }
 
     #[test]
     fn data_keeps_its_text_to_the_letter() {
         let text = r#"{"n":1.10000000000000000001,"big":123456789012345678901234567890}"#;
-        let draft = Draft::read(r#"{"type":"t"}"#, text.into()).unwrap();
+        let draft = Draft::read(r#"{"type":"t"}"#, text).unwrap();
         assert_eq!(draft.data.get(), text);
         assert_eq!(draft.priority, Priority::Normal);
     }
@@ -163,10 +180,10 @@ mod tests {
     #[test]
     fn names_are_bounded() {
         for fields in [r#"{"type":""}"#, r"{}", r#"{"type":7}"#, r"[]", r#"{"type":"t","key":""}"#, "nonsense"] {
-            assert!(Draft::read(fields, "{}".into()).is_err(), "{fields}");
+            assert!(Draft::read(fields, "{}").is_err(), "{fields}");
         }
         let long = format!(r#"{{"type":"{}"}}"#, "é".repeat(LONGEST_NAME + 1));
-        assert_eq!(Draft::read(&long, "{}".into()).unwrap_err().path, "type");
-        assert_eq!(Draft::read(r#"{"type":"t"}"#, format!("\"{}\"", "x".repeat(LARGEST_DATA))).unwrap_err().path, "data");
+        assert_eq!(Draft::read(&long, "{}").unwrap_err().path, "type");
+        assert_eq!(Draft::read(r#"{"type":"t"}"#, &format!("\"{}\"", "x".repeat(LARGEST_DATA))).unwrap_err().path, "data");
     }
 }

@@ -92,7 +92,12 @@ const NAMING: (usize, usize) = (36, 24);
 /// its last 48 random bits to the place is still one: the millisecond, the place and 26 random bits tell it from all others of a user.
 pub fn id_at(unique: &str, seq: u64) -> String {
     match unique.get(..NAMING.1).filter(|_| unique.len() == NAMING.0) {
-        Some(beginning) if seq >> 48 == 0 => format!("{beginning}{seq:012x}"),
+        Some(beginning) if seq >> 48 == 0 => {
+            let mut id = String::with_capacity(NAMING.0);
+            id.push_str(beginning);
+            id.extend((0..12).rev().map(|digit| char::from_digit((seq >> (4 * digit) & 15) as u32, 16).unwrap_or('0')));
+            id
+        }
         _ => unique.into(),
     }
 }

@@ -451,6 +451,14 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
         on!(self, transaction => transaction.delete(user_id, lane, first, last))
     }
 
+    async fn pace(&self) -> Result<(), StoreError> {
+        match &self.on {
+            On::Upper(transaction) => transaction.pace().await,
+            // They write at once.
+            On::Middle(_) | On::Lowest(_) => Ok(()),
+        }
+    }
+
     async fn users(&self) -> Result<Vec<String>, StoreError> {
         on!(self, transaction => transaction.users().await)
     }

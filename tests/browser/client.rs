@@ -19,7 +19,7 @@ fn open(database: &str, backend: &str) -> Client<Browser> {
 }
 
 fn draft(data: &str) -> Draft {
-    Draft::read(r#"{"type":"save_draft","key":"draft"}"#, data.into()).unwrap()
+    Draft::read(r#"{"type":"save_draft","key":"draft"}"#, data).unwrap()
 }
 
 #[wasm_bindgen_test]

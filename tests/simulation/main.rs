@@ -17,5 +17,5 @@ use steadfast::queue::draft::Draft;
 /// An action of that key.
 fn draft(id: &str, key: Option<&str>) -> Draft {
     let key = key.map_or_else(|| "null".into(), |key| format!("\"{key}\""));
-    Draft::read(&format!(r#"{{"id":"{id}","type":"save_draft","key":{key}}}"#), r#"{"n":1}"#.into()).unwrap()
+    Draft::read(&format!(r#"{{"id":"{id}","type":"save_draft","key":{key}}}"#), r#"{"n":1}"#).unwrap()
 }

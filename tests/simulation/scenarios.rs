@@ -129,7 +129,7 @@ fn s06_what_may_be_given_up_makes_room_for_what_is_more_urgent_and_that_is_said(
     world.set_faults(Faults::OUTAGE);
     let tab = Tab::open(&world, "ada", r#","queue":{"maxActions":2,"evicts":["low"]}"#);
     let of = |id: &str, priority: &str| {
-        Draft::read(&format!(r#"{{"id":"{id}","type":"save_draft","priority":"{priority}"}}"#), "1".into()).unwrap()
+        Draft::read(&format!(r#"{{"id":"{id}","type":"save_draft","priority":"{priority}"}}"#), "1").unwrap()
     };
     let enqueue = |draft: Draft| {
         let client = tab.client.clone();

@@ -73,7 +73,7 @@ extern "C" {
     #[wasm_bindgen(method, setter)]
     fn set_i(this: &Record, id: &str);
     #[wasm_bindgen(method, setter)]
-    fn set_t(this: &Record, text: &str);
+    fn set_t(this: &Record, text: &JsValue);
     #[wasm_bindgen(method, setter)]
     fn set_k(this: &Record, key: &str);
     #[wasm_bindgen(method, setter)]
@@ -120,29 +120,53 @@ pub(super) fn instant(time: WallTime) -> f64 {
     time.0 as f64
 }
 
-/// A row as a record. One that is found by its place alone is a text: nothing is faster to write or to read. Any other is an object
-/// with what it is found by; members that are missing are in no index.
-pub(super) fn to_record(user: &JsString, row: &Row) -> JsValue {
-    let text = pack(row);
-    let is_found_by_id = place_named_by(&row.id) != Some(row.seq);
-    if !is_found_by_id && row.key.is_none() && row.due.is_none() && row.after.is_none() {
-        return text.into();
+/// What a row is found by, beside its place.
+#[derive(Debug)]
+pub(super) struct Marks {
+    id: Option<String>,
+    key: Option<String>,
+    due: Option<WallTime>,
+    after: Option<String>,
+}
+
+impl Marks {
+    /// `None` if it is found by its place alone.
+    pub(super) fn of(row: &Row) -> Option<Self> {
+        let is_found_by_id = place_named_by(&row.id) != Some(row.seq);
+        if !is_found_by_id && row.key.is_none() && row.due.is_none() && row.after.is_none() {
+            return None;
+        }
+        let id = is_found_by_id.then(|| row.id.clone());
+        Some(Self { id, key: row.key.clone(), due: row.due, after: row.after.clone() })
     }
+}
+
+/// A row as a record.
+pub(super) fn to_record(user: &JsString, row: &Row) -> JsValue {
+    let mut packed = String::new();
+    pack(row, &mut packed);
+    record_of(user, (row.lane, row.seq), Marks::of(row).as_ref(), packed.into())
+}
+
+/// The same of a row whose text is there already. One that is found by its place alone is a text: nothing is faster to write or to
+/// read. Any other is an object with what it is found by; members that are missing are in no index.
+pub(super) fn record_of(user: &JsString, (lane, seq): (Lane, u64), marks: Option<&Marks>, text: JsValue) -> JsValue {
+    let Some(marks) = marks else { return text };
     let record: Record = Object::new().unchecked_into();
     record.set_u(user);
-    record.set_l(row.lane.into());
-    record.set_s(number(row.seq));
+    record.set_l(lane.into());
+    record.set_s(number(seq));
     record.set_t(&text);
-    if is_found_by_id {
-        record.set_i(&row.id);
+    if let Some(id) = &marks.id {
+        record.set_i(id);
     }
-    if let Some(key) = &row.key {
+    if let Some(key) = &marks.key {
         record.set_k(key);
     }
-    if let Some(due) = row.due {
+    if let Some(due) = marks.due {
         record.set_d(instant(due));
     }
-    if let Some(after) = &row.after {
+    if let Some(after) = &marks.after {
         record.set_a(after);
     }
     record.into()
@@ -175,8 +199,10 @@ pub(super) fn from_record(value: &JsValue, lane: Option<Lane>) -> Option<Row> {
 }
 
 /// Its place, how long its id is, its id and its text.
-fn pack(row: &Row) -> String {
-    [&*row.seq.to_string(), " ", &*row.id.len().to_string(), " ", &*row.id, &*row.text].concat()
+pub(super) fn pack(row: &Row, packed: &mut String) {
+    for part in [&*row.seq.to_string(), " ", &*row.id.len().to_string(), " ", &*row.id, &*row.text] {
+        packed.push_str(part);
+    }
 }
 
 fn unpack(packed: &str, lane: Lane) -> Option<Row> {

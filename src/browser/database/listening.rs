@@ -143,6 +143,20 @@ impl Listening {
         Answer { wait: self.until(number), request, operation }
     }
 
+    /// How many answers were asked for.
+    pub(super) fn asked(&self) -> u32 {
+        self.state.asked.get()
+    }
+
+    /// Resolves when that many have come.
+    pub(super) async fn reach(&self, answers: u32) -> Result<(), StoreError> {
+        let Some(last) = answers.checked_sub(1) else { return Ok(()) };
+        match self.until(last).await {
+            Heard::Answer => Ok(()),
+            Heard::End(end) => Err(self.failure(end, COMMITTING)),
+        }
+    }
+
     /// A write. Only one in a hundred is listened to, so that it is seen that many of them go on.
     pub(super) fn tell(&self, request: IdbRequest) {
         let written = self.state.written.get().saturating_add(1);

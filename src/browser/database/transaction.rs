@@ -1,6 +1,8 @@
 //! One transaction, over both object stores.
 
-use super::binding::{self, CommittingTransaction, Cursor, DurableDatabase, Source, from_record, instant, number, to_record};
+use super::binding::{
+    self, CommittingTransaction, Cursor, DurableDatabase, Marks, Source, from_record, instant, number, pack, to_record,
+};
 use super::failure::store_error;
 use super::listening::{Answer, Listening};
 use super::{BEGINNING, BY_AFTER, BY_DUE, BY_ID, BY_KEY, Connection, DOCUMENTS, Handle, QUEUE, READING, WRITING};
@@ -11,7 +13,7 @@ use crate::queue::row::place_named_by;
 use crate::time::WallTime;
 use futures_util::future::try_join_all;
 use js_sys::{Array, JsString};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Weak;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbDatabase, IdbIndex, IdbKeyRange, IdbObjectStore, IdbRequest};
@@ -26,9 +28,25 @@ pub struct DatabaseTransaction {
     is_committed: bool,
     /// The last user that was asked for, as JavaScript has him: most transactions are about one.
     user: RefCell<Option<(Box<str>, JsString)>>,
+    unwritten: RefCell<Unwritten>,
+    /// Which answer is to have come before the next rows are written.
+    pace: Cell<u32>,
     database: IdbDatabase,
     slot: Weak<RefCell<Connection>>,
 }
+
+/// Rows that are to be written: their texts cross to JavaScript together, because it is the crossing that costs.
+#[derive(Debug, Default)]
+struct Unwritten {
+    user: Option<JsString>,
+    /// The texts, a line each.
+    lines: String,
+    rows: Vec<(Lane, u64, Option<Marks>)>,
+}
+
+/// How many rows are written at a time, and how many bytes.
+const MOST_UNWRITTEN: usize = 100;
+const LARGEST_UNWRITTEN: usize = 256 << 10;
 
 impl DatabaseTransaction {
     pub(super) fn begin(
@@ -48,6 +66,8 @@ impl DatabaseTransaction {
             access,
             is_committed: false,
             user: RefCell::default(),
+            unwritten: RefCell::default(),
+            pace: Cell::default(),
             database: handle.database.clone(),
             slot,
         })
@@ -94,6 +114,21 @@ impl DatabaseTransaction {
 
     fn tell(&self, request: Result<IdbRequest, JsValue>) -> Result<(), StoreError> {
         request.map(|request| self.listening.tell(request)).map_err(self.failed(WRITING))
+    }
+
+    /// Writes what is yet to be written. To be called before anything else is asked of the rows.
+    fn flush(&self) -> Result<(), StoreError> {
+        let Unwritten { user: Some(user), lines, rows } = self.unwritten.take() else { return Ok(()) };
+        let texts = JsString::from(lines).split("\n");
+        for ((lane, seq, marks), text) in rows.into_iter().zip(texts.iter()) {
+            let record = binding::record_of(&user, (lane, seq), marks.as_ref(), text);
+            self.put(&user, (lane, seq), &record)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, user: &JsString, (lane, seq): (Lane, u64), record: &JsValue) -> Result<(), StoreError> {
+        self.tell(self.queue.put_with_key(record, &binding::place_key(user, lane.into(), number(seq))))
     }
 
     async fn read(&self, request: Result<IdbRequest, JsValue>) -> Result<JsValue, StoreError> {
@@ -178,6 +213,7 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn rows(&self, user_id: &str, lane: Lane, first: u64, last: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+        self.flush()?;
         // 0 would be all of them, and a range that ends before it begins is an error.
         if limit == 0 || first > last {
             return Ok(vec![]);
@@ -194,6 +230,7 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn find(&self, user_id: &str, id: &str) -> Result<Option<Row>, StoreError> {
+        self.flush()?;
         let user = self.user(user_id);
         if let Some(seq) = place_named_by(id) {
             let in_lane = |lane: Lane| {
@@ -210,6 +247,7 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+        self.flush()?;
         let user = self.user(user_id);
         let (first, end) = (binding::ordered_key(&user, key, number(first)), binding::end_of_text(&user, key, &Array::new()));
         let range = self.range(&first, &end)?;
@@ -217,6 +255,7 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn last_of_key(&self, user_id: &str, key: &str) -> Result<Option<Row>, StoreError> {
+        self.flush()?;
         let user = self.user(user_id);
         let (first, end) = (binding::ordered_key(&user, key, 0.0), binding::end_of_text(&user, key, &Array::new()));
         let (range, index) = (self.range(&first, &end)?, self.index(BY_KEY)?);
@@ -225,16 +264,19 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn due(&self, user_id: &str, until: WallTime, limit: u32) -> Result<Vec<Row>, StoreError> {
+        self.flush()?;
         let user = self.user(user_id);
         let range = self.range(&binding::user_key(&user), &binding::number_key(&user, instant(until)))?;
         self.rows_in(BY_DUE, &range, limit).await
     }
 
     async fn after(&self, user_id: &str, id: &str, limit: u32) -> Result<Vec<Row>, StoreError> {
+        self.flush()?;
         self.rows_in(BY_AFTER, &binding::text_key(&self.user(user_id), id), limit).await
     }
 
     async fn count(&self, user_id: &str, lane: Lane) -> Result<u64, StoreError> {
+        self.flush()?;
         let range = self.places(user_id, lane, 0, u64::MAX)?;
         let count = self.read(self.queue.count_with_key(&range)).await?.as_f64().unwrap_or_default();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count is neither")]
@@ -243,11 +285,38 @@ impl Transaction for DatabaseTransaction {
 
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
         let user = self.user(user_id);
-        let place = binding::place_key(&user, row.lane.into(), number(row.seq));
-        self.tell(self.queue.put_with_key(&to_record(&user, row), &place))
+        let others = self.unwritten.borrow().user.as_ref().is_some_and(|other| *other != user);
+        // JSON may have line breaks between its tokens, and an id of the caller's may have any.
+        let is_line = !row.text.contains('\n') && !row.id.contains('\n');
+        if others || !is_line || self.unwritten.borrow().lines.len() > LARGEST_UNWRITTEN {
+            self.flush()?;
+        }
+        if !is_line {
+            return self.put(&user, (row.lane, row.seq), &to_record(&user, row));
+        }
+        let mut unwritten = self.unwritten.borrow_mut();
+        if !unwritten.rows.is_empty() {
+            unwritten.lines.push('\n');
+        }
+        pack(row, &mut unwritten.lines);
+        unwritten.rows.push((row.lane, row.seq, Marks::of(row)));
+        unwritten.user = Some(user);
+        Ok(())
+    }
+
+    async fn pace(&self) -> Result<(), StoreError> {
+        if self.unwritten.borrow().rows.len() < MOST_UNWRITTEN {
+            return Ok(());
+        }
+        self.flush()?;
+        // The rows before these: while they are being written, there is always something on its way to the disk.
+        let before = self.pace.replace(self.listening.asked());
+        let heard = self.listening.reach(before).await;
+        self.hear(heard)
     }
 
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
+        self.flush()?;
         if first > last {
             return Ok(());
         }
@@ -257,6 +326,7 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn users(&self) -> Result<Vec<String>, StoreError> {
+        self.flush()?;
         let mut users = vec![];
         self.users_in(&self.queue, &mut users).await?;
         self.users_in(&self.documents, &mut users).await?;
@@ -266,11 +336,12 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
-        self.is_committed = true;
         if self.access == Access::Read {
             // Nothing to wait for: it has read what it has read.
             return Ok(());
         }
+        self.flush()?;
+        self.is_committed = true;
         // Without waiting for the transaction to notice that it is idle. It may already have ended by itself, and says so.
         let _: Result<(), JsValue> = self.listening.transaction.unchecked_ref::<CommittingTransaction>().commit();
         let completed = self.listening.complete().await;

@@ -269,7 +269,7 @@ impl Run {
         let (key, id) = (member("key", key), member("id", id));
         let (particulars, data) = self.promises.to_enqueue(action);
         let fields = format!(r#"{{"type":"save_draft","priority":"{priority}"{key}{id}{particulars}}}"#);
-        Draft::read(&fields, data).unwrap()
+        Draft::read(&fields, &data).unwrap()
     }
 
     /// What is special about an action.
@@ -295,7 +295,7 @@ impl Run {
         let Some(edit) = self.promises.begin_edit(&id) else { return };
         self.promises.note(self.world.now(), || format!("the user of tab {} makes {} of {id}", page.tab.number(), edit.data));
         let (client, promises, world) = (page.tab.client.clone(), self.promises.clone(), Rc::downgrade(&self.world.inner));
-        let data = Draft::read_data(edit.data.clone()).unwrap();
+        let data = Draft::read_data(&edit.data).unwrap();
         let requeues = self.below(3) == 0;
         let is_put_aside = self.world.inner.disk.table().find(USERS[page.user], &id).is_some_and(is_put_aside);
         if requeues && is_put_aside {
