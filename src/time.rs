@@ -57,7 +57,22 @@ impl WallTime {
         let (days, millis) = (clamped.div_euclid(86_400_000), clamped.rem_euclid(86_400_000));
         let (year, month, day) = civil_from_days(days);
         let (hours, minutes, seconds) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", millis % 1000)
+        let mut text = String::with_capacity(24);
+        // There is one for each action that is sent, and `format!` takes ten times as long.
+        for (number, digits, after) in [
+            (year, 4, '-'),
+            (month, 2, '-'),
+            (day, 2, 'T'),
+            (hours, 2, ':'),
+            (minutes, 2, ':'),
+            (seconds, 2, '.'),
+            (millis % 1000, 3, 'Z'),
+        ] {
+            let digit = |place| u8::try_from(number / 10_i64.pow(place) % 10).unwrap_or_default();
+            text.extend((0..digits).rev().map(|place| char::from(b'0' + digit(place))));
+            text.push(after);
+        }
+        text
     }
 }
 

@@ -50,6 +50,7 @@ macro_rules! for_each_promise {
         $test!($place: nobody_sees_half_of_a_transaction);
         $test!($place: whoever_waits_sees_nothing_of_what_was_dropped);
         $test!($place: a_long_text_is_kept);
+        $test!($place: rows_of_all_kinds_are_written_in_turns_and_none_is_mistaken_for_another);
         $test!($place: ten_thousand_rows_are_kept_in_order);
     };
 }
@@ -692,6 +693,36 @@ pub(crate) async fn a_long_text_is_kept<P: Place>() {
     write(&place.open(), "ada", std::slice::from_ref(&long)).await;
     let found = read(&place.open()).await.find("ada", "a").await.unwrap();
     assert!(found == Some(long), "it is another text");
+}
+
+pub(crate) async fn rows_of_all_kinds_are_written_in_turns_and_none_is_mistaken_for_another<P: Place>() {
+    let place = P::fresh();
+    let of = |user: &str, seq: u64| {
+        let id = match seq % 4 {
+            // One that names its place, and is not looked up by anything else.
+            0 => format!("019e830e-1b8a-7410-83eb-{seq:012x}"),
+            1 => format!("{user}'s\n{seq}"),
+            _ => format!("{user} {seq}"),
+        };
+        let text = if seq % 3 == 0 { format!("{{\n \"of\": \"{user}\"\r\n}}") } else { format!("{{\"of\":\"{user} {seq}\"}}") };
+        Row { key: (seq % 5 == 0).then(|| (seq % 7).to_string()), text, ..row(Lane::Normal, seq, &id) }
+    };
+    let transaction = begin(&place.open()).await;
+    for seq in 0..1000 {
+        for user in ["ada", "ben"] {
+            transaction.write(user, &of(user, seq)).unwrap();
+        }
+        transaction.pace().await.unwrap();
+        if seq % 50 == 49 {
+            transaction.delete("ada", Lane::Normal, seq, seq).unwrap();
+        }
+    }
+    assert_eq!(transaction.find("ben", "ben 998").await.unwrap(), Some(of("ben", 998)));
+    transaction.commit().await.unwrap();
+    let reading = read(&place.open()).await;
+    let expected: Vec<Row> = (0..1000).filter(|seq| seq % 50 != 49).map(|seq| of("ada", seq)).collect();
+    assert!(lane(&reading, "ada", Lane::Normal).await == expected);
+    assert!(lane(&reading, "ben", Lane::Normal).await == (0..1000).map(|seq| of("ben", seq)).collect::<Vec<Row>>());
 }
 
 pub(crate) async fn ten_thousand_rows_are_kept_in_order<P: Place>() {

@@ -45,7 +45,7 @@ struct Unwritten {
 }
 
 /// How many rows are written at a time, and how many bytes.
-const MOST_UNWRITTEN: usize = 100;
+const MOST_UNWRITTEN: usize = 200;
 const LARGEST_UNWRITTEN: usize = 256 << 10;
 
 impl DatabaseTransaction {
