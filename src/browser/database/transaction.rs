@@ -291,7 +291,8 @@ impl Transaction for DatabaseTransaction {
         if others || !is_line || self.unwritten.borrow().lines.len() > LARGEST_UNWRITTEN {
             self.flush()?;
         }
-        if !is_line {
+        // What only reads says at once that it does not write.
+        if !is_line || self.access == Access::Read {
             return self.put(&user, (row.lane, row.seq), &to_record(&user, row));
         }
         let mut unwritten = self.unwritten.borrow_mut();
