@@ -81,6 +81,7 @@ impl Disk {
 pub struct SimStore {
     pub(super) world: Rc<Inner>,
     pub(super) tab: u64,
+    pub(super) on_loss: Rc<RefCell<Option<Rc<dyn Fn()>>>>,
 }
 
 /// Says that a tab has a transaction under way, until it is dropped.
@@ -121,6 +122,10 @@ impl Store for SimStore {
 
     fn durability(&self) -> Durability {
         Durability::IndexedDb
+    }
+
+    fn on_loss(&self, listener: Box<dyn Fn()>) {
+        self.on_loss.replace(Some(listener.into()));
     }
 
     async fn transaction(&self, access: Access) -> Result<SimTransaction, StoreError> {

@@ -1,0 +1,186 @@
+//! What a tab has put into the queue and has not seen settled, in memory: enough to put it there again when the storage is cleared
+//! under the page. Pure bookkeeping.
+
+use super::history::Applied;
+use crate::flat_map::FlatMap;
+use crate::platform::tables::Durability;
+use crate::queue::action::Action;
+use crate::queue::dependency;
+use crate::queue::record::UserRecord;
+use crate::time::WallTime;
+use serde_json::value::RawValue;
+
+/// So many actions are kept at most. What comes when there are as many is on disk alone.
+const MOST: usize = 1_000;
+/// So many bytes of data and names are kept at most.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// The actions of a tab that are not settled as far as it has heard, by id. The oldest stay when there are too many.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    kept: FlatMap<String, Kept>,
+    /// The queues in which they lie. One in which none of them lies any longer may be among them.
+    queues: Vec<Origin>,
+    bytes: u64,
+    /// How many of them depend on another one.
+    dependents: usize,
+    /// The number of the next one.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// In the order in which they came: places change when what lies in one store is brought to another.
+    number: u64,
+    origin: Origin,
+    action: Box<Action>,
+}
+
+/// A queue: where it is, since when, and the last place in it that is known to have been given away.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    place: Durability,
+    created_at: WallTime,
+    seq: u64,
+}
+
+impl Origin {
+    /// Whether that record is of another queue, which has come in the place of this one.
+    fn is_gone(self, place: Durability, record: &UserRecord) -> bool {
+        self.place == place && (self.created_at != record.created_at || self.seq >= record.next_seq)
+    }
+
+    fn is_same(self, other: Self) -> bool {
+        self.place == other.place && self.created_at == other.created_at
+    }
+}
+
+impl Mirror {
+    /// Keeps an action that is on disk, in the queue that was created then.
+    pub fn keep(&mut self, action: Action, seq: u64, place: Durability, created_at: WallTime) {
+        let bytes = action.bytes();
+        if self.kept.len() >= MOST || self.bytes.saturating_add(bytes) > MOST_BYTES {
+            return;
+        }
+        let origin = Origin { place, created_at, seq };
+        self.forget(&action.id);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.dependents += usize::from(action.depends_on.is_some());
+        let number = self.next;
+        self.next = number.saturating_add(1);
+        self.kept.insert(action.id.clone(), Kept { number, origin, action: Box::new(action) });
+        self.note(origin);
+    }
+
+    fn note(&mut self, origin: Origin) {
+        match self.queues.iter_mut().find(|known| known.is_same(origin)) {
+            Some(known) => known.seq = known.seq.max(origin.seq),
+            None => self.queues.push(origin),
+        }
+    }
+
+    /// Whether that action is kept.
+    pub fn has(&self, id: &str) -> bool {
+        self.kept.contains_key(id)
+    }
+
+    /// Whether the queue of that record may lack some of what is kept.
+    pub fn lacks(&self, place: Durability, record: &UserRecord) -> bool {
+        self.queues.iter().any(|queue| queue.is_gone(place, record))
+    }
+
+    /// What the queue of that record may lack, in order.
+    pub fn missing(&self, place: Durability, record: &UserRecord) -> Vec<Action> {
+        if !self.lacks(place, record) {
+            return Vec::new();
+        }
+        let gone = self.kept.values().filter(|kept| kept.origin.is_gone(place, record));
+        let mut missing: Vec<(u64, Action)> = gone.map(|kept| (kept.number, Action::clone(&kept.action))).collect();
+        missing.sort_unstable_by_key(|(number, _)| *number);
+        missing.into_iter().map(|(_, action)| action).collect()
+    }
+
+    /// They were missing, and have these places in the queue now that was created then; those without one were settled.
+    pub fn found(&mut self, those: Vec<(String, Option<u64>)>, place: Durability, created_at: WallTime) {
+        for (id, seq) in those {
+            match (seq, self.kept.get_mut(&id)) {
+                (Some(seq), Some(kept)) => kept.origin = Origin { place, created_at, seq },
+                (Some(_), None) => {}
+                (None, _) => self.forget(&id),
+            }
+        }
+        self.recount_queues();
+    }
+
+    fn recount_queues(&mut self) {
+        self.queues.clear();
+        let origins: Vec<Origin> = self.kept.values().map(|kept| kept.origin).collect();
+        for origin in origins {
+            self.note(origin);
+        }
+    }
+
+    /// What lay in one place has been brought to another one, into the queue that was created then.
+    pub fn moved(&mut self, from: Durability, to: Durability, created_at: WallTime) {
+        for (_, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.origin.place == from) {
+            // Which places they have got there is not known. A place that was not given away yet is looked for, and found, once.
+            kept.origin = Origin { place: to, created_at, ..kept.origin };
+        }
+        self.recount_queues();
+    }
+
+    /// What became of an action, here or in another tab: the JSON of an [`Outcome`](crate::queue::outcome::Outcome).
+    pub fn settle(&mut self, id: &str, outcome: &RawValue) {
+        self.forget(id);
+        if self.dependents == 0 {
+            return;
+        }
+        let Some(applied) = Applied::read(outcome) else { return };
+        let mut put_in = 0;
+        for (_, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.action.depends_on.as_deref() == Some(id)) {
+            // Where the result is not what the data names, the action is a dead letter already.
+            if let Ok(data) = dependency::put_in(&kept.action.data, id, applied.result.as_ref()) {
+                kept.action.data = data;
+            }
+            kept.action.depends_on = None;
+            put_in += 1;
+        }
+        self.dependents = self.dependents.saturating_sub(put_in);
+    }
+
+    /// An action has other data now.
+    pub fn edit(&mut self, id: &str, data: Box<RawValue>) {
+        if let Some(kept) = self.kept.get_mut(id) {
+            let before = kept.action.bytes();
+            kept.action.data = data;
+            self.bytes = self.bytes.saturating_sub(before).saturating_add(kept.action.bytes());
+        }
+    }
+
+    /// An action is settled, or nothing is known of it any longer.
+    pub fn forget(&mut self, id: &str) {
+        if let Some(kept) = self.kept.remove(id) {
+            self.bytes = self.bytes.saturating_sub(kept.action.bytes());
+            self.dependents = self.dependents.saturating_sub(usize::from(kept.action.depends_on.is_some()));
+        }
+        if self.kept.is_empty() {
+            self.queues.clear();
+        }
+    }
+
+    /// Nothing is left in the queue of that record: what has lain in it is settled, though nobody may have told this tab.
+    pub fn all_is_settled(&mut self, place: Durability, record: &UserRecord) {
+        let has_lain_there =
+            |origin: Origin| origin.place == place && origin.created_at == record.created_at && origin.seq < record.next_seq;
+        let settled: Vec<String> =
+            self.kept.iter().filter(|(_, kept)| has_lain_there(kept.origin)).map(|(id, _)| id.clone()).collect();
+        for id in settled {
+            self.forget(&id);
+        }
+    }
+
+    /// Keeps nothing any longer.
+    pub fn clear(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
+    }
+}
