@@ -11,7 +11,7 @@ use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer};
 use crate::platform::tables::{Durability, Lane};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Platform, Store, StoreError};
 use crate::policy::gate::{GateReason, Trigger};
-use crate::queue::action::{Action, ActionState, SCHEMA_VERSION};
+use crate::queue::action::Action;
 use crate::queue::draft::Draft;
 use crate::queue::record::Counts;
 use crate::sync::schedule::{self, Requests};
@@ -199,27 +199,14 @@ impl<P: Platform> Queue<P> {
 
     fn newcomer(&self, draft: Draft, now: WallTime) -> Newcomer {
         let has_own_id = draft.id.is_some();
+        let id = draft.id.unwrap_or_else(|| correlation::unique_id(self.platform.as_ref()));
         let action = Action {
-            schema_version: SCHEMA_VERSION,
-            id: draft.id.unwrap_or_else(|| correlation::unique_id(self.platform.as_ref())),
-            user_id: self.user_id().into(),
-            seq: 0,
             key: draft.key,
-            kind: draft.kind,
             priority: draft.priority,
-            timestamp: now,
-            data: draft.data,
-            state: ActionState::Pending,
-            attempts: 0,
-            not_before: None,
-            last_error: None,
-            conflict: None,
             expires_at: draft.time_to_live.or(self.drainer.policy.max_age).map(|age| now.after(age)),
             depends_on: draft.depends_on,
-            sent: false,
-            alone: false,
-            window: 0,
             lane: Lane::of(draft.priority),
+            ..Action::new(id, self.user_id(), draft.kind, draft.data, now)
         };
         Newcomer { action, has_own_id, is_named: has_own_id, coalescing: draft.coalescing }
     }

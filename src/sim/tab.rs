@@ -265,6 +265,11 @@ impl World {
         self.inner.disk.is_full.set(is_full);
     }
 
+    /// All that is on disk is deleted.
+    pub fn clear_disk(&self) {
+        self.inner.disk.memory.clear();
+    }
+
     /// After so many more commits, one fails.
     pub fn fail_a_commit_after(&self, commits: u32) {
         self.inner.disk.commits_until_failure.set(Some(commits));

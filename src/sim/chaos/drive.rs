@@ -340,7 +340,7 @@ impl Run {
         self.promises.count("disks cleared");
         let awake = self.pages.iter().filter(|page| page.is_awake() && !page.tab.is_dead());
         self.promises.clear(&awake.map(|page| (page.tab.number(), page.user)).collect::<Vec<_>>());
-        self.world.inner.disk.memory.clear();
+        self.world.clear_disk();
         for page in self.pages.iter().filter(|page| !page.is_frozen) {
             page.tab.tell_of_loss(Duration::from_millis(self.below(5_000)));
         }
