@@ -24,7 +24,7 @@ if (faults.has("room")) {
   replace(
     IDBObjectStore.prototype,
     "put",
-    /** @type {typeof put} */ function (value, key) {
+    /** @this {IDBObjectStore} @param {unknown} value @param {IDBValidKey} [key] */ function (value, key) {
       room -= (typeof value === "string" ? value : JSON.stringify(value)).length;
       // As WebKit does: at once, and not when it is written.
       if (room < 0) throw new DOMException("The quota has been exceeded.", "QuotaExceededError");

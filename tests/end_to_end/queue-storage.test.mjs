@@ -1,28 +1,16 @@
 // Storage that is full, cleared, missing, silent or held by another tab: the queue goes on where it can, and comes back.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Backend } from "./backend.mjs";
-import { Browser } from "./browser.mjs";
-import { all, assertDelivered, buildSite, idsOf, keysOf, newTab, until } from "./queue.mjs";
+import { afterEach, test } from "node:test";
+import { all, assertDelivered, idsOf, keysOf, newTab, surroundings, until } from "./queue.mjs";
 
 /** @typedef {import("./queue.mjs").Tab} Tab */
 
 const KEYS = keysOf("draft", 3);
-const { site, remove } = await buildSite();
-const backend = new Backend({ site });
-const browser = new Browser();
+const { backend, browser } = await surroundings();
 /** @type {Tab[]} */
 const tabs = [];
 let users = 0;
 
-before(async () => {
-  await Promise.all([backend.start(), browser.start()]);
-});
-after(async () => {
-  await browser[Symbol.asyncDispose]();
-  await backend[Symbol.asyncDispose]();
-  remove();
-});
 afterEach(async () => {
   await backend.setFault(null);
   await Promise.all(tabs.splice(0).map(({ page }) => page.close()));
