@@ -184,3 +184,82 @@ impl Mirror {
         *self = Self { next: self.next, ..Self::default() };
     }
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::queue::plan::tests::action;
+
+    const BORN: WallTime = WallTime(1000);
+    const PLACE: Durability = Durability::IndexedDb;
+
+    fn record(created_at: WallTime, next_seq: u64) -> UserRecord {
+        UserRecord { created_at, next_seq, ..UserRecord::default() }
+    }
+
+    fn ids(missing: &[Action]) -> Vec<&str> {
+        missing.iter().map(|action| action.id.as_str()).collect()
+    }
+
+    fn filled(seqs: std::ops::Range<u64>) -> Mirror {
+        let mut mirror = Mirror::default();
+        for seq in seqs {
+            mirror.keep(action(seq, None), seq, PLACE, BORN);
+        }
+        mirror
+    }
+
+    #[test]
+    fn nothing_is_missing_from_the_queue_that_it_was_put_into() {
+        let mirror = filled(0..3);
+        assert!(!mirror.lacks(PLACE, &record(BORN, 3)));
+        assert!(!mirror.lacks(Durability::LocalStorage, &record(WallTime(7), 0)), "another place says nothing of this one");
+    }
+
+    #[test]
+    fn all_is_missing_from_a_queue_that_was_created_since_or_is_not_there() {
+        let mirror = filled(0..3);
+        for other in [record(WallTime(2000), 9), UserRecord::default(), record(BORN, 2)] {
+            assert!(mirror.lacks(PLACE, &other));
+        }
+        assert_eq!(ids(&mirror.missing(PLACE, &UserRecord::default())), ["action-0", "action-1", "action-2"]);
+    }
+
+    #[test]
+    fn what_was_found_is_missing_no_longer_and_what_was_settled_is_forgotten() {
+        let mut mirror = filled(0..3);
+        let places = [("action-0", Some(8)), ("action-1", None), ("action-2", Some(9))];
+        mirror.found(places.map(|(id, seq)| (id.to_string(), seq)).to_vec(), PLACE, WallTime(2000));
+        assert!(!mirror.lacks(PLACE, &record(WallTime(2000), 10)) && !mirror.has("action-1"));
+        assert_eq!(ids(&mirror.missing(PLACE, &record(WallTime(3000), 0))), ["action-0", "action-2"]);
+    }
+
+    #[test]
+    fn the_order_is_that_in_which_they_came_wherever_they_lie() {
+        let mut mirror = filled(50..52);
+        mirror.keep(action(3, None), 3, Durability::LocalStorage, BORN);
+        mirror.moved(Durability::LocalStorage, PLACE, BORN);
+        assert_eq!(ids(&mirror.missing(PLACE, &UserRecord::default())), ["action-50", "action-51", "action-3"]);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let mut mirror = filled(0..1_500);
+        assert_eq!(mirror.missing(PLACE, &UserRecord::default()).len(), MOST);
+        mirror.forget("action-0");
+        let data = RawValue::from_string(format!("\"{}\"", "x".repeat(4 << 20))).unwrap();
+        mirror.keep(Action { data, ..action(2_000, None) }, 2_000, PLACE, BORN);
+        assert!(!mirror.has("action-2000"));
+        mirror.keep(action(2_001, None), 2_001, PLACE, BORN);
+        assert!(mirror.has("action-2001"));
+    }
+
+    #[test]
+    fn a_queue_that_is_empty_has_settled_what_lay_in_it() {
+        let mut mirror = filled(0..3);
+        mirror.all_is_settled(PLACE, &record(BORN, 2));
+        assert_eq!(ids(&mirror.missing(PLACE, &UserRecord::default())), ["action-2"], "it came after that was looked at");
+        mirror.all_is_settled(PLACE, &record(BORN, 3));
+        assert!(!mirror.lacks(PLACE, &UserRecord::default()));
+    }
+}

@@ -69,7 +69,6 @@ pub fn enough_of(lane: Lane, more_urgent: u64, size: usize) -> u32 {
 pub(crate) mod tests {
     use super::*;
     use crate::time::WallTime;
-    use crate::wire::Priority;
     use proptest::prelude::*;
     use serde_json::value::RawValue;
 

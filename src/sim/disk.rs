@@ -77,11 +77,14 @@ impl Disk {
     }
 }
 
+/// Who is told in a tab that what lay on the disk has been deleted.
+pub(super) type LossListener = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
+
 /// A tab's way to the disk.
 pub struct SimStore {
     pub(super) world: Rc<Inner>,
     pub(super) tab: u64,
-    pub(super) on_loss: Rc<RefCell<Option<Rc<dyn Fn()>>>>,
+    pub(super) on_loss: LossListener,
 }
 
 /// Says that a tab has a transaction under way, until it is dropped.

@@ -1,6 +1,6 @@
 //! A tab: a client over the world's disk and network, which can crash at any moment.
 
-use super::disk::{DiskFaults, SimStore};
+use super::disk::{DiskFaults, LossListener, SimStore};
 use super::locks::{Acquisition, Held};
 use super::network::SimHttp;
 use super::witness::Sight;
@@ -42,7 +42,7 @@ struct Process {
     /// Whether it was told that it would be frozen, and will be told when it goes on.
     was_told: Cell<bool>,
     /// Who is told that the browser has deleted what lies on disk.
-    on_loss: Rc<RefCell<Option<Rc<dyn Fn()>>>>,
+    on_loss: LossListener,
     /// How often something in it may still go on before it crashes; it does not without it.
     steps_until_crash: Cell<Option<u32>>,
 }

@@ -9,7 +9,7 @@ use steadfast::outbox::{self, Batch, Begin, Claim, Claiming, Newcomer};
 use steadfast::platform::tables::Lane;
 use steadfast::policy::backoff::Backoff;
 use steadfast::policy::gate::Trigger;
-use steadfast::queue::action::{Action, ActionState};
+use steadfast::queue::action::Action;
 use steadfast::queue::answer::Verdict;
 use steadfast::queue::coalescing::Coalescing;
 use steadfast::queue::limits::QueueLimits;
