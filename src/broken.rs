@@ -76,11 +76,13 @@ pub enum Variant {
     ReleaseForgotten,
     /// Nobody takes the lock from a page that stands still.
     NobodySteals,
+    /// What lay in a queue that was deleted is not written again by the tab that had put it there.
+    ClearedIsForgotten,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::DeleteBeforeSend,
         Self::AcknowledgeOnSuccess,
         Self::UnlistedAcknowledged,
@@ -116,6 +118,7 @@ impl Variant {
         Self::UrgentOvertakesItsKey,
         Self::ReleaseForgotten,
         Self::NobodySteals,
+        Self::ClearedIsForgotten,
     ];
 }
 

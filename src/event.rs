@@ -202,6 +202,11 @@ pub enum Event {
         /// What is wrong, and what to do.
         message: String,
     },
+    /// The storage was cleared under this page, and what this page had put into the queue and not seen settled is in it again.
+    ActionsRestored {
+        /// How many actions.
+        count: u64,
+    },
     /// The queue is kept elsewhere from now on: in a lesser place because the better one failed, or in a better one that works again.
     PlaceChanged {
         /// From where to where, and why.

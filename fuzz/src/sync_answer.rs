@@ -21,7 +21,6 @@ use steadfast::queue::plan::BatchLimits;
 use steadfast::queue::record::UserRecord;
 use steadfast::queue::settlement::Moment;
 use steadfast::store::Memory;
-use steadfast::wire::Priority;
 
 /// What stands between the parts of an input.
 const SEPARATOR: &str = "\n---\n";
@@ -113,25 +112,9 @@ fn answer_holds(answer: &str, batch: &[Action]) -> Option<Vec<Verdict>> {
 fn pending(seq: u64) -> Action {
     Action {
         schema_version: 1,
-        id: format!("action-{seq}"),
-        user_id: "ada".into(),
         seq,
         key: Some(format!("key-{}", seq % 2)),
-        kind: "save_draft".into(),
-        priority: Priority::Normal,
-        timestamp: NOW,
-        data: RawValue::NULL.to_owned(),
-        state: ActionState::Pending,
-        attempts: 0,
-        not_before: None,
-        last_error: None,
-        conflict: None,
-        expires_at: None,
-        depends_on: None,
-        sent: false,
-        alone: false,
-        window: 0,
-        lane: Lane::Normal,
+        ..Action::new(format!("action-{seq}"), "ada", "save_draft".into(), RawValue::NULL.to_owned(), NOW)
     }
 }
 

@@ -128,6 +128,11 @@ export type SteadfastEvent =
    * again (`error` is `null`), where all that lay in the lesser one is now.
    */
   | { readonly type: "placeChanged"; readonly from: Durability; readonly to: Durability; readonly error: StoreFailure | null }
+  /**
+   * The storage was cleared under this page. What the page had put into the queue and not seen settled was in memory, and is on disk
+   * again, under the same ids: so many actions.
+   */
+  | { readonly type: "actionsRestored"; readonly count: number }
   /** The browser was asked to keep the queue when it runs out of space, at the first action of priority `critical` in this page. */
   | { readonly type: "persistence"; readonly granted: boolean }
   /** The disk failed while Steadfast worked in the background. It is tried again. */

@@ -12,6 +12,7 @@ const STIRRING: ReadonlySet<string> = new Set<SteadfastEvent["type"]>([
   "syncFinished",
   "queueChanged",
   "placeChanged",
+  "actionsRestored",
   "connectivityChanged",
 ]);
 

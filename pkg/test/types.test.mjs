@@ -72,6 +72,7 @@ export async function queued(sdk: Steadfast, signal: AbortSignal): Promise<numbe
   // @ts-expect-error a resolution that there is not
   await Steadfast.open({ onConflict: () => ({ resolution: "keep" }) });
   sdk.on("placeChanged", ({ from, to, error }) => console.log(from, to, error?.kind));
+  sdk.on("actionsRestored", ({ count }) => console.log(count));
   sdk.on("persistence", ({ granted }) => console.log(granted));
   const [dead] = await sdk.queue.list({ states: ["dead"], limit: 1 });
   return edited.length + (current?.ready ?? 0) + (dead?.seq ?? 0) + (await sdk.queue.export({ data: false })).length;

@@ -4,6 +4,7 @@ use super::queue::QueueError;
 use crate::outbox::{self, AppendError, Appended, Newcomer};
 use crate::platform::{Clock, Platform, Store, StoreError, StoreErrorKind};
 use crate::queue::limits::QueueLimits;
+use crate::queue::record::UserRecord;
 use crate::sync::Drainer;
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
@@ -107,8 +108,13 @@ impl<P: Platform> Intake<P> {
         let (store, clock) = (self.platform.store(), self.platform.clock());
         let mut failures = 0;
         loop {
-            let error = match outbox::append(store, &self.user_id, &mut groups, &self.limits, clock.wall()).await {
-                Ok(appended) => return Ok(appended),
+            let missing = |record: &UserRecord| self.drainer.missing(record);
+            let appended = outbox::append_behind(store, &self.user_id, &mut groups, &self.limits, clock.wall(), &missing);
+            let error = match appended.await {
+                Ok(appended) => {
+                    self.drainer.keep(groups, &appended);
+                    return Ok(appended);
+                }
                 Err(error) => error,
             };
             failures += 1;
@@ -123,6 +129,7 @@ impl<P: Platform> Intake<P> {
             clock.sleep(PAUSE * failures).await;
             // It may be there though nobody said so.
             if let Some(appended) = outbox::appended(store, &self.user_id, &groups).await? {
+                self.drainer.keep(groups, &appended);
                 return Ok(appended);
             }
         }

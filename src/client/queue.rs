@@ -11,7 +11,7 @@ use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer};
 use crate::platform::tables::{Durability, Lane};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Platform, Store, StoreError};
 use crate::policy::gate::{GateReason, Trigger};
-use crate::queue::action::{Action, ActionState, SCHEMA_VERSION};
+use crate::queue::action::Action;
 use crate::queue::draft::Draft;
 use crate::queue::record::Counts;
 use crate::sync::schedule::{self, Requests};
@@ -164,6 +164,9 @@ impl<P: Platform> Queue<P> {
                 schedule::request(&asks, Trigger::Enqueued);
             }
         });
+        let asks = requests.clone();
+        // What was deleted under the page is put there again.
+        platform.store().on_loss(Box::new(move || schedule::request(&asks, Trigger::Timer)));
         let intake = Intake::new(drainer.clone(), options.queue.clone(), written);
         schedule::request(&requests, Trigger::Opened);
         let subscriptions = RefCell::new(Some((channel, connectivity)));
@@ -187,6 +190,7 @@ impl<P: Platform> Queue<P> {
         self.requests.close_channel();
         self.subscriptions.borrow_mut().take();
         self.drainer.waiters.clear();
+        self.drainer.mirror.borrow_mut().clear();
     }
 
     fn user_id(&self) -> &str {
@@ -195,27 +199,14 @@ impl<P: Platform> Queue<P> {
 
     fn newcomer(&self, draft: Draft, now: WallTime) -> Newcomer {
         let has_own_id = draft.id.is_some();
+        let id = draft.id.unwrap_or_else(|| correlation::unique_id(self.platform.as_ref()));
         let action = Action {
-            schema_version: SCHEMA_VERSION,
-            id: draft.id.unwrap_or_else(|| correlation::unique_id(self.platform.as_ref())),
-            user_id: self.user_id().into(),
-            seq: 0,
             key: draft.key,
-            kind: draft.kind,
             priority: draft.priority,
-            timestamp: now,
-            data: draft.data,
-            state: ActionState::Pending,
-            attempts: 0,
-            not_before: None,
-            last_error: None,
-            conflict: None,
             expires_at: draft.time_to_live.or(self.drainer.policy.max_age).map(|age| now.after(age)),
             depends_on: draft.depends_on,
-            sent: false,
-            alone: false,
-            window: 0,
             lane: Lane::of(draft.priority),
+            ..Action::new(id, self.user_id(), draft.kind, draft.data, now)
         };
         Newcomer { action, has_own_id, is_named: has_own_id, coalescing: draft.coalescing }
     }
@@ -263,7 +254,7 @@ impl<P: Platform> Queue<P> {
 
     /// What is in the queue, and what it waits for.
     pub async fn snapshot(&self) -> Result<Snapshot, QueueError> {
-        let record = outbox::record(self.platform.store(), self.user_id()).await?;
+        let record = self.drainer.look().await?;
         let now = self.platform.clock().wall();
         let waiting_for = record.gate.reason(now);
         let counts = record.counts();
@@ -283,7 +274,12 @@ impl<P: Platform> Queue<P> {
 
     /// Up to `limit` of the actions in those lanes from `seq` on, in order, each with whether it is in flight.
     pub async fn list(&self, lanes: &[Lane], seq: u64, limit: u32) -> Result<Vec<(Action, bool)>, QueueError> {
-        let (record, actions) = outbox::list(self.platform.store(), self.user_id(), lanes, seq, limit).await?;
+        let list = || outbox::list(self.platform.store(), self.user_id(), lanes, seq, limit);
+        let (mut record, mut actions) = list().await?;
+        if self.drainer.lacks(&record) {
+            self.drainer.restore().await?;
+            (record, actions) = list().await?;
+        }
         let with_flight = |action: Action| {
             let in_flight = record.is_in_flight(action.seq);
             (action, in_flight)
@@ -294,6 +290,7 @@ impl<P: Platform> Queue<P> {
     /// Takes an action out of the queue, whatever its state. If it is being sent just now, the server may still apply it.
     /// Says whether there was one of that id.
     pub async fn discard(&self, id: &str) -> Result<bool, QueueError> {
+        self.look_for(id).await?;
         let decided = outbox::discard(self.platform.store(), self.user_id(), id).await?;
         Ok(self.has_decided(decided))
     }
@@ -307,9 +304,10 @@ impl<P: Platform> Queue<P> {
 
     /// Gives an action that is still to be sent other data, in its place and under its id.
     pub async fn edit(&self, id: &str, data: Box<RawValue>) -> Result<Edited, QueueError> {
-        Ok(match outbox::edit(self.platform.store(), self.user_id(), id, data).await? {
+        self.look_for(id).await?;
+        Ok(match outbox::edit(self.platform.store(), self.user_id(), id, data.clone()).await? {
             Change::Done(decided) => {
-                self.has_decided(Some(*decided));
+                self.tell(*decided, Some((id.into(), data)), false);
                 Edited::Done
             }
             Change::NoSuchAction => Edited::NoSuchAction,
@@ -319,19 +317,34 @@ impl<P: Platform> Queue<P> {
 
     /// Takes all of the user's actions out of the queue, as on signing out for good.
     pub async fn purge(&self) -> Result<(), QueueError> {
+        // Whatever is put into the queue again from here on, it is taken out with the rest.
+        self.drainer.mirror.borrow_mut().clear();
         let decided = outbox::purge(self.platform.store(), self.user_id()).await?;
-        self.has_decided(Some(decided));
+        self.tell(decided, None, true);
+        Ok(())
+    }
+
+    /// What this tab has put into the queue is in it, also if the storage was cleared a moment ago.
+    async fn look_for(&self, id: &str) -> Result<(), QueueError> {
+        if self.drainer.mirror.borrow().has(id) {
+            self.drainer.look().await?;
+        }
         Ok(())
     }
 
     fn has_decided(&self, decided: Option<Decided>) -> bool {
-        let Some(Decided { settled, record }) = decided else { return false };
+        decided.is_some_and(|decided| {
+            self.tell(decided, None, false);
+            true
+        })
+    }
+
+    fn tell(&self, Decided { settled, record }: Decided, edited: Option<(String, Box<RawValue>)>, purged: bool) {
         let counts = record.counts();
-        self.drainer.announce(counts, settled);
+        self.drainer.announce_decision(counts, settled, edited, purged);
         self.platform.emit(&Event::QueueChanged { counts });
         // What stood behind it may go now.
         schedule::request(&self.requests, Trigger::Enqueued);
-        true
     }
 }
 

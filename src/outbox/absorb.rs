@@ -10,7 +10,9 @@ use crate::time::WallTime;
 
 /// Takes in all that lay elsewhere of a user, in its order, behind what is here, and hands the transaction back. What the server has
 /// asked for there holds here, and what may have been sent there may have been sent here.
-pub async fn absorb<T: Transaction>(transaction: T, lot: Lot, now: WallTime) -> Result<T, StoreError> {
+///
+/// Gives the record of the queue here as well.
+pub async fn absorb<T: Transaction>(transaction: T, lot: Lot, now: WallTime) -> Result<(T, UserRecord), StoreError> {
     let user_id = lot.user_id.clone();
     let mut ledger = Ledger::within(transaction, &user_id, Access::Write).await?;
     let of_kind = |wanted: Kind| lot.documents.iter().filter(move |(kind, ..)| *kind == wanted).map(|(_, _, text)| text);
@@ -26,7 +28,7 @@ pub async fn absorb<T: Transaction>(transaction: T, lot: Lot, now: WallTime) -> 
     for row in &lot.rows {
         take_in(&mut ledger, row, record.is_in_flight(row.seq)).await?;
     }
-    Ok(ledger.hand_back()?.0)
+    ledger.hand_back()
 }
 
 async fn take_in<T: Transaction>(ledger: &mut Ledger<'_, T>, row: &Row, was_in_flight: bool) -> Result<(), StoreError> {

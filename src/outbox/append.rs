@@ -2,6 +2,7 @@
 
 use super::history;
 use super::ledger::{LAST, Ledger, PAGE};
+use super::restore::{self, Restored};
 use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::input::{InvalidInput, Subject};
@@ -44,6 +45,13 @@ pub struct Newcomer {
     pub coalescing: Coalescing,
 }
 
+impl Newcomer {
+    /// Whether it may be stored with other data than it comes with.
+    fn may_change(&self) -> bool {
+        self.action.depends_on.is_some() || !matches!(self.coalescing, Coalescing::Never)
+    }
+}
+
 /// What has been taken in.
 #[derive(Debug)]
 pub struct Appended {
@@ -51,6 +59,10 @@ pub struct Appended {
     pub groups: Vec<Result<Vec<(String, u64)>, AppendError>>,
     /// What became of others: superseded, or evicted.
     pub settled: Vec<(String, Outcome)>,
+    /// Those of the new actions that are there with other data than they were handed in with, as they are.
+    pub changed: Vec<Action>,
+    /// What the queue lacked, and was put into it before.
+    pub restored: Restored,
     /// The record of the queue.
     pub record: UserRecord,
 }
@@ -63,13 +75,24 @@ pub async fn append<S: Store>(
     limits: &QueueLimits,
     now: WallTime,
 ) -> Result<Appended, StoreError> {
-    let ledger = Ledger::open(store, user_id, Access::Write).await?;
+    append_behind(store, user_id, groups, limits, now, &|_| Vec::new()).await
+}
+
+/// The same, behind what the queue lacks: `missing` says by its record which actions that may be.
+pub async fn append_behind<S: Store>(
+    store: &S,
+    user_id: &str,
+    groups: &mut [Vec<Newcomer>],
+    limits: &QueueLimits,
+    now: WallTime,
+    missing: &dyn Fn(&UserRecord) -> Vec<Action>,
+) -> Result<Appended, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let missing = missing(&ledger.record);
+    let mut restored = restore::put_back(&mut ledger, missing, now).await?;
     let mut intake = Intake::prepare(ledger, groups, limits).await?;
-    if intake.ledger.record.created_at == WallTime::default() {
-        intake.ledger.record.created_at = now;
-        // Whoever drained a queue that was here before and was deleted knows none of its epochs.
-        intake.ledger.record.epoch = intake.ledger.record.epoch.max(u64::try_from(now.0).unwrap_or(0) & LAST);
-    }
+    intake.ledger.begin_life(now);
+    intake.settled.append(&mut restored.settled);
     let mut results = Vec::with_capacity(groups.len());
     for group in groups.iter_mut() {
         results.push(match intake.check(group).await? {
@@ -83,7 +106,7 @@ pub async fn append<S: Store>(
     if !broken::is(Variant::ResolveBeforeCommit) {
         committed?;
     }
-    Ok(Appended { groups: results, settled: intake.settled, record })
+    Ok(Appended { groups: results, settled: intake.settled, changed: intake.changed, restored, record })
 }
 
 /// What is known while actions are taken in.
@@ -103,6 +126,7 @@ struct Intake<'a, T> {
     /// Whether anyone asks which ids are there.
     asks_for_ids: bool,
     settled: Vec<(String, Outcome)>,
+    changed: Vec<Action>,
 }
 
 impl<'a, T: Transaction> Intake<'a, T> {
@@ -126,10 +150,10 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let lasts = lasts.into_iter().flatten().map(|row| Action::read(&row, user_id));
         let lasts = lasts.filter_map(|action| Some((action.key.clone()?, action))).collect();
         let needed = newcomers().filter_map(|newcomer| newcomer.action.depends_on.clone()).map(|id| (id, ())).collect();
-        let (gone, settled) = (gone.into_iter().collect(), Vec::new());
+        let (gone, settled, changed) = (gone.into_iter().collect(), Vec::new(), Vec::new());
         let coalesces = newcomers().any(|newcomer| !matches!(newcomer.coalescing, Coalescing::Never));
         let asks_for_ids = newcomers().any(|newcomer| newcomer.has_own_id || newcomer.action.depends_on.is_some());
-        let mut intake = Self { ledger, limits, present, gone, lasts, needed, coalesces, asks_for_ids, settled };
+        let mut intake = Self { ledger, limits, present, gone, lasts, needed, coalesces, asks_for_ids, settled, changed };
         intake.look_for_dependents().await?;
         Ok(intake)
     }
@@ -274,7 +298,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
         for (newcomer, data) in group.iter_mut().zip(changed) {
             // What it came with stays with it: it may have to be taken in once more.
             let mut other = data.map(|data| Action { data, ..newcomer.action.clone() });
-            let has_id = newcomer.is_named;
+            let (has_id, may_change) = (newcomer.is_named, newcomer.may_change());
             let action = other.as_mut().unwrap_or(&mut newcomer.action);
             if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {
                 // It was applied already, and its result is in the data.
@@ -309,6 +333,9 @@ impl<'a, T: Transaction> Intake<'a, T> {
             if self.asks_for_ids {
                 self.present.insert(action.id.clone(), ());
             }
+            if may_change {
+                self.changed.push(action.clone());
+            }
             places.push((action.id.clone(), action.seq));
             if let Some(key) = action.key.clone() {
                 let last = if self.coalesces { action.clone() } else { without_data(action) };
@@ -336,7 +363,7 @@ fn without_data(action: &mut Action) -> Action {
 /// What [`append`] would have said of these groups, if it has been carried out though it seemed to fail; `None` if it has not.
 pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer>]) -> Result<Option<Appended>, StoreError> {
     let ledger = Ledger::open(store, user_id, Access::Read).await?;
-    let mut places = Vec::with_capacity(groups.len());
+    let (mut places, mut changed) = (Vec::with_capacity(groups.len()), Vec::new());
     for group in groups {
         let rows = try_join_all(group.iter().map(|newcomer| ledger.transaction.find(user_id, &newcomer.action.id))).await?;
         // An id of the caller's may be another action's.
@@ -344,11 +371,14 @@ pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer
             newcomer.is_named && (!newcomer.has_own_id || Action::read(row, user_id).timestamp == newcomer.action.timestamp)
         };
         let found = rows.into_iter().zip(group).map(|(row, newcomer)| row.filter(|row| is_the_same(row, newcomer)));
-        places.push(found.map(|row| row.map(|row| (row.id, row.seq))).collect::<Option<Vec<_>>>());
+        let found: Vec<Option<Row>> = found.collect();
+        let those = group.iter().zip(&found).filter(|(newcomer, _)| newcomer.may_change());
+        changed.extend(those.filter_map(|(_, row)| Some(Action::read(row.as_ref()?, user_id))));
+        places.push(found.into_iter().map(|row| row.map(|row| (row.id, row.seq))).collect::<Option<Vec<_>>>());
     }
     let any = places.iter().flatten().any(|group| !group.is_empty());
     let record = ledger.commit().await?;
     let refused = || StoreError::new(StoreErrorKind::Failed, "taking in actions", "the disk failed while they were taken in");
     let groups = places.into_iter().map(|places| places.ok_or_else(|| refused().into())).collect();
-    Ok(any.then_some(Appended { groups, settled: Vec::new(), record }))
+    Ok(any.then_some(Appended { groups, settled: Vec::new(), changed, restored: Restored::default(), record }))
 }

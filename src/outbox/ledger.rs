@@ -13,6 +13,7 @@ use crate::queue::dependency;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::{RECORD_VERSION, UserRecord};
 use crate::queue::settlement::bury;
+use crate::time::WallTime;
 
 /// The most actions of a key that lie in the lanes that are sent from.
 pub(super) const WINDOW: u32 = 100;
@@ -46,6 +47,15 @@ impl<'u, T: Transaction> Ledger<'u, T> {
             ledger.recount().await?;
         }
         Ok(ledger)
+    }
+
+    /// A queue that is written to for the first time comes into being.
+    pub(super) fn begin_life(&mut self, now: WallTime) {
+        if self.record.created_at == WallTime::default() {
+            self.record.created_at = now;
+            // Whoever drained a queue that was here before and was deleted knows none of its epochs.
+            self.record.epoch = self.record.epoch.max(u64::try_from(now.0).unwrap_or(0) & LAST);
+        }
     }
 
     /// Counts what is there, where an earlier version, or damage, has left the record without it.

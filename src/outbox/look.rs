@@ -39,6 +39,8 @@ pub struct Known {
     pub open: Vec<String>,
     /// Those that were settled a short while ago: the JSON of an [`Outcome`](crate::queue::outcome::Outcome) each.
     pub settled: Vec<(String, Box<RawValue>)>,
+    /// The record of the queue.
+    pub record: UserRecord,
 }
 
 /// What became of these actions. Of those that are neither open nor settled nothing is known any longer.
@@ -60,7 +62,7 @@ pub async fn outcomes<S: Store>(store: &S, user_id: &str, ids: &[String]) -> Res
     if !absent.is_empty() {
         known.settled.extend(history::find(&ledger.transaction, user_id, &absent).await?);
     }
-    ledger.commit().await?;
+    known.record = ledger.commit().await?;
     Ok(known)
 }
 

@@ -43,6 +43,9 @@ pub trait Store {
     fn may_be_promoted(&self, _user_id: &str) -> bool {
         false
     }
+    /// Calls the listener when the browser has ended what was open here, as it does when it deletes it. It need not be so that anything
+    /// is gone, and something may be gone without it.
+    fn on_loss(&self, _listener: Box<dyn Fn()>) {}
     /// Takes what has happened since this was asked last, in order.
     fn take_changes(&self) -> Vec<PlaceChange> {
         Vec::new()

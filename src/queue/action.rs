@@ -139,6 +139,32 @@ struct Names<'a> {
 }
 
 impl Action {
+    /// An action that nothing has happened to yet: of usual priority, without a key and without a place.
+    pub fn new(id: String, user_id: &str, kind: String, data: Box<RawValue>, timestamp: WallTime) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            id,
+            user_id: user_id.into(),
+            seq: 0,
+            key: None,
+            kind,
+            priority: Priority::Normal,
+            timestamp,
+            data,
+            state: ActionState::Pending,
+            attempts: 0,
+            not_before: None,
+            last_error: None,
+            conflict: None,
+            expires_at: None,
+            depends_on: None,
+            sent: false,
+            alone: false,
+            window: 0,
+            lane: Lane::Normal,
+        }
+    }
+
     /// Reads a row. One that a newer version has written, or that is damaged, stands in for itself: what can be read of it is
     /// there, and it is neither sent nor written again, so that a version which can read it finds it as it was.
     pub fn read(row: &Row, user_id: &str) -> Self {
@@ -148,29 +174,18 @@ impl Action {
         // Member by member: what is in the data must not hide the key.
         let names: Names<'_> = serde_json::from_str(&row.text).unwrap_or_default();
         let text = |name: Option<&RawValue>| serde_json::from_str::<String>(name?.get()).ok();
+        let id = row.id.clone();
+        // It weighs what it weighed for the version that has written it.
+        let data = names.data.unwrap_or(RawValue::NULL).to_owned();
         Self {
             schema_version: 0,
-            id: row.id.clone(),
-            user_id: user_id.into(),
             seq: row.seq,
             // Known or not, what stands behind it in its key must not overtake it.
             key: row.key.clone().or_else(|| text(names.key)),
-            kind: text(names.kind).unwrap_or_default(),
-            priority: Priority::default(),
-            timestamp: WallTime(0),
-            // It weighs what it weighed for the version that has written it.
-            data: names.data.unwrap_or(RawValue::NULL).to_owned(),
             state: ActionState::Unreadable,
-            attempts: 0,
-            not_before: None,
-            last_error: None,
-            conflict: None,
-            expires_at: None,
-            depends_on: None,
             sent: true,
-            alone: false,
-            window: 0,
             lane: row.lane,
+            ..Self::new(id, user_id, text(names.kind).unwrap_or_default(), data, WallTime(0))
         }
     }
 

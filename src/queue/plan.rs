@@ -68,37 +68,15 @@ pub fn enough_of(lane: Lane, more_urgent: u64, size: usize) -> u32 {
 #[cfg(all(test, not(target_arch = "wasm32")))]
 pub(crate) mod tests {
     use super::*;
-    use crate::queue::action::{ActionState, SCHEMA_VERSION};
     use crate::time::WallTime;
-    use crate::wire::Priority;
     use proptest::prelude::*;
     use serde_json::value::RawValue;
 
     const NOW: WallTime = WallTime(1_780_315_200_000);
 
     pub(crate) fn action(seq: u64, key: Option<&str>) -> Action {
-        Action {
-            schema_version: SCHEMA_VERSION,
-            id: format!("action-{seq}"),
-            user_id: "ada".into(),
-            seq,
-            key: key.map(Into::into),
-            kind: "save_draft".into(),
-            priority: Priority::Normal,
-            timestamp: NOW,
-            data: RawValue::from_string(format!(r#"{{"n":{seq}}}"#)).unwrap(),
-            state: ActionState::Pending,
-            attempts: 0,
-            not_before: None,
-            last_error: None,
-            conflict: None,
-            expires_at: None,
-            depends_on: None,
-            sent: false,
-            alone: false,
-            window: 0,
-            lane: Lane::Normal,
-        }
+        let data = RawValue::from_string(format!(r#"{{"n":{seq}}}"#)).unwrap();
+        Action { seq, key: key.map(Into::into), ..Action::new(format!("action-{seq}"), "ada", "save_draft".into(), data, NOW) }
     }
 
     fn lanes(seqs: [&[u64]; 4]) -> [Vec<Action>; 4] {

@@ -77,10 +77,14 @@ impl Disk {
     }
 }
 
+/// Who is told in a tab that what lay on the disk has been deleted.
+pub(super) type LossListener = Rc<RefCell<Option<Rc<dyn Fn()>>>>;
+
 /// A tab's way to the disk.
 pub struct SimStore {
     pub(super) world: Rc<Inner>,
     pub(super) tab: u64,
+    pub(super) on_loss: LossListener,
 }
 
 /// Says that a tab has a transaction under way, until it is dropped.
@@ -121,6 +125,10 @@ impl Store for SimStore {
 
     fn durability(&self) -> Durability {
         Durability::IndexedDb
+    }
+
+    fn on_loss(&self, listener: Box<dyn Fn()>) {
+        self.on_loss.replace(Some(listener.into()));
     }
 
     async fn transaction(&self, access: Access) -> Result<SimTransaction, StoreError> {

@@ -1,6 +1,6 @@
 //! A tab: a client over the world's disk and network, which can crash at any moment.
 
-use super::disk::{DiskFaults, SimStore};
+use super::disk::{DiskFaults, LossListener, SimStore};
 use super::locks::{Acquisition, Held};
 use super::network::SimHttp;
 use super::witness::Sight;
@@ -41,6 +41,8 @@ struct Process {
     is_dead: Cell<bool>,
     /// Whether it was told that it would be frozen, and will be told when it goes on.
     was_told: Cell<bool>,
+    /// Who is told that the browser has deleted what lies on disk.
+    on_loss: LossListener,
     /// How often something in it may still go on before it crashes; it does not without it.
     steps_until_crash: Cell<Option<u32>>,
 }
@@ -55,6 +57,7 @@ impl Process {
             events: RefCell::default(),
             is_dead: Cell::new(false),
             was_told: Cell::new(false),
+            on_loss: Rc::default(),
             steps_until_crash: Cell::new(None),
         })
     }
@@ -190,6 +193,17 @@ impl Tab {
         self.world.inner.disk.is_busy_for(self.process.tab)
     }
 
+    /// It is told after a while that the browser has deleted what lies on disk.
+    pub fn tell_of_loss(&self, after: Duration) {
+        let (world, on_loss) = (self.world.inner.clone(), self.process.on_loss.clone());
+        self.spawn(async move {
+            world.sleep(after).await;
+            if let Some(listener) = on_loss.borrow().clone() {
+                listener();
+            }
+        });
+    }
+
     /// It goes on where it stood. What should have happened in the meantime happens now, timers before anything from outside.
     pub fn thaw(&self) {
         self.world.inner.frozen.borrow_mut().remove(&self.process.tab);
@@ -251,6 +265,11 @@ impl World {
         self.inner.disk.is_full.set(is_full);
     }
 
+    /// All that is on disk is deleted.
+    pub fn clear_disk(&self) {
+        self.inner.disk.memory.clear();
+    }
+
     /// After so many more commits, one fails.
     pub fn fail_a_commit_after(&self, commits: u32) {
         self.inner.disk.commits_until_failure.set(Some(commits));
@@ -303,7 +322,7 @@ impl TabPlatform {
         let (tab, is_worker, credentials_of) = (process.tab, process.is_worker, process.user_id.clone());
         Self {
             http: SimHttp { world: world.clone(), tab, surroundings, credentials_of },
-            store: SimStore { world: world.clone(), tab },
+            store: SimStore { world: world.clone(), tab, on_loss: process.on_loss.clone() },
             shared: Shared { tab, channel: world.subscription_id(), is_worker, world: world.clone(), texts: RefCell::default() },
             world,
             process,

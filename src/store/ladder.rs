@@ -335,6 +335,10 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
         self.rung() != Rung::Upper || Rung::ALL.into_iter().any(|rung| rung > Rung::Upper && holding.contains(rung.letter()))
     }
 
+    fn on_loss(&self, listener: Box<dyn Fn()>) {
+        self.shared.upper.on_loss(listener);
+    }
+
     fn take_changes(&self) -> Vec<PlaceChange> {
         self.shared.changes.take()
     }

@@ -12,7 +12,8 @@ use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::flat_map::FlatMap;
-use crate::outbox::{self, Batch, Begin, Claim, Claiming, Step};
+use crate::outbox::{self, Batch, Begin, Claim, Claiming, Mirror, Step};
+use crate::platform::tables::Lot;
 use crate::platform::{Channel, Clock, Http, KeyValue, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
@@ -94,6 +95,8 @@ pub struct Drainer<P: Platform> {
     promotions: Cell<(u32, MonotonicTime)>,
     /// Whether what could not be read has been looked at again.
     has_read_again: Cell<bool>,
+    /// What this tab has put into the queue and not seen settled.
+    pub mirror: RefCell<Mirror>,
     /// What was in the queue when it was last looked at.
     known: Cell<Counts>,
     /// Whether this tab drains just now.
@@ -179,6 +182,7 @@ impl<P: Platform> Drainer<P> {
             pace: Cell::default(),
             promotions: Cell::default(),
             has_read_again: Cell::default(),
+            mirror: RefCell::default(),
             known: Cell::default(),
             is_draining: Cell::default(),
             has_answered: Cell::default(),
@@ -211,8 +215,13 @@ impl<P: Platform> Drainer<P> {
             return;
         }
         let Some(_nobody_sends) = self.platform.locks().try_acquire(&self.lock).await else { return };
-        let now = clock.wall();
-        let absorb = async |transaction, lot| outbox::absorb(transaction, lot, now).await;
+        let (now, created_at) = (clock.wall(), Cell::new(None));
+        let absorb = async |transaction, lot: Lot| {
+            let (is_ours, from) = (lot.user_id == self.user_id, lot.from);
+            let (transaction, record) = outbox::absorb(transaction, lot, now).await?;
+            created_at.set(created_at.get().or(is_ours.then_some((from, record.created_at))));
+            Ok(transaction)
+        };
         let rest = match store.promote(&self.user_id, absorb).await {
             Ok(()) => None,
             Err(error) => {
@@ -220,6 +229,9 @@ impl<P: Platform> Drainer<P> {
                 Some(())
             }
         };
+        if let (None, Some((from, created_at))) = (&rest, created_at.get()) {
+            self.mirror.borrow_mut().moved(from, store.durability(), created_at);
+        }
         let failures =
             if rest.is_some() || store.may_be_promoted(&self.user_id) { self.promotions.get().0.saturating_add(1) } else { 0 };
         let pause = self.policy.backoff.delay(failures, self.platform.random().unit());
@@ -274,7 +286,7 @@ impl<P: Platform> Drainer<P> {
     async fn drain_here(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
         let store = self.platform.store();
         // A look that costs no write and no lock: most triggers find nothing to do, or the gate closed.
-        let mut record = outbox::record(store, &self.user_id).await?;
+        let mut record = self.look().await?;
         // Once, whatever it was that asked first, and whether the disk failed then.
         if !self.has_read_again.get() && record.counts().unreadable > 0 {
             record = outbox::read_again(store, &self.user_id).await?;
@@ -646,14 +658,37 @@ impl<P: Platform> Drainer<P> {
 
     /// Tells the other tabs what is in the queue now and, like those who wait and the application here, what was settled.
     pub fn announce(&self, counts: Counts, settled: Vec<(String, Outcome)>) {
+        self.announce_decision(counts, settled, None, false);
+    }
+
+    /// The same, and what else was decided: which action has other data now, and whether all was taken out.
+    pub fn announce_decision(
+        &self,
+        counts: Counts,
+        settled: Vec<(String, Outcome)>,
+        edited: Option<(String, Box<RawValue>)>,
+        purged: bool,
+    ) {
         self.known.set(counts);
         let settled: Vec<(String, Box<RawValue>)> =
             settled.into_iter().filter_map(|(id, outcome)| Some((id, to_raw_value(&outcome).ok()?))).collect();
-        let announcement = Announcement { user_id: self.user_id.clone(), counts, settled };
+        let announcement = Announcement { user_id: self.user_id.clone(), counts, settled, edited, purged };
         if let Ok(message) = serde_json::to_string(&announcement) {
             self.platform.channel().post(&message);
         }
         self.tell(announcement.settled);
+        self.copy(announcement.edited, announcement.purged);
+    }
+
+    /// What was decided holds for what this tab has put into the queue as well.
+    fn copy(&self, edited: Option<(String, Box<RawValue>)>, purged: bool) {
+        let mut mirror = self.mirror.borrow_mut();
+        if let Some((id, data)) = edited {
+            mirror.edit(&id, data);
+        }
+        if purged {
+            mirror.clear();
+        }
     }
 
     /// Finds out what became of actions that are waited for: of those that nobody has looked for yet, or of all. They may have been
@@ -663,14 +698,20 @@ impl<P: Platform> Drainer<P> {
         if ids.is_empty() {
             return Ok(());
         }
-        let known = outbox::outcomes(self.platform.store(), &self.user_id, &ids).await?;
+        let mut known = outbox::outcomes(self.platform.store(), &self.user_id, &ids).await?;
+        if self.lacks(&known.record) {
+            self.restore().await?;
+            known = outbox::outcomes(self.platform.store(), &self.user_id, &ids).await?;
+        }
         for (id, outcome) in known.settled.into_iter().rev() {
             // The last one counts: a dead letter may have been put back since.
+            self.mirror.borrow_mut().settle(&id, &outcome);
             self.waiters.resolve(&id, &outcome);
         }
         if let Ok(gone) = to_raw_value(&Outcome::Gone) {
             let open: FlatMap<String, ()> = known.open.into_iter().map(|id| (id, ())).collect();
             for id in ids.iter().filter(|id| !open.contains_key(id.as_str())) {
+                self.mirror.borrow_mut().forget(id);
                 self.waiters.resolve(id, &gone);
             }
         }
@@ -687,18 +728,20 @@ impl<P: Platform> Drainer<P> {
             return false;
         }
         self.tell(announcement.settled);
+        self.copy(announcement.edited, announcement.purged);
         self.platform.emit(&Event::QueueChanged { counts: announcement.counts });
         announcement.counts.pending > 0
     }
 
     fn tell(&self, settled: Vec<(String, Box<RawValue>)>) {
         for (id, outcome) in settled {
+            self.mirror.borrow_mut().settle(&id, &outcome);
             self.waiters.resolve(&id, &outcome);
             self.platform.emit(&Event::Settled { id, outcome });
         }
     }
 
-    fn now(&self) -> WallTime {
+    pub(super) fn now(&self) -> WallTime {
         self.platform.clock().wall()
     }
 

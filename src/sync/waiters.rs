@@ -17,6 +17,12 @@ pub struct Announcement {
     pub counts: Counts,
     /// What was settled: ids, and the JSON of an [`Outcome`](crate::queue::outcome::Outcome) each.
     pub settled: Vec<(String, Box<RawValue>)>,
+    /// What has other data now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<(String, Box<RawValue>)>,
+    /// Whether all was taken out, whatever it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub purged: bool,
 }
 
 /// Who waits for an action to be settled, in this tab. The drain that settles it may run in another.

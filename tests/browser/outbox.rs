@@ -6,7 +6,7 @@ use steadfast::browser::{BrowserClock, Database};
 use steadfast::outbox::{self, AppendError, Begin, Claim, Claiming, Newcomer, Step};
 use steadfast::platform::tables::Lane;
 use steadfast::policy::{backoff::Backoff, gate::Trigger};
-use steadfast::queue::action::{Action, ActionState, SCHEMA_VERSION};
+use steadfast::queue::action::{Action, ActionState};
 use steadfast::queue::answer::Verdict;
 use steadfast::queue::coalescing::Coalescing;
 use steadfast::queue::limits::QueueLimits;
@@ -14,7 +14,6 @@ use steadfast::queue::plan::BatchLimits;
 use steadfast::queue::record::UserRecord;
 use steadfast::queue::settlement::Moment;
 use steadfast::time::WallTime;
-use steadfast::wire::Priority;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const NOW: WallTime = WallTime(1_780_315_200_000);
@@ -27,28 +26,8 @@ fn store(name: &str) -> Database {
 }
 
 fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
-    let action = Action {
-        schema_version: SCHEMA_VERSION,
-        id: id.into(),
-        user_id: "ada".into(),
-        seq: 0,
-        key: key.map(Into::into),
-        kind: "save_draft".into(),
-        priority: Priority::Normal,
-        timestamp: NOW,
-        data: serde_json::value::RawValue::from_string(r#"{"text":"Grüße 🚀 \u0000"}"#.into()).unwrap(),
-        state: ActionState::Pending,
-        attempts: 0,
-        not_before: None,
-        last_error: None,
-        conflict: None,
-        expires_at: None,
-        depends_on: None,
-        sent: false,
-        alone: false,
-        window: 0,
-        lane: Lane::Normal,
-    };
+    let data = serde_json::value::RawValue::from_string(r#"{"text":"Grüße 🚀 \u0000"}"#.into()).unwrap();
+    let action = Action { key: key.map(Into::into), ..Action::new(id.into(), "ada", "save_draft".into(), data, NOW) };
     Newcomer { action, has_own_id: true, is_named: true, coalescing: Coalescing::Never }
 }
 

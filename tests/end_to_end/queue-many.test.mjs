@@ -1,9 +1,7 @@
 // A queue of 100 000: what it costs to open, to add to, to look at and to drain. Reports figures; what they may be, benches say.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { Backend } from "./backend.mjs";
-import { Browser } from "./browser.mjs";
-import { all, assertDelivered, buildSite, keysOf, newTab } from "./queue.mjs";
+import { test } from "node:test";
+import { all, assertDelivered, keysOf, newTab, surroundings } from "./queue.mjs";
 
 /** @typedef {import("./queue.mjs").Tab} Tab */
 
@@ -12,18 +10,7 @@ const many = Number(process.env["STEADFAST_PENDING"] ?? 10_000);
 /** How many are drained. */
 const drained = Number(process.env["STEADFAST_ACTIONS"] ?? 2000);
 const KEYS = keysOf("draft", 20);
-const { site, remove } = await buildSite();
-const backend = new Backend({ site });
-const browser = new Browser();
-
-before(async () => {
-  await Promise.all([backend.start(), browser.start()]);
-});
-after(async () => {
-  await browser[Symbol.asyncDispose]();
-  await backend[Symbol.asyncDispose]();
-  remove();
-});
+const { backend, browser } = await surroundings();
 
 /** What it costs from the beginning until the first receipt, in milliseconds: the least of several pages. @param {Tab} tab */
 async function opening(tab, tries = 5) {

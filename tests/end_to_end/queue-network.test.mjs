@@ -1,25 +1,13 @@
 // A network that goes away in the middle of a drain, and a browser that is wrong about it.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Backend } from "./backend.mjs";
-import { Browser } from "./browser.mjs";
-import { all, assertDelivered, buildSite, keysOf, newTab, until } from "./queue.mjs";
+import { afterEach, test } from "node:test";
+import { all, assertDelivered, keysOf, newTab, surroundings, until } from "./queue.mjs";
 
 /** @typedef {import("./queue.mjs").Tab} Tab */
 
 const KEYS = keysOf("draft", 10);
-const { site, remove } = await buildSite();
-const backend = new Backend({ site });
-const browser = new Browser();
+const { backend, browser } = await surroundings();
 
-before(async () => {
-  await Promise.all([backend.start(), browser.start()]);
-});
-after(async () => {
-  await browser[Symbol.asyncDispose]();
-  await backend[Symbol.asyncDispose]();
-  remove();
-});
 afterEach(() => backend.setFault(null));
 
 /** @param {Tab} tab @param {number} number the last of each key */

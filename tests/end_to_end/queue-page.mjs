@@ -17,6 +17,21 @@ switch (faults.get("indexedDB")) {
     replace(IDBFactory.prototype, "open", () => new EventTarget());
     break;
 }
+/** How many characters still go into IndexedDB. */
+let room = Number(faults.get("room") ?? Infinity);
+if (faults.has("room")) {
+  const { put } = IDBObjectStore.prototype;
+  replace(
+    IDBObjectStore.prototype,
+    "put",
+    /** @this {IDBObjectStore} @param {unknown} value @param {IDBValidKey} [key] */ function (value, key) {
+      room -= (typeof value === "string" ? value : JSON.stringify(value)).length;
+      // As WebKit does: at once, and not when it is written.
+      if (room < 0) throw new DOMException("The quota has been exceeded.", "QuotaExceededError");
+      return put.call(this, value, key);
+    },
+  );
+}
 if (faults.has("onLine")) {
   Object.defineProperty(Navigator.prototype, "onLine", { get: () => faults.get("onLine") === "true" });
 }
@@ -105,6 +120,22 @@ const work = {
   },
 
   /**
+   * Tries to enqueue them as one group; says why that was refused.
+   * @param {{ keys: string[], from: number, to: number, size: number }} what
+   */
+  async refusedTogether({ keys, from, to, size }) {
+    const actions = [];
+    for (let number = from; number <= to; number++) for (const key of keys) actions.push(action(key, number, size));
+    try {
+      await queue().enqueueAll(actions);
+      return "nothing was refused";
+    } catch (error) {
+      const { name, kind } = /** @type {Error & { kind?: string }} */ (error);
+      return `${name} ${kind}`;
+    }
+  },
+
+  /**
    * Whether the browser still has what an earlier page has put into a database that has nothing to do with Steadfast. Puts it there
    * if not.
    * @returns {Promise<boolean>}
@@ -122,9 +153,15 @@ const work = {
     });
   },
 
-  /** How many wait. */
+  /** There is room again, where there was little. */
+  makeRoom() {
+    room = Infinity;
+  },
+
+  /** How many wait, as far as that is known: more than nothing while a better place cannot be looked at. */
   async pending() {
-    return (await queue().snapshot()).pending;
+    const { pending, isPartial } = await queue().snapshot();
+    return isPartial ? Math.max(pending, 1) : pending;
   },
 
   /** @param {string} type */

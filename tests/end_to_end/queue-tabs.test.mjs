@@ -1,9 +1,7 @@
 // Several tabs of one user, and the one that drains closes, crashes or stands still: another takes over.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { Backend } from "./backend.mjs";
-import { Browser } from "./browser.mjs";
-import { all, assertDelivered, buildSite, idsOf, keysOf, newTab, until } from "./queue.mjs";
+import { test } from "node:test";
+import { all, assertDelivered, idsOf, keysOf, newTab, surroundings, until } from "./queue.mjs";
 
 /** @typedef {import("./queue.mjs").Tab} Tab */
 
@@ -17,21 +15,10 @@ const numbers = Math.ceil(actions / KEYS.length);
  */
 const TAKEN_OVER = { closed: 15_000, crashed: 15_000, frozen: 15_000, stopped: 120_000 };
 
-const { site, remove } = await buildSite();
-const backend = new Backend({ site });
-const browser = new Browser({
+const { backend, browser } = await surroundings({
   // Else a new tab may be given a process that was there before, and which is its own cannot be told.
   flags: ["--disable-features=SpareRendererForSitePerProcess"],
   hides: true,
-});
-
-before(async () => {
-  await Promise.all([backend.start(), browser.start()]);
-});
-after(async () => {
-  await browser[Symbol.asyncDispose]();
-  await backend[Symbol.asyncDispose]();
-  remove();
 });
 
 /** Ways to end a tab, or to make it stand still; each gives what makes it go on, if it can. */

@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after, before } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { build } from "esbuild";
+import { Backend } from "./backend.mjs";
+import { Browser } from "./browser.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 /** @typedef {typeof import("./queue-page.mjs")} _ */
@@ -28,6 +31,24 @@ export async function buildSite() {
     outfile: join(site, "page.js"),
   });
   return { site, remove: () => rmSync(site, { recursive: true, force: true }) };
+}
+
+/**
+ * A backend with that page and a Chromium, for all tests of a file: started before the first, gone after the last.
+ * @param {ConstructorParameters<typeof Browser>[0]} [options] of the browser
+ */
+export async function surroundings(options) {
+  const { site, remove } = await buildSite();
+  const [backend, browser] = [new Backend({ site }), new Browser(options)];
+  before(async () => {
+    await Promise.all([backend.start(), browser.start()]);
+  });
+  after(async () => {
+    await browser[Symbol.asyncDispose]();
+    await backend[Symbol.asyncDispose]();
+    remove();
+  });
+  return { backend, browser };
 }
 
 /**

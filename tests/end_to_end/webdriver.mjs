@@ -1,7 +1,7 @@
 // Firefox and WebKit, through their drivers (WebDriver), each with a profile of its own as far as they have any.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -42,10 +42,13 @@ async function freePort() {
 
 /** What is here to be driven, by name; `undefined` where something is missing. */
 export const engines = {
-  /** @param {string} profile @returns {Driving | undefined} */
-  firefox(profile) {
+  /** @param {string} profile @param {Record<string, unknown>} [preferences] @returns {Driving | undefined} */
+  firefox(profile, preferences) {
     const [driver, binary] = [found("geckodriver"), found("firefox") ?? found("firefox-esr")];
     if (!driver || !binary) return undefined;
+    // Into a profile that it has not made itself, the driver puts none.
+    const lines = Object.entries(preferences ?? {}).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});\n`);
+    if (lines.length > 0) writeFileSync(join(profile, "user.js"), lines.join(""));
     const options = { binary, args: ["-headless", "-profile", profile] };
     return { command: [driver, "--port"], capabilities: { "moz:firefoxOptions": options } };
   },
@@ -65,9 +68,9 @@ export class DrivenBrowser {
   #process;
   #session = "";
 
-  /** @param {keyof typeof engines} engine */
-  constructor(engine) {
-    this.driving = engines[engine](this.#profile);
+  /** @param {keyof typeof engines} engine @param {Record<string, unknown>} [preferences] of Firefox */
+  constructor(engine, preferences) {
+    this.driving = engines[engine](this.#profile, preferences);
   }
 
   async start() {

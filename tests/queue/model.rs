@@ -9,7 +9,7 @@ use steadfast::outbox::{self, Batch, Begin, Claim, Claiming, Newcomer};
 use steadfast::platform::tables::Lane;
 use steadfast::policy::backoff::Backoff;
 use steadfast::policy::gate::Trigger;
-use steadfast::queue::action::{Action, ActionState, SCHEMA_VERSION};
+use steadfast::queue::action::Action;
 use steadfast::queue::answer::Verdict;
 use steadfast::queue::coalescing::Coalescing;
 use steadfast::queue::limits::QueueLimits;
@@ -84,27 +84,13 @@ impl World {
             _ => Coalescing::Never,
         };
         let priority = self.rng.choice([Priority::Low, Priority::Normal, Priority::High, Priority::Critical]).unwrap();
+        let data = RawValue::from_string(format!(r#"{{"n":{}}}"#, self.next)).unwrap();
         let action = Action {
-            schema_version: SCHEMA_VERSION,
-            id: format!("a{}", self.next),
-            user_id: "ada".into(),
-            seq: 0,
             key,
-            kind: "save".into(),
             priority,
-            timestamp: self.now,
-            data: RawValue::from_string(format!(r#"{{"n":{}}}"#, self.next)).unwrap(),
-            state: ActionState::Pending,
-            attempts: 0,
-            not_before: None,
-            last_error: None,
-            conflict: None,
             expires_at: (self.rng.u8(..12) == 0).then(|| self.now.after(Duration::from_secs(20))),
             depends_on,
-            sent: false,
-            alone: false,
-            window: 0,
-            lane: Lane::Normal,
+            ..Action::new(format!("a{}", self.next), "ada", "save".into(), data, self.now)
         };
         Newcomer { action, has_own_id: true, is_named: true, coalescing }
     }

@@ -4,6 +4,7 @@
 mod broken_variants;
 mod calls;
 mod chaos;
+mod cleared;
 mod connectivity;
 mod herd;
 mod network_failures;

@@ -2,16 +2,15 @@
 
 use super::failure::store_error;
 use super::upgrade::{not_ours, upgrade};
-use super::{Connection, DOCUMENTS, OPENING, QUEUE};
+use super::{DOCUMENTS, OPENING, Owner, QUEUE};
 use crate::browser::{BrowserClock, global};
 use crate::platform::{Clock, StoreError, StoreErrorKind};
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use js_sys::{Function, Promise};
-use std::cell::RefCell;
 use std::pin::pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -158,8 +157,8 @@ fn nudge(factory: &IdbFactory) {
     }
 }
 
-/// Opens the database and brings it into its present form. When the connection ends, `slot` is emptied.
-pub(super) async fn open(name: Rc<str>, slot: Weak<RefCell<Connection>>, clock: BrowserClock) -> Result<IdbDatabase, StoreError> {
+/// Opens the database and brings it into its present form. When the connection ends, its owner hears of it.
+pub(super) async fn open(name: Rc<str>, owner: Owner, clock: BrowserClock) -> Result<IdbDatabase, StoreError> {
     let factory = global::member::<IdbFactory>("indexedDB")
         .ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, OPENING, "this scope has no IndexedDB"))?;
     let request = factory.open_with_u32(&name, VERSION).map_err(|thrown| store_error(OPENING, &thrown))?;
@@ -169,17 +168,22 @@ pub(super) async fn open(name: Rc<str>, slot: Weak<RefCell<Connection>>, clock: 
         database.close();
         return Err(not_ours(&name));
     }
-    watch(&database, slot);
+    watch(&database, owner);
     Ok(database)
 }
 
 /// Lets go of the connection when another tab needs a newer version, or when the browser has closed it.
-fn watch(database: &IdbDatabase, slot: Weak<RefCell<Connection>>) {
+fn watch(database: &IdbDatabase, owner: Owner) {
     let connection = database.clone();
-    let let_go = Closure::<dyn FnMut(Event)>::new(move |_: Event| {
+    let let_go = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
         connection.close();
-        if let Some(slot) = slot.upgrade() {
+        if let Some(slot) = owner.slot.upgrade() {
             slot.borrow_mut().forget(&connection);
+        }
+        // One that makes way for a newer version has lost nothing.
+        let makes_way = global::property::<JsValue>(&event, "newVersion").is_some_and(|version| version.as_f64().is_some());
+        if let Some(loss) = owner.loss.upgrade().filter(|_| !makes_way) {
+            loss.tell();
         }
     });
     database.set_onversionchange(Some(let_go.as_ref().unchecked_ref()));

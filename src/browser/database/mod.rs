@@ -17,7 +17,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, Shared};
 use js_sys::{Array, Object, Reflect};
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::fmt;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 use web_sys::IdbDatabase;
 
@@ -56,6 +57,25 @@ pub struct Database {
     name: Rc<str>,
     clock: BrowserClock,
     connection: Rc<RefCell<Connection>>,
+    loss: Rc<Loss>,
+}
+
+/// Who is told that the browser has ended a connection, as it does when the database is deleted.
+#[derive(Default)]
+struct Loss(RefCell<Option<Box<dyn Fn()>>>);
+
+impl Loss {
+    fn tell(&self) {
+        if let Some(listener) = &*self.0.borrow() {
+            listener();
+        }
+    }
+}
+
+impl fmt::Debug for Loss {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Loss").finish_non_exhaustive()
+    }
 }
 
 /// All who come while the database opens wait for the same opening, and go on in the order in which they came.
@@ -91,6 +111,12 @@ impl Handle {
     }
 }
 
+/// Whose connection it is.
+struct Owner {
+    slot: Weak<RefCell<Connection>>,
+    loss: Weak<Loss>,
+}
+
 impl Connection {
     /// That connection has ended; another one, opened since, has not.
     fn forget(&mut self, ended: &IdbDatabase) {
@@ -103,7 +129,7 @@ impl Connection {
 impl Database {
     /// The store in the database of that name. Opens nothing yet. Its waits go by that clock.
     pub fn new(name: &str, clock: BrowserClock) -> Self {
-        Self { name: name.into(), clock, connection: Rc::default() }
+        Self { name: name.into(), clock, connection: Rc::default(), loss: Rc::default() }
     }
 
     async fn connect(&self) -> Result<Handle, StoreError> {
@@ -113,7 +139,8 @@ impl Database {
                 Connection::Open(open) => return Ok(open.clone()),
                 Connection::Opening(opening) => opening.clone(),
                 Connection::Closed => {
-                    let open = connection::open(self.name.clone(), Rc::downgrade(&self.connection), self.clock.clone());
+                    let owner = Owner { slot: Rc::downgrade(&self.connection), loss: Rc::downgrade(&self.loss) };
+                    let open = connection::open(self.name.clone(), owner, self.clock.clone());
                     let opening = open.map(|opened| opened.map(Handle::new)).boxed_local().shared();
                     *connection = Connection::Opening(opening.clone());
                     opening
@@ -150,6 +177,10 @@ impl Store for Database {
 
     fn durability(&self) -> Durability {
         Durability::IndexedDb
+    }
+
+    fn on_loss(&self, listener: Box<dyn Fn()>) {
+        self.loss.0.replace(Some(listener));
     }
 
     async fn transaction(&self, access: Access) -> Result<DatabaseTransaction, StoreError> {

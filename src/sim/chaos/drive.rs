@@ -246,7 +246,7 @@ impl Run {
             promises.note(now, || format!("tab {tab} is promised {receipts:?}"));
             // A queue that was deleted begins anew.
             let behind = behind.filter(|_| promises.life() == life);
-            promises.promise(now, behind, &receipts);
+            promises.promise(now, tab, behind, &receipts);
             if !waits {
                 return;
             }
@@ -338,8 +338,12 @@ impl Run {
     fn clear(&self) {
         self.promises.note(self.world.now(), || "all that is on disk is gone".into());
         self.promises.count("disks cleared");
-        self.promises.clear();
-        self.world.inner.disk.memory.clear();
+        let awake = self.pages.iter().filter(|page| page.is_awake() && !page.tab.is_dead());
+        self.promises.clear(&awake.map(|page| (page.tab.number(), page.user)).collect::<Vec<_>>());
+        self.world.clear_disk();
+        for page in self.pages.iter().filter(|page| !page.is_frozen) {
+            page.tab.tell_of_loss(Duration::from_millis(self.below(5_000)));
+        }
         self.world.server(ModelServer::forget_pauses);
     }
 

@@ -100,6 +100,12 @@ struct Known {
     /// What it was before it was edited, and the last request that may have been sent with that.
     outdated: Option<(Vec<String>, u64)>,
     is_being_edited: bool,
+    /// The tab that has it in memory.
+    kept_by: Option<u64>,
+    /// Whether it has outlived a queue that was deleted: its place was another one.
+    has_survived: bool,
+    /// Whether the tab that has it in memory has still to put it on disk again.
+    is_adrift: bool,
 }
 
 /// What is special about an action.
@@ -116,6 +122,7 @@ pub(super) struct Particulars {
 #[derive(Debug)]
 pub(super) struct Edit {
     action: usize,
+    life: u64,
     pub(super) data: String,
 }
 
@@ -258,15 +265,16 @@ impl Promises {
         }
         let data = format!(r#"{{"n":{action},"v":{}}}"#, known.data.len());
         known.data.push(data.clone());
-        Some(Edit { action, data })
+        Some(Edit { action, life: books.life, data })
     }
 
     /// It is changed for certain, for all requests after this one; or it may be.
     pub(super) fn end_edit(&self, edit: &Edit, since: Option<u64>) {
         let mut books = self.books.borrow_mut();
+        let life = books.life;
         let known = &mut books.actions[edit.action];
         known.is_being_edited = false;
-        if let Some(since) = since {
+        if let Some(since) = since.filter(|_| edit.life == life) {
             let others = known.data.iter().filter(|data| **data != edit.data).cloned().collect();
             known.outdated = Some((others, since));
             if known.particulars.depends_on.is_some() {
@@ -286,14 +294,22 @@ impl Promises {
         }
     }
 
-    /// All is gone.
-    pub(super) fn clear(&self) {
+    /// All is gone, except for what these tabs have in memory for these users: what they have put there, and of which nothing has been
+    /// said.
+    pub(super) fn clear(&self, awake: &[(u64, usize)]) {
         let mut books = self.books.borrow_mut();
         books.life += 1;
         books.highest = [None; 2];
         books.put_back.clear();
         for known in &mut books.actions {
-            known.is_discarded = true;
+            let is_kept = known.kept_by.is_some_and(|tab| awake.contains(&(tab, known.user)));
+            known.outdated = None;
+            if is_kept && known.is_promised && !known.is_out_of_turn() && !known.is_conflicting {
+                known.is_adrift = true;
+                known.has_survived = true;
+            } else {
+                known.is_discarded = true;
+            }
         }
     }
 
@@ -313,7 +329,7 @@ impl Promises {
     }
 
     /// A page was promised these actions, in this order, behind that place.
-    pub(super) fn promise(&self, now: u64, behind: Option<u64>, receipts: &[(usize, String, u64)]) {
+    pub(super) fn promise(&self, now: u64, tab: u64, behind: Option<u64>, receipts: &[(usize, String, u64)]) {
         let mut last = behind;
         for (action, id, seq) in receipts {
             let replaces = self.books.borrow().actions[*action].particulars.coalescing == Some("replace");
@@ -328,6 +344,7 @@ impl Promises {
             let known = &mut books.actions[*action];
             known.seq = Some(*seq);
             known.is_promised = true;
+            known.kept_by = Some(tab);
             books.highest[known.user] = books.highest[known.user].max(Some(*seq));
             if let Some(key) = known.key {
                 books.keys.entry((known.user, key)).or_default().is_checked = false;
@@ -441,10 +458,15 @@ impl Promises {
         }
     }
 
-    /// A page is gone, or its user is: nobody there waits any longer.
+    /// A page is gone, or its user is: nobody there waits any longer, nor keeps anything in memory.
     pub(super) fn forget_waits(&self, tab: u64) {
-        for wait in self.books.borrow_mut().waits.iter_mut().filter(|wait| wait.tab == tab) {
+        let mut books = self.books.borrow_mut();
+        for wait in books.waits.iter_mut().filter(|wait| wait.tab == tab) {
             wait.is_over = true;
+        }
+        for known in books.actions.iter_mut().filter(|known| known.kept_by == Some(tab)) {
+            known.kept_by = None;
+            known.is_discarded |= known.is_adrift;
         }
     }
 
@@ -539,12 +561,17 @@ impl Promises {
         {
             let mut books = self.books.borrow_mut();
             let books = &mut *books;
-            let actions = &books.actions;
+            let actions = &mut books.actions;
             books.open.retain(|action| !actions[*action].is_settled());
             if !books.open.is_empty() {
                 let stored: Vec<HashSet<&str>> =
                     stored.iter().map(|rows| rows.iter().map(|row| row.id.as_str()).collect()).collect();
-                let is_stored = |known: &Known| stored[known.user].contains(known.id.as_deref().unwrap_or_default());
+                for action in &books.open {
+                    let known = &mut actions[*action];
+                    known.is_adrift &= !stored[known.user].contains(known.id.as_deref().unwrap_or_default());
+                }
+                let is_stored =
+                    |known: &Known| known.is_adrift || stored[known.user].contains(known.id.as_deref().unwrap_or_default());
                 lost = books.open.iter().map(|action| &actions[*action]).find(|known| !is_stored(known)).map(|known| {
                     format!("{} was promised, is not stored, and nothing has settled it", known.id.clone().unwrap_or_default())
                 });
@@ -557,7 +584,22 @@ impl Promises {
             for key in books.keys.values_mut().filter(|key| !key.is_checked) {
                 key.is_checked = true;
                 let mut last: Option<(u64, &Known)> = None;
-                for known in key.applied.iter().map(|action| &actions[*action]).filter(|known| !known.is_out_of_turn()) {
+                // What outlives its queue has another place afterwards, behind what other tabs have put there meanwhile. What a tab has
+                // put there itself stays in its order.
+                let mut latest: HashMap<u64, usize> = HashMap::new();
+                for number in &key.applied {
+                    let known = &actions[*number];
+                    let Some(tab) = known.kept_by.filter(|_| !known.is_out_of_turn()) else { continue };
+                    let before = latest.insert(tab, *number).filter(|before| before > number);
+                    if let Some(other) =
+                        before.map(|before| &actions[before]).filter(|other| other.has_survived || known.has_survived)
+                    {
+                        let (id, other) = (known.id.clone().unwrap_or_default(), other.id.clone().unwrap_or_default());
+                        overtaken = Some(format!("{id} was applied after {other}, which its tab has put behind it in its key"));
+                    }
+                }
+                let in_place = |known: &&Known| !known.is_out_of_turn() && !known.has_survived;
+                for known in key.applied.iter().map(|action| &actions[*action]).filter(in_place) {
                     let Some(seq) = known.seq else { continue };
                     if let Some((_, last)) = last.filter(|(last, _)| *last > seq) {
                         let (id, last) = (known.id.clone().unwrap_or_default(), last.id.clone().unwrap_or_default());
@@ -746,7 +788,7 @@ impl Promises {
             match result.status {
                 ActionStatus::Applied => {
                     books.tally.count("actions applied");
-                    if known.is_given_up && !known.is_discarded && is_certain {
+                    if known.is_given_up && !known.is_discarded && !known.has_survived && is_certain {
                         books.violation.get_or_insert(format!("{} was given up, and applied after that", action.id));
                     }
                     known.applied += 1;

@@ -1,0 +1,265 @@
+//! What a tab has put into the queue and has not seen settled, in memory: enough to put it there again when the storage is cleared
+//! under the page. Pure bookkeeping.
+
+use super::history::Applied;
+use crate::flat_map::FlatMap;
+use crate::platform::tables::Durability;
+use crate::queue::action::Action;
+use crate::queue::dependency;
+use crate::queue::record::UserRecord;
+use crate::time::WallTime;
+use serde_json::value::RawValue;
+
+/// So many actions are kept at most. What comes when there are as many is on disk alone.
+const MOST: usize = 1_000;
+/// So many bytes of data and names are kept at most.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// The actions of a tab that are not settled as far as it has heard, by id. The oldest stay when there are too many.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    kept: FlatMap<String, Kept>,
+    /// The queues in which they lie. One in which none of them lies any longer may be among them.
+    queues: Vec<Origin>,
+    bytes: u64,
+    /// How many of them depend on another one.
+    dependents: usize,
+    /// The number of the next one.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// In the order in which they came: places change when what lies in one store is brought to another.
+    number: u64,
+    origin: Origin,
+    action: Box<Action>,
+}
+
+/// A queue: where it is, since when, and the last place in it that is known to have been given away.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    place: Durability,
+    created_at: WallTime,
+    seq: u64,
+}
+
+impl Origin {
+    /// Whether that record is of another queue, which has come in the place of this one.
+    fn is_gone(self, place: Durability, record: &UserRecord) -> bool {
+        self.place == place && (self.created_at != record.created_at || self.seq >= record.next_seq)
+    }
+
+    fn is_same(self, other: Self) -> bool {
+        self.place == other.place && self.created_at == other.created_at
+    }
+}
+
+impl Mirror {
+    /// Keeps an action that is on disk, in the queue that was created then.
+    pub fn keep(&mut self, action: Action, seq: u64, place: Durability, created_at: WallTime) {
+        let bytes = action.bytes();
+        if self.kept.len() >= MOST || self.bytes.saturating_add(bytes) > MOST_BYTES {
+            return;
+        }
+        let origin = Origin { place, created_at, seq };
+        self.forget(&action.id);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.dependents += usize::from(action.depends_on.is_some());
+        let number = self.next;
+        self.next = number.saturating_add(1);
+        self.kept.insert(action.id.clone(), Kept { number, origin, action: Box::new(action) });
+        self.note(origin);
+    }
+
+    fn note(&mut self, origin: Origin) {
+        match self.queues.iter_mut().find(|known| known.is_same(origin)) {
+            Some(known) => known.seq = known.seq.max(origin.seq),
+            None => self.queues.push(origin),
+        }
+    }
+
+    /// Whether that action is kept.
+    pub fn has(&self, id: &str) -> bool {
+        self.kept.contains_key(id)
+    }
+
+    /// Whether the queue of that record may lack some of what is kept.
+    pub fn lacks(&self, place: Durability, record: &UserRecord) -> bool {
+        self.queues.iter().any(|queue| queue.is_gone(place, record))
+    }
+
+    /// What the queue of that record may lack, in order.
+    pub fn missing(&self, place: Durability, record: &UserRecord) -> Vec<Action> {
+        if !self.lacks(place, record) {
+            return Vec::new();
+        }
+        let gone = self.kept.values().filter(|kept| kept.origin.is_gone(place, record));
+        let mut missing: Vec<(u64, Action)> = gone.map(|kept| (kept.number, Action::clone(&kept.action))).collect();
+        missing.sort_unstable_by_key(|(number, _)| *number);
+        missing.into_iter().map(|(_, action)| action).collect()
+    }
+
+    /// They were missing, and have these places in the queue now that was created then; those without one were settled.
+    pub fn found(&mut self, those: Vec<(String, Option<u64>)>, place: Durability, created_at: WallTime) {
+        for (id, seq) in those {
+            match (seq, self.kept.get_mut(&id)) {
+                (Some(seq), Some(kept)) => kept.origin = Origin { place, created_at, seq },
+                (Some(_), None) => {}
+                (None, _) => self.forget(&id),
+            }
+        }
+        self.recount_queues();
+    }
+
+    fn recount_queues(&mut self) {
+        self.queues.clear();
+        let origins: Vec<Origin> = self.kept.values().map(|kept| kept.origin).collect();
+        for origin in origins {
+            self.note(origin);
+        }
+    }
+
+    /// What lay in one place has been brought to another one, into the queue that was created then.
+    pub fn moved(&mut self, from: Durability, to: Durability, created_at: WallTime) {
+        for (_, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.origin.place == from) {
+            // Which places they have got there is not known. A place that was not given away yet is looked for, and found, once.
+            kept.origin = Origin { place: to, created_at, ..kept.origin };
+        }
+        self.recount_queues();
+    }
+
+    /// What became of an action, here or in another tab: the JSON of an [`Outcome`](crate::queue::outcome::Outcome).
+    pub fn settle(&mut self, id: &str, outcome: &RawValue) {
+        self.forget(id);
+        if self.dependents == 0 {
+            return;
+        }
+        let Some(applied) = Applied::read(outcome) else { return };
+        let mut put_in = 0;
+        for (_, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.action.depends_on.as_deref() == Some(id)) {
+            // Where the result is not what the data names, the action is a dead letter already.
+            if let Ok(data) = dependency::put_in(&kept.action.data, id, applied.result.as_ref()) {
+                kept.action.data = data;
+            }
+            kept.action.depends_on = None;
+            put_in += 1;
+        }
+        self.dependents = self.dependents.saturating_sub(put_in);
+    }
+
+    /// An action has other data now.
+    pub fn edit(&mut self, id: &str, data: Box<RawValue>) {
+        if let Some(kept) = self.kept.get_mut(id) {
+            let before = kept.action.bytes();
+            kept.action.data = data;
+            self.bytes = self.bytes.saturating_sub(before).saturating_add(kept.action.bytes());
+        }
+    }
+
+    /// An action is settled, or nothing is known of it any longer.
+    pub fn forget(&mut self, id: &str) {
+        if let Some(kept) = self.kept.remove(id) {
+            self.bytes = self.bytes.saturating_sub(kept.action.bytes());
+            self.dependents = self.dependents.saturating_sub(usize::from(kept.action.depends_on.is_some()));
+        }
+        if self.kept.is_empty() {
+            self.queues.clear();
+        }
+    }
+
+    /// Nothing is left in the queue of that record: what has lain in it is settled, though nobody may have told this tab.
+    pub fn all_is_settled(&mut self, place: Durability, record: &UserRecord) {
+        let has_lain_there =
+            |origin: Origin| origin.place == place && origin.created_at == record.created_at && origin.seq < record.next_seq;
+        let settled: Vec<String> =
+            self.kept.iter().filter(|(_, kept)| has_lain_there(kept.origin)).map(|(id, _)| id.clone()).collect();
+        for id in settled {
+            self.forget(&id);
+        }
+    }
+
+    /// Keeps nothing any longer.
+    pub fn clear(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::queue::plan::tests::action;
+
+    const BORN: WallTime = WallTime(1000);
+    const PLACE: Durability = Durability::IndexedDb;
+
+    fn record(created_at: WallTime, next_seq: u64) -> UserRecord {
+        UserRecord { created_at, next_seq, ..UserRecord::default() }
+    }
+
+    fn ids(missing: &[Action]) -> Vec<&str> {
+        missing.iter().map(|action| action.id.as_str()).collect()
+    }
+
+    fn filled(seqs: std::ops::Range<u64>) -> Mirror {
+        let mut mirror = Mirror::default();
+        for seq in seqs {
+            mirror.keep(action(seq, None), seq, PLACE, BORN);
+        }
+        mirror
+    }
+
+    #[test]
+    fn nothing_is_missing_from_the_queue_that_it_was_put_into() {
+        let mirror = filled(0..3);
+        assert!(!mirror.lacks(PLACE, &record(BORN, 3)));
+        assert!(!mirror.lacks(Durability::LocalStorage, &record(WallTime(7), 0)), "another place says nothing of this one");
+    }
+
+    #[test]
+    fn all_is_missing_from_a_queue_that_was_created_since_or_is_not_there() {
+        let mirror = filled(0..3);
+        for other in [record(WallTime(2000), 9), UserRecord::default(), record(BORN, 2)] {
+            assert!(mirror.lacks(PLACE, &other));
+        }
+        assert_eq!(ids(&mirror.missing(PLACE, &UserRecord::default())), ["action-0", "action-1", "action-2"]);
+    }
+
+    #[test]
+    fn what_was_found_is_missing_no_longer_and_what_was_settled_is_forgotten() {
+        let mut mirror = filled(0..3);
+        let places = [("action-0", Some(8)), ("action-1", None), ("action-2", Some(9))];
+        mirror.found(places.map(|(id, seq)| (id.to_string(), seq)).to_vec(), PLACE, WallTime(2000));
+        assert!(!mirror.lacks(PLACE, &record(WallTime(2000), 10)) && !mirror.has("action-1"));
+        assert_eq!(ids(&mirror.missing(PLACE, &record(WallTime(3000), 0))), ["action-0", "action-2"]);
+    }
+
+    #[test]
+    fn the_order_is_that_in_which_they_came_wherever_they_lie() {
+        let mut mirror = filled(50..52);
+        mirror.keep(action(3, None), 3, Durability::LocalStorage, BORN);
+        mirror.moved(Durability::LocalStorage, PLACE, BORN);
+        assert_eq!(ids(&mirror.missing(PLACE, &UserRecord::default())), ["action-50", "action-51", "action-3"]);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let mut mirror = filled(0..1_500);
+        assert_eq!(mirror.missing(PLACE, &UserRecord::default()).len(), MOST);
+        mirror.forget("action-0");
+        let data = RawValue::from_string(format!("\"{}\"", "x".repeat(4 << 20))).unwrap();
+        mirror.keep(Action { data, ..action(2_000, None) }, 2_000, PLACE, BORN);
+        assert!(!mirror.has("action-2000"));
+        mirror.keep(action(2_001, None), 2_001, PLACE, BORN);
+        assert!(mirror.has("action-2001"));
+    }
+
+    #[test]
+    fn a_queue_that_is_empty_has_settled_what_lay_in_it() {
+        let mut mirror = filled(0..3);
+        mirror.all_is_settled(PLACE, &record(BORN, 2));
+        assert_eq!(ids(&mirror.missing(PLACE, &UserRecord::default())), ["action-2"], "it came after that was looked at");
+        mirror.all_is_settled(PLACE, &record(BORN, 3));
+        assert!(!mirror.lacks(PLACE, &UserRecord::default()));
+    }
+}
