@@ -92,6 +92,8 @@ struct Known {
     is_discarded: bool,
     /// A policy has given it up, and said so.
     is_given_up: bool,
+    /// It has taken the place of one that was put back, or of one that had.
+    is_late: bool,
     /// What it depends on will never be applied.
     has_lost_its_dependency: bool,
     particulars: Particulars,
@@ -142,7 +144,7 @@ impl Known {
     /// Whether it may be applied out of its turn: a dead letter does not hold its key, so that what is put back later comes
     /// later; neither does what was discarded, whose request may still be on its way.
     fn is_out_of_turn(&self) -> bool {
-        self.is_refused || self.is_discarded || self.is_given_up
+        self.is_refused || self.is_discarded || self.is_given_up || self.is_late
     }
 }
 
@@ -325,7 +327,11 @@ impl Promises {
             let mut books = self.books.borrow_mut();
             let books = &mut *books;
             books.tally.count("actions promised");
+            let user = books.actions[*action].user;
+            let is_older = |other: &Known| other.user == user && other.seq == Some(*seq) && (other.is_refused || other.is_late);
+            let is_late = replaces && books.actions.iter().any(is_older);
             let known = &mut books.actions[*action];
+            known.is_late |= is_late;
             known.seq = Some(*seq);
             known.is_promised = true;
             books.highest[known.user] = books.highest[known.user].max(Some(*seq));
@@ -477,13 +483,12 @@ impl Promises {
         self.books.borrow_mut().breaking.clone_from(ids);
     }
 
-    /// Whether all that nothing stands against is settled.
-    pub(super) fn all_free_are_settled(&self) -> bool {
-        self.unsettled(true).is_empty()
-    }
-
-    /// The promised actions that are not settled; those only that nothing stands against, if so asked.
-    pub(super) fn unsettled(&self, free_only: bool) -> Vec<String> {
+    /// The promised actions that nothing stands against and that are not settled.
+    pub(super) fn unsettled(&self, table: &Table) -> Vec<String> {
+        // What was applied without the page knowing may be a dead letter, if the server was asked again and has changed its mind.
+        let rests = |known: &Known| {
+            known.id.as_deref().and_then(|id| table.find(USERS[known.user], id)).is_some_and(|row| is_put_aside(row))
+        };
         let mut books = self.books.borrow_mut();
         let books = &mut *books;
         let actions = &books.actions;
@@ -508,17 +513,18 @@ impl Promises {
             let waits_for = |known: &Known| known.particulars.depends_on.map(|other| (other, &actions[other]));
             let found = unsettled.filter(|(_, known)| {
                 waits_for(known).is_some_and(|(number, other)| {
-                    (other.applied == 0 || stands(other)) && (waiting.contains(&number) || is_parked(other, &waiting))
+                    rests(other)
+                        || (other.applied == 0 || stands(other)) && (waiting.contains(&number) || is_parked(other, &waiting))
                 })
             });
             let found: Vec<usize> = found.map(|(number, _)| number).collect();
-            if found.is_empty() || !free_only {
+            if found.is_empty() {
                 break;
             }
             waiting.extend(found);
         }
-        let open = books.open.iter().filter(|action| !free_only || !waiting.contains(action)).map(|action| &actions[*action]);
-        open.filter(|known| !free_only || !is_parked(known, &waiting)).map(|known| known.id.clone().unwrap_or_default()).collect()
+        let open = books.open.iter().filter(|action| !waiting.contains(action)).map(|action| &actions[*action]);
+        open.filter(|known| !is_parked(known, &waiting)).map(|known| known.id.clone().unwrap_or_default()).collect()
     }
 
     /// Compares the promises with what is stored, and with what the server has done.
