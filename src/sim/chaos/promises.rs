@@ -314,9 +314,11 @@ impl Promises {
         self.books.borrow().highest[user]
     }
 
-    /// A page was promised these actions, in this order, behind that place.
-    pub(super) fn promise(&self, now: u64, behind: Option<u64>, receipts: &[(usize, String, u64)]) {
-        let mut last = behind;
+    /// A page was promised these actions, in this order, behind that place, when all had been deleted so often.
+    pub(super) fn promise(&self, now: u64, behind: Option<u64>, life: u64, receipts: &[(usize, String, u64)]) {
+        // A queue that was deleted begins anew; what was promised before says nothing of its places.
+        let is_of_this_life = self.life() == life;
+        let mut last = behind.filter(|_| is_of_this_life);
         for (action, id, seq) in receipts {
             let replaces = self.books.borrow().actions[*action].particulars.coalescing == Some("replace");
             if last.is_some_and(|last| *seq <= last) && !replaces {
@@ -334,7 +336,9 @@ impl Promises {
             known.is_late |= is_late;
             known.seq = Some(*seq);
             known.is_promised = true;
-            books.highest[known.user] = books.highest[known.user].max(Some(*seq));
+            if is_of_this_life {
+                books.highest[known.user] = books.highest[known.user].max(Some(*seq));
+            }
             if let Some(key) = known.key {
                 books.keys.entry((known.user, key)).or_default().is_checked = false;
             }
