@@ -7,7 +7,7 @@ use crate::call::correlation;
 use crate::connectivity::Watch;
 use crate::event::Event;
 use crate::input::InvalidInput;
-use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer};
+use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer, Resolution};
 use crate::platform::tables::{Durability, Lane};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Platform, Store, StoreError};
 use crate::policy::gate::{GateReason, Trigger};
@@ -211,11 +211,13 @@ impl<P: Platform> Queue<P> {
             last_error: None,
             conflict: None,
             expires_at: draft.time_to_live.or(self.drainer.policy.max_age).map(|age| now.after(age)),
+            server_ahead: 0,
             depends_on: draft.depends_on,
             sent: false,
             alone: false,
             window: 0,
             lane: Lane::of(draft.priority),
+            text: None,
         };
         Newcomer { action, has_own_id, is_named: has_own_id, coalescing: draft.coalescing }
     }
@@ -292,9 +294,15 @@ impl<P: Platform> Queue<P> {
     }
 
     /// Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. Says whether
-    /// there was one of that id.
+    /// there was one of that id; if not, nothing is changed.
     pub async fn requeue(&self, id: &str, data: Option<Box<RawValue>>) -> Result<bool, QueueError> {
         let decided = outbox::requeue(self.platform.store(), self.user_id(), id, data).await?;
+        Ok(self.has_decided(decided))
+    }
+
+    /// Decides a conflict. Says whether there was one of that id; if not, nothing is changed.
+    pub async fn resolve(&self, id: &str, resolution: Resolution) -> Result<bool, QueueError> {
+        let decided = outbox::resolve(self.platform.store(), self.user_id(), id, resolution).await?;
         Ok(self.has_decided(decided))
     }
 

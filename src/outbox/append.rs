@@ -13,7 +13,7 @@ use crate::queue::dependency;
 use crate::queue::limits::QueueLimits;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
-use crate::queue::row::{Row, id_at};
+use crate::queue::row::{Row, id_at, place_named_by};
 use crate::time::WallTime;
 use crate::wire::Priority;
 use futures_util::future::try_join_all;
@@ -260,6 +260,9 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let mut places = Vec::with_capacity(group.len());
         for (newcomer, data) in group.iter_mut().zip(data) {
             let mut action = Action { data, ..newcomer.action.clone() };
+            if action.expires_at.is_some() {
+                action.server_ahead = self.ledger.record.server_ahead;
+            }
             let coalescing = newcomer.coalescing.clone();
             if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {
                 // It was applied already, and its result is in the data.
@@ -303,19 +306,31 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 }
 
-/// What [`append`] would have said of these groups, if it has been carried out though it seemed to fail; `None` if it has not.
+/// What [`append`] would have said of these groups, if it has been carried out though it seemed to fail; `None` if it has not. What has
+/// left the queue again since was taken in as well.
 pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer>]) -> Result<Option<Appended>, StoreError> {
     let ledger = Ledger::open(store, user_id, Access::Read).await?;
-    let mut places = Vec::with_capacity(groups.len());
-    for group in groups {
-        let rows = try_join_all(group.iter().map(|newcomer| ledger.transaction.find(user_id, &newcomer.action.id))).await?;
-        // An id of the caller's may be another action's.
-        let is_the_same = |row: &Row, newcomer: &Newcomer| {
-            newcomer.is_named && (!newcomer.has_own_id || Action::read(row, user_id).timestamp == newcomer.action.timestamp)
-        };
-        let found = rows.into_iter().zip(group).map(|(row, newcomer)| row.filter(|row| is_the_same(row, newcomer)));
-        places.push(found.map(|row| row.map(|row| (row.id, row.seq))).collect::<Option<Vec<_>>>());
-    }
+    let newcomers = || groups.iter().flatten();
+    let rows = try_join_all(newcomers().map(|newcomer| ledger.transaction.find(user_id, &newcomer.action.id))).await?;
+    // An id of the caller's may be another action's.
+    let is_the_same = |row: &Row, newcomer: &Newcomer| {
+        newcomer.is_named && (!newcomer.has_own_id || Action::read(row, user_id).timestamp == newcomer.action.timestamp)
+    };
+    let found = rows.into_iter().zip(newcomers()).map(|(row, newcomer)| Some(row.filter(|row| is_the_same(row, newcomer))?.seq));
+    let found: Vec<Option<u64>> = found.collect();
+    let missing = newcomers().zip(&found).filter(|(newcomer, seq)| seq.is_none() && newcomer.is_named && !newcomer.has_own_id);
+    let missing: Vec<String> = missing.map(|(newcomer, _)| newcomer.action.id.clone()).collect();
+    let gone = if missing.is_empty() { vec![] } else { history::find(&ledger.transaction, user_id, &missing).await? };
+    let gone: FlatMap<String, ()> = gone.into_iter().map(|(id, _)| (id, ())).collect();
+    let mut found = found.into_iter();
+    let mut place = |newcomer: &Newcomer| {
+        let id = &newcomer.action.id;
+        let seq = found.next().flatten().or_else(|| place_named_by(id).filter(|_| gone.contains_key(id)));
+        Some((id.clone(), seq?))
+    };
+    // All of them are asked for, found or not.
+    let places = groups.iter().map(|group| group.iter().map(&mut place).collect::<Vec<_>>().into_iter().collect());
+    let places: Vec<Option<Vec<(String, u64)>>> = places.collect();
     let any = places.iter().flatten().any(|group| !group.is_empty());
     let record = ledger.commit().await?;
     let refused = || StoreError::new(StoreErrorKind::Failed, "taking in actions", "the disk failed while they were taken in");

@@ -5,12 +5,14 @@ mod absorb;
 mod append;
 mod decide;
 mod drain;
+mod due;
 mod history;
 mod ledger;
 mod look;
 
 pub use absorb::absorb;
 pub use append::{AppendError, Appended, Newcomer, append, appended};
-pub use decide::{Change, Decided, discard, edit, purge, requeue};
-pub use drain::{Batch, Begin, Claim, Claiming, Step, begin, claim, close_gate, read_again, settle};
+pub use decide::{Change, Decided, Resolution, discard, edit, purge, requeue, resolve};
+pub use drain::{Batch, Begin, Claim, Claiming, Failure, Step, begin, claim, close_gate, read_again, settle};
+pub use due::{Arrived, bring_due};
 pub use look::{Known, list, outcomes, record};

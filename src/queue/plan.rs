@@ -93,11 +93,13 @@ pub(crate) mod tests {
             last_error: None,
             conflict: None,
             expires_at: None,
+            server_ahead: 0,
             depends_on: None,
             sent: false,
             alone: false,
             window: 0,
             lane: Lane::Normal,
+            text: None,
         }
     }
 

@@ -12,10 +12,11 @@ use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::flat_map::FlatMap;
-use crate::outbox::{self, Batch, Begin, Claim, Claiming, Step};
+use crate::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Step};
 use crate::platform::{Channel, Clock, Http, KeyValue, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
+use crate::policy::hint;
 use crate::policy::retry::later;
 use crate::queue::action::Action;
 use crate::queue::answer::{self, NoAnswer, Verdict};
@@ -96,6 +97,8 @@ pub struct Drainer<P: Platform> {
     has_read_again: Cell<bool>,
     /// What was in the queue when it was last looked at.
     known: Cell<Counts>,
+    /// By how many milliseconds the server's clock was ahead when it answered last, if it has told.
+    server_ahead: Cell<Option<i64>>,
     /// Whether this tab drains just now.
     pub(super) is_draining: Cell<bool>,
     /// Whether a tab that drains has said so since it was asked.
@@ -140,11 +143,6 @@ fn encoded(user_id: &str) -> String {
     segment
 }
 
-/// Nothing to do.
-fn idle(record: &UserRecord) -> DrainReport {
-    DrainReport { counts: record.counts(), next: None }
-}
-
 /// Whether a batch that has failed once more is a lone action over which the server fails.
 fn is_to_step_aside(batch: &Batch) -> bool {
     let [action] = batch.actions.as_slice() else { return false };
@@ -180,6 +178,7 @@ impl<P: Platform> Drainer<P> {
             promotions: Cell::default(),
             has_read_again: Cell::default(),
             known: Cell::default(),
+            server_ahead: Cell::default(),
             is_draining: Cell::default(),
             has_answered: Cell::default(),
             drain: RefCell::default(),
@@ -280,23 +279,34 @@ impl<P: Platform> Drainer<P> {
             record = outbox::read_again(store, &self.user_id).await?;
             self.has_read_again.set(true);
         }
-        if !record.has_work() || !store.may_send(&self.user_id) {
-            return Ok(idle(&record));
+        if !store.may_send(&self.user_id) {
+            return Ok(DrainReport { counts: record.counts(), next: None });
+        }
+        // Whether or not the server may be asked: what has expired leaves when its time comes.
+        if record.is_due(self.now()) {
+            let arrived = outbox::bring_due(store, &self.user_id, self.now()).await?;
+            record = arrived.record;
+            if !arrived.settled.is_empty() {
+                self.announce(record.counts(), arrived.settled);
+            }
+        }
+        if !record.has_work() {
+            return Ok(self.report(&record, None));
         }
         let wait = record.gate.wait(trigger, self.now());
         if !wait.is_zero() && !record.gate.was_closed_after(self.now()) {
-            return Ok(DrainReport { counts: record.counts(), next: Some(wait) });
+            return Ok(self.report(&record, Some(wait)));
         }
         // Calls go through another door to the same server: what it has told them holds here, too.
         let paused = self.left_alone(trigger);
         if !paused.is_zero() && !record.gate.was_closed_after(self.now()) {
-            return Ok(DrainReport { counts: record.counts(), next: Some(self.after_pause(paused)) });
+            return Ok(self.report(&record, Some(self.after_pause(paused))));
         }
         let _one_drain_at_a_time = if broken::is(Variant::LeaseWithoutLock) {
             let (texts, now) = (self.platform.key_value(), self.now());
             let until = texts.read(&self.lock).and_then(|text| text.parse().ok()).map_or(now, WallTime);
             if now < until {
-                return Ok(DrainReport { counts: record.counts(), next: Some(until.since(now)) });
+                return Ok(self.report(&record, Some(until.since(now))));
             }
             texts.write(&self.lock, &now.after(Duration::from_secs(5)).0.to_string());
             None
@@ -306,8 +316,8 @@ impl<P: Platform> Drainer<P> {
         let _draining = Draining::begin(&self.is_draining);
         let excludes = self.platform.locks().exclude() || broken::is(Variant::LeaseWithoutLock);
         let record = match outbox::begin(store, &self.user_id, trigger, self.now(), excludes).await? {
-            Begin::Idle(record) => return Ok(idle(&record)),
-            Begin::Closed { wait, record } => return Ok(DrainReport { counts: record.counts(), next: Some(wait) }),
+            Begin::Idle(record) => return Ok(self.report(&record, None)),
+            Begin::Closed { wait, record } => return Ok(self.report(&record, Some(wait))),
             Begin::Open(record) => record,
         };
         self.platform.emit(&Event::SyncStarted { trigger, counts: record.counts() });
@@ -346,7 +356,7 @@ impl<P: Platform> Drainer<P> {
                 // Another drain sees to the rest, unless its tab is gone.
                 Claim::Superseded => {
                     let next = step.record.has_work().then_some(self.policy.timeout);
-                    return Ok(DrainReport { counts: step.record.counts(), next });
+                    return Ok(self.report(&step.record, next));
                 }
             };
             let trace = resumed.take().unwrap_or_else(|| self.trace());
@@ -398,11 +408,11 @@ impl<P: Platform> Drainer<P> {
                     // It may say when to come back.
                     Err(refusal) => {
                         let error = refusal.unwrap_or(error);
-                        return Ok(self.close_gate(correlation_id, error, GateReason::ServerError, false).await);
+                        return Ok(self.close_gate(epoch, correlation_id, error, GateReason::ServerError, false).await);
                     }
                 },
                 Sent::Failed { error, because, counts_against_batch } => {
-                    return Ok(self.close_gate(correlation_id, error, because, counts_against_batch).await);
+                    return Ok(self.close_gate(epoch, correlation_id, error, because, counts_against_batch).await);
                 }
             };
             let step = self.settle(epoch, &batch, &verdicts, limits).await?;
@@ -422,6 +432,12 @@ impl<P: Platform> Drainer<P> {
         Ok(step)
     }
 
+    /// What is left behind, when the server may be asked again only then. The time of an action may come before.
+    fn report(&self, record: &UserRecord, next: Option<Duration>) -> DrainReport {
+        let next = next.into_iter().chain(record.until_due(self.now())).min();
+        DrainReport { counts: record.counts(), next }
+    }
+
     /// For how long the server wants to be left alone.
     fn left_alone(&self, trigger: Trigger) -> Duration {
         if trigger == Trigger::Online && broken::is(Variant::OnlineOpensGate) {
@@ -437,7 +453,7 @@ impl<P: Platform> Drainer<P> {
             return Ok(None);
         }
         let record = outbox::record(self.platform.store(), &self.user_id).await?;
-        Ok(Some(DrainReport { counts: record.counts(), next: Some(self.after_pause(paused)) }))
+        Ok(Some(self.report(&record, Some(self.after_pause(paused)))))
     }
 
     /// When to come back to a server that wants to be left alone: behind the calls, for which someone waits.
@@ -490,6 +506,7 @@ impl<P: Platform> Drainer<P> {
         let exchange = attempt::exchange(platform, &request, &summary, &headers, self.policy.timeout, LARGEST_ANSWER);
         match exchange.await {
             Ok(response) => {
+                self.server_ahead.set(hint::skew(&response.headers, self.now()));
                 if broken::is(Variant::StrangersAcknowledged) {
                     self.acknowledge_strangers(&response.body, actions).await;
                 }
@@ -600,31 +617,29 @@ impl<P: Platform> Drainer<P> {
 
     async fn close_gate(
         &self,
+        epoch: u64,
         correlation_id: String,
         error: Box<ApiError>,
         because: GateReason,
         counts_against_batch: bool,
     ) -> DrainReport {
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let (wait, record) = self.write_gate(because, hint, counts_against_batch).await;
+        let (wait, record) = self.write_gate(epoch, Failure { because, hint, counts_against_batch }).await;
+        // Another drain sees to it, unless its tab is gone.
+        let wait = if wait.is_zero() && record.epoch != epoch { self.policy.timeout } else { wait };
         let now = self.now();
         let waiting_for = record.gate.reason(now).unwrap_or(because);
         self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at: now.after(wait), waiting_for });
-        DrainReport { counts: record.counts(), next: Some(wait) }
+        self.report(&record, Some(wait))
     }
 
     /// Closes the gate on disk. While the disk fails, the lock is not let go: another tab, or this one
     /// after a reload, would ask the server again without knowing that it must not yet.
-    async fn write_gate(
-        &self,
-        because: GateReason,
-        hint: Option<Duration>,
-        counts_against_batch: bool,
-    ) -> (Duration, UserRecord) {
+    async fn write_gate(&self, epoch: u64, failure: Failure) -> (Duration, UserRecord) {
         let moment = self.moment();
         let mut failures = 0;
         loop {
-            match outbox::close_gate(self.platform.store(), &self.user_id, because, hint, counts_against_batch, moment).await {
+            match outbox::close_gate(self.platform.store(), &self.user_id, epoch, failure, moment).await {
                 // The disk may have taken its time.
                 Ok((wait, record)) => return (wait.saturating_sub(self.now().since(moment.now)), record),
                 Err(error) => self.platform.emit(&Event::StoreFailed { error }),
@@ -703,6 +718,7 @@ impl<P: Platform> Drainer<P> {
     }
 
     fn moment(&self) -> Moment<'_> {
-        Moment { backoff: &self.policy.backoff, now: self.now(), unit: self.platform.random().unit() }
+        let server_ahead = self.server_ahead.get();
+        Moment { backoff: &self.policy.backoff, now: self.now(), unit: self.platform.random().unit(), server_ahead }
     }
 }

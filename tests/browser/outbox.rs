@@ -20,7 +20,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 const NOW: WallTime = WallTime(1_780_315_200_000);
 const LIMITS: BatchLimits = BatchLimits { actions: 100, bytes: 1 << 18 };
 const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
-const MOMENT: Moment<'static> = Moment { backoff: &BACKOFF, now: NOW, unit: 0.5 };
+const MOMENT: Moment<'static> = Moment { backoff: &BACKOFF, now: NOW, unit: 0.5, server_ahead: None };
 
 fn store(name: &str) -> Database {
     Database::new(name, BrowserClock::new())
@@ -43,11 +43,13 @@ fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
         last_error: None,
         conflict: None,
         expires_at: None,
+        server_ahead: 0,
         depends_on: None,
         sent: false,
         alone: false,
         window: 0,
         lane: Lane::Normal,
+        text: None,
     };
     Newcomer { action, has_own_id: true, is_named: true, coalescing: Coalescing::Never }
 }

@@ -333,7 +333,8 @@ impl Promises {
             let is_older = |other: &Known| other.user == user && other.seq == Some(*seq) && (other.is_refused || other.is_late);
             let is_late = replaces && books.actions.iter().any(is_older);
             let known = &mut books.actions[*action];
-            known.is_late |= is_late;
+            // One that is known by its caller's id alone may have been taken in, applied, and taken in again before that was heard of.
+            known.is_late |= is_late || known.applied > 0;
             known.seq = Some(*seq);
             known.is_promised = true;
             if is_of_this_life {
