@@ -100,9 +100,19 @@ impl<P: Platform> Intake<P> {
         let (store, clock) = (self.platform.store(), self.platform.clock());
         let mut failures = 0;
         loop {
-            let error = match outbox::append(store, &self.user_id, &mut groups, &self.limits, clock.wall()).await {
-                Ok(appended) => return Ok(appended),
-                Err(error) => error,
+            let append = outbox::append(store, &self.user_id, &mut groups, &self.limits, clock.wall());
+            let error = match self.drainer.unless_frozen(append).await {
+                Some(Ok(appended)) => return Ok(appended),
+                Some(Err(error)) => error,
+                // As if it had never begun, unless it was about to end.
+                None => {
+                    self.drainer.awake().await;
+                    match outbox::appended(store, &self.user_id, &groups).await {
+                        Ok(Some(appended)) => return Ok(appended),
+                        Ok(None) => continue,
+                        Err(error) => error,
+                    }
+                }
             };
             failures += 1;
             let is_final = failures >= TRIES || matches!(error.kind, StoreErrorKind::QuotaExceeded | StoreErrorKind::Unavailable);

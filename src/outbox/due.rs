@@ -70,7 +70,10 @@ async fn call_back<T: Transaction>(ledger: &mut Ledger<'_, T>, now: WallTime) ->
         from = last.seq.saturating_add(1);
         for row in rows {
             let action = Action::read(&row, ledger.user_id);
-            if action.state == ActionState::Pending && action.not_before.is_some_and(|moment| moment > latest) {
+            if action.state == ActionState::Unreadable {
+                // A version that can read it will not know that it waits for nothing.
+                ledger.quarantine(row).await?;
+            } else if action.not_before.is_some_and(|moment| moment > latest) {
                 ledger.put_back(Lane::Delayed, action.bytes(), action).await?;
             }
         }

@@ -105,6 +105,8 @@ pub struct Drainer<P: Platform> {
     pub(super) has_answered: Cell<bool>,
     /// What ends the present drain.
     pub(super) drain: RefCell<Option<AbortHandle>>,
+    /// What breaks off what is being written of new actions.
+    pub(super) append: RefCell<Option<AbortHandle>>,
     /// Whether the page is frozen, and who waits until it no longer is.
     pub(super) frozen: RefCell<Option<Vec<oneshot::Sender<()>>>>,
 }
@@ -182,6 +184,7 @@ impl<P: Platform> Drainer<P> {
             is_draining: Cell::default(),
             has_answered: Cell::default(),
             drain: RefCell::default(),
+            append: RefCell::default(),
             frozen: RefCell::default(),
         }
     }

@@ -8,7 +8,7 @@ use super::Drainer;
 use crate::broken::{self, Variant};
 use crate::platform::{Channel, Clock, Locks, Platform};
 use futures_channel::oneshot;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, abortable, select};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// Waits while the page is frozen, or about to be: a transaction that is begun then stays open, and holds up all other tabs.
-    pub(super) async fn awake(&self) {
+    pub async fn awake(&self) {
         loop {
             let (sender, woken) = oneshot::channel();
             match self.frozen.borrow_mut().as_mut() {
@@ -73,6 +73,17 @@ impl<P: Platform> Drainer<P> {
             // It ends with the queue, too.
             let _: Result<(), oneshot::Canceled> = woken.await;
         }
+    }
+
+    /// Does something, unless the page is frozen, or about to be: then it does it when the page goes on. `None` if it was broken off
+    /// because the page was about to be frozen; it may be done all the same. One thing at a time.
+    pub async fn unless_frozen<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.awake().await;
+        let (work, abort) = abortable(work);
+        self.append.replace(Some(abort));
+        let done = work.await;
+        self.append.take();
+        done.ok()
     }
 
     /// Hears what is asked and answered about the lock. Says whether that was it.
@@ -93,8 +104,8 @@ impl<P: Platform> Drainer<P> {
     /// Lets go of everything at once: the page is about to be frozen. What is on its way is sent again, under the same key.
     pub fn let_go(&self) {
         self.frozen.borrow_mut().get_or_insert_default();
-        if let Some(drain) = self.drain.take() {
-            drain.abort();
+        for work in [self.drain.take(), self.append.take()].into_iter().flatten() {
+            work.abort();
         }
     }
 }

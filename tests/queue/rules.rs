@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 use steadfast::error::ApiError;
 use steadfast::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Newcomer, Resolution, Step};
-use steadfast::platform::tables::{Lane, Row};
+use steadfast::platform::Access;
+use steadfast::platform::tables::{Lane, Row, Store as _, Transaction as _};
 use steadfast::policy::backoff::Backoff;
 use steadfast::policy::gate::{GateReason, Trigger};
 use steadfast::queue::action::{Action, ActionState, SCHEMA_VERSION};
@@ -330,6 +331,27 @@ fn what_was_told_to_wait_by_a_clock_that_has_been_set_back_a_year_is_called_back
     queue.bring_due(NOW);
     assert_eq!(queue.lane("a"), Lane::Normal);
     assert!(!queue.record().is_due(NOW));
+}
+
+#[test]
+fn what_a_newer_version_was_told_to_wait_by_a_clock_that_has_been_set_back_is_put_aside_until_it_can_be_read() {
+    let queue = Queue::default();
+    let year = 365 * 24 * HOUR;
+    queue.append(vec![newcomer("a", None)]);
+    queue.answer(NOW.after(year), &Verdict::Retry(None));
+    let rewrite = |old: &str, new: &str| {
+        let mut row = queue.row("a").unwrap();
+        row.text = row.text.replace(old, new);
+        let transaction = block_on(queue.0.transaction(Access::Write)).unwrap();
+        transaction.write("ada", &row).unwrap();
+        block_on(transaction.commit()).unwrap();
+    };
+    rewrite(r#""schemaVersion":2"#, r#""schemaVersion":3"#);
+    queue.bring_due(NOW);
+    assert_eq!(queue.lane("a"), Lane::Unreadable);
+    rewrite(r#""schemaVersion":3"#, r#""schemaVersion":2"#);
+    block_on(outbox::read_again(&queue.0, "ada")).unwrap();
+    assert_eq!(queue.lane("a"), Lane::Normal);
 }
 
 #[test]
