@@ -34,22 +34,31 @@ impl<P: Platform> Drainer<P> {
                 return guard;
             }
             // One at a time: the next one to ask is answered by whoever has just taken it.
-            let _alone = match locks.try_acquire(&taking).await {
-                Some(alone) => alone,
+            let (_alone, asks) = match locks.try_acquire(&taking).await {
+                Some(alone) => (alone, 1),
                 None if waits < 2 => {
                     waits += 1;
                     continue;
                 }
-                // Whoever was about to take it stands still as well.
-                None => locks.steal(&taking).await,
+                // Whoever was about to take it stands still as well; or it is another one each time, which has taken it by the time
+                // that is asked once more.
+                None => (locks.steal(&taking).await, 2),
             };
             waits = 0;
-            self.has_answered.set(false);
-            channel.post(&[ASKS, &self.user_id].concat());
-            match select(waiting.as_mut(), pin!(clock.sleep(ANSWER))).await {
-                Either::Left((guard, _)) => return guard,
-                Either::Right(_) if self.has_answered.get() || broken::is(Variant::NobodySteals) => {}
-                Either::Right(_) => return locks.steal(&self.lock).await,
+            let mut is_there = false;
+            for _ in 0..asks {
+                self.has_answered.set(false);
+                channel.post(&[ASKS, &self.user_id].concat());
+                if let Either::Left((guard, _)) = select(waiting.as_mut(), pin!(clock.sleep(ANSWER))).await {
+                    return guard;
+                }
+                is_there = self.has_answered.get() || broken::is(Variant::NobodySteals);
+            }
+            if !is_there {
+                let guard = locks.steal(&self.lock).await;
+                // To those who have asked meanwhile.
+                channel.post(&[ANSWERS, &self.user_id].concat());
+                return guard;
             }
         }
     }

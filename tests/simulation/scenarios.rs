@@ -124,6 +124,31 @@ fn s04_a_page_that_stands_still_for_ever_loses_its_lock_to_another() {
 }
 
 #[test]
+fn s04_of_many_pages_that_take_the_lock_from_one_that_stands_still_one_has_it_afterwards() {
+    let world = World::new(4);
+    let options = r#","sync":{"maxActions":1}"#;
+    let ids: Vec<String> = (0..8).map(|number| format!("a{number}")).collect();
+    // The server takes its time, so that whoever sends holds the lock for long.
+    world.server(|server| {
+        let answer = |id: &String| format!(r#"{{"success":true,"results":[{{"id":"{id}","status":"applied"}}]}}"#);
+        server.scripted.extend(ids.iter().map(|id| Reply::new(200, &answer(id)).after(Duration::from_secs(20))));
+    });
+    let sender = Tab::open(&world, "ada", options);
+    enqueue(&world, &sender, &ids.iter().map(String::as_str).collect::<Vec<_>>(), Some("draft"));
+    let mut others = Vec::new();
+    // Whenever the second one looks, another one is just asking whether the sender is there.
+    for (moment, next) in [(500, 1_000), (1_000, 15_000), (15_000, 30_500), (30_500, 45_000)] {
+        others.push(Tab::open(&world, "ada", options));
+        world.advance(Duration::from_millis(next - moment));
+    }
+    sender.freeze();
+    world.advance(Duration::from_millis(5_000));
+    let before = requests(&world);
+    world.advance(Duration::from_secs(15));
+    assert_eq!(requests(&world) - before, 1, "one of them sends, and waits for its answer");
+}
+
+#[test]
 fn s05_what_a_page_enqueues_that_is_not_the_one_to_send_is_kept_at_once_and_sent_though_that_page_ends() {
     for is_frozen in [false, true] {
         let world = World::new(5);
