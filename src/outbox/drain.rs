@@ -115,9 +115,9 @@ pub struct Claiming<'a> {
 pub enum Claim {
     /// This batch, which is on disk as the one whose answer is awaited.
     Batch(Batch),
-    /// Nothing is due.
+    /// There is nothing that may be sent, or nothing until then: the record has when the time of an action comes.
     Nothing {
-        /// When something will be.
+        /// When the server may be asked again, if it is left alone.
         next_due: Option<WallTime>,
     },
     /// Another drain has begun since.
@@ -187,7 +187,8 @@ pub async fn settle<S: Store>(
     let mut claim = Claim::Superseded;
     ledger.record.meet_server_clock(moment.server_ahead);
     if is_current {
-        ledger.record.delayed_at = Some(moment.now);
+        // The latest, until what was delayed then has been looked at: the clock may have been set back since.
+        ledger.record.delayed_at = ledger.record.delayed_at.max(Some(moment.now));
         ledger.record.gate.open(moment.now);
         ledger.record.last_sync = Some(moment.now);
         claim = match next_batch {
@@ -307,7 +308,7 @@ async fn next<T: Transaction>(
     if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) && !broken::is(Variant::OnlineOpensGate) {
         ledger.record.at_work_since = None;
         let again = now.after(ledger.record.gate.remaining(now));
-        return Ok(Claim::Nothing { next_due: ledger.record.next_due.into_iter().chain([again]).min() });
+        return Ok(Claim::Nothing { next_due: Some(again) });
     }
     let mut fresh_key = claiming.fresh_key.to_string();
     if let Some(batch) = ledger.record.batch.take_if(|_| broken::is(Variant::BatchNotFixed)) {
@@ -358,7 +359,7 @@ async fn next<T: Transaction>(
         let is_blocked = broken::is(Variant::OneKeyBlocksAll) && ledger.record.in_lane(Lane::Conflict) > 0;
         if actions.is_empty() || is_blocked {
             ledger.record.at_work_since = None;
-            return Ok(Claim::Nothing { next_due: ledger.record.next_due });
+            return Ok(Claim::Nothing { next_due: None });
         }
         return write_down(ledger, fresh_key, actions);
     }

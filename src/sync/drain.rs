@@ -13,6 +13,7 @@ use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::flat_map::FlatMap;
 use crate::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Step};
+use crate::platform::tables::Lane;
 use crate::platform::{Channel, Clock, Http, KeyValue, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
@@ -67,8 +68,10 @@ pub struct SyncPolicy {
 pub struct DrainReport {
     /// What is in the queue.
     pub counts: Counts,
-    /// How long until there is something to do again; `None` if nothing waits.
+    /// How long until something may be sent again; `None` if nothing waits for a moment.
     pub next: Option<Duration>,
+    /// How long until there is something to do here: that, or an action expires.
+    pub wakes: Option<Duration>,
 }
 
 /// Drains one user's queue.
@@ -260,7 +263,7 @@ impl<P: Platform> Drainer<P> {
             Ok(report) => report,
             // The page comes back with news of its own. Until then nothing is begun: a transaction would stand as still as the page,
             // and hold up all others.
-            Err(Aborted) => return Ok(DrainReport { counts: self.known.get(), next: None }),
+            Err(Aborted) => return Ok(DrainReport { counts: self.known.get(), next: None, wakes: None }),
         };
         self.tell_place_changes();
         let mut report = report?;
@@ -269,7 +272,9 @@ impl<P: Platform> Drainer<P> {
         if report.counts.total() == 0 {
             self.platform.store().nothing_is_left(&self.user_id);
         }
-        report.next = report.next.into_iter().chain(self.next_promotion()).min();
+        let promotion = self.next_promotion();
+        report.next = report.next.into_iter().chain(promotion).min();
+        report.wakes = report.wakes.into_iter().chain(promotion).min();
         Ok(report)
     }
 
@@ -283,7 +288,7 @@ impl<P: Platform> Drainer<P> {
             self.has_read_again.set(true);
         }
         if !store.may_send(&self.user_id) {
-            return Ok(DrainReport { counts: record.counts(), next: None });
+            return Ok(DrainReport { counts: record.counts(), next: None, wakes: None });
         }
         // Whether or not the server may be asked: what has expired leaves when its time comes.
         if record.is_due(self.now()) {
@@ -351,10 +356,7 @@ impl<P: Platform> Drainer<P> {
             let batch = match step.claim {
                 Claim::Batch(batch) => batch,
                 Claim::Nothing { next_due } => {
-                    return Ok(DrainReport {
-                        counts: step.record.counts(),
-                        next: next_due.map(|moment| moment.since(self.now())),
-                    });
+                    return Ok(self.report(&step.record, next_due.map(|moment| moment.since(self.now()))));
                 }
                 // Another drain sees to the rest, unless its tab is gone.
                 Claim::Superseded => {
@@ -437,8 +439,9 @@ impl<P: Platform> Drainer<P> {
 
     /// What is left behind, when the server may be asked again only then. The time of an action may come before.
     fn report(&self, record: &UserRecord, next: Option<Duration>) -> DrainReport {
-        let next = next.into_iter().chain(record.until_due(self.now())).min();
-        DrainReport { counts: record.counts(), next }
+        let due = record.until_due(self.now());
+        let next = next.into_iter().chain(due.filter(|_| record.in_lane(Lane::Delayed) > 0)).min();
+        DrainReport { counts: record.counts(), next, wakes: next.into_iter().chain(due).min() }
     }
 
     /// For how long the server wants to be left alone.

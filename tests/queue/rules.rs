@@ -334,6 +334,21 @@ fn what_was_told_to_wait_by_a_clock_that_has_been_set_back_a_year_is_called_back
 }
 
 #[test]
+fn what_is_settled_by_a_clock_that_has_been_set_back_does_not_hide_that_it_was() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("a", None)]);
+    queue.answer(NOW.after(365 * 24 * HOUR), &Verdict::Retry(None));
+    queue.append(vec![newcomer("b", None)]);
+    let epoch = queue.begin(NOW);
+    // Another one is on its way when the clock is set back.
+    let batch = Batch { key: "key".into(), actions: vec![Action::read(&queue.row("b").unwrap(), "ada")], failures: 0 };
+    queue.settle(epoch, &batch, &[Verdict::Applied(None)], moment(NOW));
+    assert!(queue.record().is_due(NOW));
+    queue.bring_due(NOW);
+    assert_eq!(queue.lane("a"), Lane::Normal);
+}
+
+#[test]
 fn what_a_newer_version_was_told_to_wait_by_a_clock_that_has_been_set_back_is_put_aside_until_it_can_be_read() {
     let queue = Queue::default();
     let year = 365 * 24 * HOUR;

@@ -570,6 +570,9 @@ fn what_expires_behind_a_conflict_leaves_in_time_and_that_is_told() {
     world.block_on(async move { client.enqueue(drafts).await }).unwrap();
     world.advance(Duration::from_secs(55));
     assert_eq!(world.stored("ada"), ["head", "typing"]);
+    let client = tab.client.clone();
+    let report = world.block_on(async move { client.sync().await }).unwrap();
+    assert_eq!((report.counts.pending, report.next), (1, None), "nothing will be sent by itself");
     assert!(world.run_until(Duration::from_secs(10), || world.stored("ada") == ["head"]));
     let told = || tab.events().iter().any(|event| event.contains(r#""typing""#) && event.contains("expired"));
     assert!(world.run_until(Duration::from_secs(1), told));
