@@ -57,8 +57,7 @@ pub async fn requeue<S: Store>(
     id: &str,
     data: Option<Box<RawValue>>,
 ) -> Result<Option<Decided>, StoreError> {
-    let is_put_aside = |state| matches!(state, ActionState::Dead | ActionState::Conflict);
-    decide(store, user_id, id, is_put_aside, Resolution::Again(data)).await
+    decide(store, user_id, id, |state| matches!(state, ActionState::Dead | ActionState::Conflict), Resolution::Again(data)).await
 }
 
 /// Decides a conflict. `None` if there is none of that id, and then nothing is changed.
@@ -76,7 +75,7 @@ async fn decide<S: Store>(
     store: &S,
     user_id: &str,
     id: &str,
-    applies: impl Fn(ActionState) -> bool,
+    applies: fn(ActionState) -> bool,
     resolution: Resolution,
 ) -> Result<Option<Decided>, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;

@@ -142,7 +142,7 @@ fn s04_of_many_pages_that_take_the_lock_from_one_that_stands_still_one_has_it_af
         world.advance(Duration::from_millis(next - moment));
     }
     sender.freeze();
-    world.advance(Duration::from_millis(5_000));
+    world.advance(Duration::from_secs(5));
     let before = requests(&world);
     world.advance(Duration::from_secs(15));
     assert_eq!(requests(&world) - before, 1, "one of them sends, and waits for its answer");

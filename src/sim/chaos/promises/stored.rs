@@ -12,9 +12,8 @@ impl Promises {
     /// The promised actions that nothing stands against and that are not settled.
     pub(in crate::sim::chaos) fn unsettled(&self, table: &Table) -> Vec<String> {
         // What was applied without the page knowing may be a dead letter, if the server was asked again and has changed its mind.
-        let rests = |known: &Known| {
-            known.id.as_deref().and_then(|id| table.find(USERS[known.user], id)).is_some_and(|row| is_put_aside(row))
-        };
+        let rests =
+            |known: &Known| known.id.as_deref().and_then(|id| table.find(USERS[known.user], id)).is_some_and(is_put_aside);
         let mut books = self.books.borrow_mut();
         let books = &mut *books;
         let actions = &books.actions;
