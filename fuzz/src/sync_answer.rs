@@ -74,7 +74,7 @@ async fn queue_holds(answer: &str, record: &str, rows: Vec<Row>) {
         assert!(batch.actions.iter().all(|action| action.state == ActionState::Pending), "what cannot be read is not sent");
         let verdicts = answer_holds(answer, &batch.actions);
         if let Some(verdicts) = verdicts {
-            let moment = Moment { backoff: &BACKOFF, now: NOW, unit: 0.5 };
+            let moment = Moment { backoff: &BACKOFF, now: NOW, unit: 0.5, server_ahead: None };
             let step = outbox::settle(&store, "ada", epoch, &batch, &verdicts, moment, None).await.expect("it can be written");
             assert_eq!(step.record.batch, None);
             for (action, verdict) in batch.actions.iter().zip(&verdicts) {

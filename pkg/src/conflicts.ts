@@ -21,7 +21,12 @@ export type Resolution =
 export type ConflictHandler = (action: QueuedAction, conflict: Conflict) => Resolution | "later" | Promise<Resolution | "later">;
 
 /** @internal A resolution as the queue carries it out. */
-export type Decision = { readonly verb: "discard" } | { readonly verb: "requeue"; readonly data: string | undefined };
+export interface Decision {
+  /** Whether the action is sent again, or leaves the queue. */
+  readonly goesBack: boolean;
+  /** Other data, as JSON. */
+  readonly data?: string | undefined;
+}
 
 /**
  * @internal
@@ -32,11 +37,11 @@ export function decisionOf(resolution: Resolution): Decision {
   switch (name) {
     case "takeServer":
     case "drop":
-      return { verb: "discard" };
+      return { goesBack: false };
     case "keepLocal":
-      return { verb: "requeue", data: data === undefined ? undefined : writtenData(data) };
+      return { goesBack: true, data: data === undefined ? undefined : writtenData(data) };
     case "merge":
-      return { verb: "requeue", data: writtenData(data) };
+      return { goesBack: true, data: writtenData(data) };
   }
   const shown = typeof name === "string" ? JSON.stringify(name) : String(name ?? resolution);
   throw invalidAction("resolution", shown, "{ resolution }: keepLocal, takeServer, merge with data, or drop; or later");
@@ -159,7 +164,7 @@ export class Conflicts {
     const said = await this.#desk.handler(action, conflict);
     if (said === "later") return false;
     const decision = decisionOf(said);
-    if (decision.verb === "requeue") this.#inARow.set(id, times + 1);
+    if (decision.goesBack) this.#inARow.set(id, times + 1);
     await this.#desk.decide(id, decision);
     return true;
   }

@@ -86,6 +86,8 @@ export interface QueuedAction {
   /** Why it was not applied the last time. */
   readonly lastError: ApiErrorData | null;
   readonly conflict: Conflict | null;
+  /** What is stored of an `unreadable` one, as it is, so that it can be rescued; else `null`. */
+  readonly text: string | null;
 }
 
 /** Which actions are listed. */
@@ -134,8 +136,8 @@ const PAGE = 200;
 
 /** An action as the core lists it. */
 interface Listed {
-  readonly action: Omit<QueuedAction, "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn"> &
-    Partial<Pick<QueuedAction, "expiresAt" | "dependsOn">> & { readonly sent?: boolean };
+  readonly action: Omit<QueuedAction, "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn" | "text"> &
+    Partial<Pick<QueuedAction, "expiresAt" | "dependsOn" | "text">> & { readonly sent?: boolean };
   readonly lane: number;
   readonly inFlight: boolean;
 }
@@ -279,7 +281,8 @@ export class Queue {
 
   /**
    * What is in the queue and will not be sent by itself, as JSON, for whoever is to find out why: a support request, a download. The
-   * data of the actions is in it, unless `data` is `false`; so is what the server said of them.
+   * data of the actions is in it, and the text of those that cannot be read, unless `data` is `false`; so is what the server said of
+   * them.
    *
    * ```ts
    * const file = new Blob([await sdk.queue.export()], { type: "application/json" });
@@ -293,7 +296,7 @@ export class Queue {
     const actions: object[] = [];
     for (let from = 0; ;) {
       const page = await this.list({ states, from, limit: PAGE });
-      for (const action of page) actions.push(data ? action : { ...action, data: undefined });
+      for (const action of page) actions.push(data ? action : { ...action, data: undefined, text: undefined });
       const last = page.at(-1);
       if (!last || page.length < PAGE) break;
       from = last.seq + 1;
@@ -325,17 +328,18 @@ export class Queue {
   }
 
   /**
-   * Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. One that is pending
-   * stays as it is. Resolves to whether there was one of that id.
+   * Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. Resolves to whether
+   * there was one of that id; if not, nothing is changed. For one that is still to be sent there is {@link edit}.
    *
    * @throws {@link InvalidInputError} for data that JSON cannot hold, {@link StoreError} if the disk failed.
    */
   async requeue(id: string, { data }: { readonly data?: unknown } = {}): Promise<boolean> {
-    return this.#decide(id, { verb: "requeue", data: data === undefined ? undefined : writtenData(data) });
+    const text = data === undefined ? undefined : writtenData(data);
+    return this.#ask((core) => core.requeue(id, text));
   }
 
   /**
-   * Decides a conflict. Resolves to whether there was one of that id; another action stays as it is.
+   * Decides a conflict. Resolves to whether there was one of that id; if not, as when another tab has decided it, nothing is changed.
    *
    * ```ts
    * await sdk.queue.resolve(id, { resolution: "keepLocal", data: { ...draft, baseVersion: theirs.version } });
@@ -344,14 +348,7 @@ export class Queue {
    * @throws {@link InvalidInputError} for what is no resolution, {@link StoreError} if the disk failed.
    */
   async resolve(id: string, resolution: Resolution): Promise<boolean> {
-    const decision = decisionOf(resolution);
-    for (let from = 0; ;) {
-      const page = await this.list({ states: ["conflict"], from, limit: PAGE });
-      if (page.some((action) => action.id === id)) return this.#decide(id, decision);
-      const last = page.at(-1);
-      if (!last || page.length < PAGE) return false;
-      from = last.seq + 1;
-    }
+    return this.#decide(id, decisionOf(resolution));
   }
 
   /**
@@ -382,8 +379,8 @@ export class Queue {
     this.#changes.close();
   }
 
-  #decide(id: string, decision: Decision): Promise<boolean> {
-    return this.#ask((core) => (decision.verb === "discard" ? core.discard(id) : core.requeue(id, decision.data)));
+  #decide(id: string, { goesBack, data }: Decision): Promise<boolean> {
+    return this.#ask((core) => core.resolve(id, goesBack, data));
   }
 
   #read({ action, lane, inFlight }: Listed): QueuedAction {
@@ -395,6 +392,7 @@ export class Queue {
       ...{ attempts, notBefore, conflict },
       expiresAt: action.expiresAt ?? null,
       dependsOn: action.dependsOn ?? null,
+      text: action.text ?? null,
       lastError: action.lastError && completed(action.lastError, this.#vocabulary),
     };
   }

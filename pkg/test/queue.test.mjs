@@ -418,7 +418,12 @@ test("only a conflict is resolved, and only by what is a resolution", async () =
   const { sdk } = here;
   const { id } = await busy(here);
   assert.equal(await sdk.queue.resolve(id, { resolution: "drop" }), false);
-  assert.equal((await sdk.queue.list()).length, 1);
+  assert.equal(await sdk.queue.resolve(id, { resolution: "merge", data: { n: 2 } }), false);
+  assert.equal(await sdk.queue.resolve("stranger", { resolution: "keepLocal" }), false);
+  assert.deepEqual(
+    (await sdk.queue.list()).map(({ id, data }) => [id, data]),
+    [[id, 0]],
+  );
   for (const wrong of /** @type {any[]} */ ([null, {}, "later", { resolution: "keep" }, { resolution: "merge" }])) {
     assert.ok((await failure(sdk.queue.resolve(id, wrong))) instanceof InvalidInputError);
   }
@@ -448,7 +453,8 @@ test("dead letters are listed, put right, and exported", async () => {
   assert.equal((await failure(sdk.queue.list({ limit: -1 }))).path, "limit");
   const { snapshot, actions } = JSON.parse(await sdk.queue.export());
   assert.deepEqual([snapshot.dead, actions.length, actions[1].data, actions[1].lastError.code], [2, 2, { n: 2 }, "NO"]);
-  assert.equal("data" in JSON.parse(await sdk.queue.export({ data: false })).actions[0], false);
+  const [bare] = JSON.parse(await sdk.queue.export({ data: false })).actions;
+  assert.deepEqual(["data" in bare, "text" in bare, actions[0].text], [false, false, null]);
   assert.equal(await sdk.queue.requeue(String(bad?.id), { data: { ok: true } }), true);
   assert.equal(await sdk.queue.requeue("stranger"), false);
   await empty(sdk);
@@ -476,6 +482,27 @@ test("what cannot have been sent can be edited, and the rest says that it cannot
   server.let();
   await empty(sdk);
   assert.deepEqual(server.data(), [0, { n: 3 }, { n: 2 }]);
+});
+
+test("what is still to be sent is not put back, and keeps its data", async () => {
+  const here = await withServer();
+  const { sdk, server } = here;
+  await busy(here);
+  const { id } = await sdk.queue.enqueue({ type: "t", data: { n: 1 } });
+  assert.equal(await sdk.queue.requeue(id, { data: { n: 2 } }), false);
+  server.let();
+  await empty(sdk);
+  assert.deepEqual(server.data(), [0, { n: 1 }]);
+});
+
+test("what expires behind a conflict leaves in time", async () => {
+  const answer = () => ({ status: "conflict", conflict: { conflictType: "version_mismatch" } });
+  const { sdk } = await withServer(answer);
+  const head = await sdk.queue.enqueue({ type: "t", key: "k", data: 1 });
+  assert.equal((await head.settled).status, "conflict");
+  const behind = await sdk.queue.enqueue({ type: "t", key: "k", data: 2, ttlMs: 50 });
+  assert.deepEqual(await behind.settled, { status: "expired" });
+  assert.deepEqual([(await sdk.queue.snapshot()).pending, (await sdk.queue.snapshot()).conflicts], [0, 1]);
 });
 
 test("purge takes all out", async () => {

@@ -109,13 +109,25 @@ impl<P: Platform> Intake<P> {
         let mut failures = 0;
         loop {
             let missing = |record: &UserRecord| self.drainer.missing(record);
-            let appended = outbox::append_behind(store, &self.user_id, &mut groups, &self.limits, clock.wall(), &missing);
-            let error = match appended.await {
-                Ok(appended) => {
+            let append = outbox::append_behind(store, &self.user_id, &mut groups, &self.limits, clock.wall(), &missing);
+            let error = match self.drainer.unless_frozen(append).await {
+                Some(Ok(appended)) => {
                     self.drainer.keep(groups, &appended);
                     return Ok(appended);
                 }
-                Err(error) => error,
+                Some(Err(error)) => error,
+                // As if it had never begun, unless it was about to end.
+                None => {
+                    self.drainer.awake().await;
+                    match outbox::appended(store, &self.user_id, &groups).await {
+                        Ok(Some(appended)) => {
+                            self.drainer.keep(groups, &appended);
+                            return Ok(appended);
+                        }
+                        Ok(None) => continue,
+                        Err(error) => error,
+                    }
+                }
             };
             failures += 1;
             let is_final = failures >= TRIES || matches!(error.kind, StoreErrorKind::QuotaExceeded | StoreErrorKind::Unavailable);

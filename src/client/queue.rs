@@ -7,7 +7,7 @@ use crate::call::correlation;
 use crate::connectivity::Watch;
 use crate::event::Event;
 use crate::input::InvalidInput;
-use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer};
+use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer, Resolution};
 use crate::platform::tables::{Durability, Lane};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Platform, Store, StoreError};
 use crate::policy::gate::{GateReason, Trigger};
@@ -296,9 +296,15 @@ impl<P: Platform> Queue<P> {
     }
 
     /// Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. Says whether
-    /// there was one of that id.
+    /// there was one of that id; if not, nothing is changed.
     pub async fn requeue(&self, id: &str, data: Option<Box<RawValue>>) -> Result<bool, QueueError> {
         let decided = outbox::requeue(self.platform.store(), self.user_id(), id, data).await?;
+        Ok(self.has_decided(decided))
+    }
+
+    /// Decides a conflict. Says whether there was one of that id; if not, nothing is changed.
+    pub async fn resolve(&self, id: &str, resolution: Resolution) -> Result<bool, QueueError> {
+        let decided = outbox::resolve(self.platform.store(), self.user_id(), id, resolution).await?;
         Ok(self.has_decided(decided))
     }
 

@@ -15,6 +15,7 @@ use crate::error::ApiError;
 use crate::error::network::Surroundings;
 use crate::error::parse::Degraded;
 use crate::input::InvalidInput;
+use crate::outbox::Resolution;
 use crate::platform::StoreError;
 use crate::platform::tables::{Durability, Lane};
 use crate::queue::action::Action;
@@ -248,6 +249,16 @@ impl Core {
         promise_of(async move {
             let data = data.as_deref().map(Draft::read_data).transpose()?;
             Ok(client.queue()?.requeue(&id, data).await?)
+        })
+    }
+
+    /// Decides a conflict: it goes back, with other data if there is any, or leaves the queue; a promise of whether there was one.
+    pub fn resolve(&self, id: String, goes_back: bool, data: Option<String>) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move {
+            let data = data.map(Draft::read_data).transpose()?;
+            let resolution = if goes_back { Resolution::Again(data) } else { Resolution::Out };
+            Ok(client.queue()?.resolve(&id, resolution).await?)
         })
     }
 

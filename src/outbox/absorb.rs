@@ -22,6 +22,8 @@ pub async fn absorb<T: Transaction>(transaction: T, lot: Lot, now: WallTime) -> 
     }
     ledger.record.gate.take_over(record.gate, now);
     ledger.record.last_sync = ledger.record.last_sync.max(record.last_sync);
+    ledger.record.delayed_at = ledger.record.delayed_at.max(record.delayed_at);
+    ledger.record.meet_server_clock(Some(record.server_ahead).filter(|ahead| *ahead != 0));
     for text in of_kind(Kind::History) {
         history::write_text(&mut ledger, text)?;
     }

@@ -14,7 +14,7 @@ use crate::queue::dependency;
 use crate::queue::limits::QueueLimits;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
-use crate::queue::row::{Row, id_at};
+use crate::queue::row::{Row, id_at, place_named_by};
 use crate::time::WallTime;
 use crate::wire::Priority;
 use futures_util::future::try_join_all;
@@ -296,6 +296,9 @@ impl<'a, T: Transaction> Intake<'a, T> {
     ) -> Result<Vec<(String, u64)>, StoreError> {
         let mut places = Vec::with_capacity(group.len());
         for (newcomer, data) in group.iter_mut().zip(changed) {
+            if newcomer.action.expires_at.is_some() {
+                newcomer.action.server_ahead = self.ledger.record.server_ahead;
+            }
             // What it came with stays with it: it may have to be taken in once more.
             let mut other = data.map(|data| Action { data, ..newcomer.action.clone() });
             let (has_id, may_change) = (newcomer.is_named, newcomer.may_change());
@@ -360,22 +363,34 @@ fn without_data(action: &mut Action) -> Action {
     copy
 }
 
-/// What [`append`] would have said of these groups, if it has been carried out though it seemed to fail; `None` if it has not.
+/// What [`append`] would have said of these groups, if it has been carried out though it seemed to fail; `None` if it has not. What has
+/// left the queue again since was taken in as well.
 pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer>]) -> Result<Option<Appended>, StoreError> {
     let ledger = Ledger::open(store, user_id, Access::Read).await?;
-    let (mut places, mut changed) = (Vec::with_capacity(groups.len()), Vec::new());
-    for group in groups {
-        let rows = try_join_all(group.iter().map(|newcomer| ledger.transaction.find(user_id, &newcomer.action.id))).await?;
-        // An id of the caller's may be another action's.
-        let is_the_same = |row: &Row, newcomer: &Newcomer| {
-            newcomer.is_named && (!newcomer.has_own_id || Action::read(row, user_id).timestamp == newcomer.action.timestamp)
-        };
-        let found = rows.into_iter().zip(group).map(|(row, newcomer)| row.filter(|row| is_the_same(row, newcomer)));
-        let found: Vec<Option<Row>> = found.collect();
-        let those = group.iter().zip(&found).filter(|(newcomer, _)| newcomer.may_change());
-        changed.extend(those.filter_map(|(_, row)| Some(Action::read(row.as_ref()?, user_id))));
-        places.push(found.into_iter().map(|row| row.map(|row| (row.id, row.seq))).collect::<Option<Vec<_>>>());
-    }
+    let newcomers = || groups.iter().flatten();
+    let rows = try_join_all(newcomers().map(|newcomer| ledger.transaction.find(user_id, &newcomer.action.id))).await?;
+    // An id of the caller's may be another action's.
+    let is_the_same = |row: &Row, newcomer: &Newcomer| {
+        newcomer.is_named && (!newcomer.has_own_id || Action::read(row, user_id).timestamp == newcomer.action.timestamp)
+    };
+    let found = rows.into_iter().zip(newcomers()).map(|(row, newcomer)| row.filter(|row| is_the_same(row, newcomer)));
+    let found: Vec<Option<Row>> = found.collect();
+    let those = newcomers().zip(&found).filter(|(newcomer, _)| newcomer.may_change());
+    let changed = those.filter_map(|(_, row)| Some(Action::read(row.as_ref()?, user_id))).collect();
+    let missing = newcomers().zip(&found).filter(|(newcomer, row)| row.is_none() && newcomer.is_named && !newcomer.has_own_id);
+    let missing: Vec<String> = missing.map(|(newcomer, _)| newcomer.action.id.clone()).collect();
+    let gone = if missing.is_empty() { vec![] } else { history::find(&ledger.transaction, user_id, &missing).await? };
+    let gone: FlatMap<String, ()> = gone.into_iter().map(|(id, _)| (id, ())).collect();
+    let mut found = found.into_iter();
+    let mut place = |newcomer: &Newcomer| {
+        let id = &newcomer.action.id;
+        let seq = found.next().flatten().map(|row| row.seq);
+        let seq = seq.or_else(|| place_named_by(id).filter(|_| gone.contains_key(id)));
+        Some((id.clone(), seq?))
+    };
+    // All of them are asked for, found or not.
+    let places = groups.iter().map(|group| group.iter().map(&mut place).collect::<Vec<_>>().into_iter().collect());
+    let places: Vec<Option<Vec<(String, u64)>>> = places.collect();
     let any = places.iter().flatten().any(|group| !group.is_empty());
     let record = ledger.commit().await?;
     let refused = || StoreError::new(StoreErrorKind::Failed, "taking in actions", "the disk failed while they were taken in");

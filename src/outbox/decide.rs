@@ -35,43 +35,73 @@ async fn finish<T: Transaction>(mut ledger: Ledger<'_, T>, settled: Vec<(String,
     Ok(Decided { settled, record: ledger.commit().await? })
 }
 
-/// Takes an action out of the queue because the application says so. `None` if there is none of that id.
-pub async fn discard<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Option<Decided>, StoreError> {
-    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
-    let Some(action) = ledger.find(id).await? else {
-        ledger.commit().await?;
-        return Ok(None);
-    };
-    ledger.remove(&action)?;
-    if let Some(batch) = ledger.record.batch.as_mut().filter(|batch| batch.has(action.seq)) {
-        batch.is_broken = true;
-    }
-    let mut settled = vec![(action.id, Outcome::Discarded)];
-    settled.extend(ledger.tell_dependents(id, &Outcome::Discarded).await?);
-    ledger.release_all(action.key.into_iter().collect()).await?;
-    Ok(Some(finish(ledger, settled).await?))
+/// How a conflict is decided.
+#[derive(Debug)]
+pub enum Resolution {
+    /// The action is sent again, in its place, with other data if there is any.
+    Again(Option<Box<RawValue>>),
+    /// It leaves the queue.
+    Out,
 }
 
-/// Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any; any other action
-/// stays as it is. `None` if there is none of that id.
+/// Takes an action out of the queue because the application says so. `None` if there is none of that id.
+pub async fn discard<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Option<Decided>, StoreError> {
+    decide(store, user_id, id, |_| true, Resolution::Out).await
+}
+
+/// Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. `None` if there is no
+/// such action of that id, and then nothing is changed.
 pub async fn requeue<S: Store>(
     store: &S,
     user_id: &str,
     id: &str,
     data: Option<Box<RawValue>>,
 ) -> Result<Option<Decided>, StoreError> {
+    decide(store, user_id, id, |state| matches!(state, ActionState::Dead | ActionState::Conflict), Resolution::Again(data)).await
+}
+
+/// Decides a conflict. `None` if there is none of that id, and then nothing is changed.
+pub async fn resolve<S: Store>(
+    store: &S,
+    user_id: &str,
+    id: &str,
+    resolution: Resolution,
+) -> Result<Option<Decided>, StoreError> {
+    decide(store, user_id, id, |state| state == ActionState::Conflict, resolution).await
+}
+
+/// Does it to the action of that id, if it stands where it may be done.
+async fn decide<S: Store>(
+    store: &S,
+    user_id: &str,
+    id: &str,
+    applies: fn(ActionState) -> bool,
+    resolution: Resolution,
+) -> Result<Option<Decided>, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
-    let Some(mut action) = ledger.find(id).await? else {
+    let Some(mut action) = ledger.find(id).await?.filter(|action| applies(action.state)) else {
         ledger.commit().await?;
         return Ok(None);
     };
-    if matches!(action.state, ActionState::Dead | ActionState::Conflict) {
-        let (lane, bytes) = (action.lane, action.bytes());
-        action.reset();
-        action.data = data.unwrap_or(action.data);
-        ledger.put_back(lane, bytes, action).await?;
+    let mut settled = vec![];
+    match resolution {
+        Resolution::Again(data) => {
+            let (lane, bytes) = (action.lane, action.bytes());
+            action.reset();
+            action.data = data.unwrap_or(action.data);
+            ledger.put_back(lane, bytes, action).await?;
+        }
+        Resolution::Out => {
+            ledger.remove(&action)?;
+            if let Some(batch) = ledger.record.batch.as_mut().filter(|batch| batch.has(action.seq)) {
+                batch.is_broken = true;
+            }
+            settled.push((action.id, Outcome::Discarded));
+            settled.extend(ledger.tell_dependents(id, &Outcome::Discarded).await?);
+            ledger.release_all(action.key.into_iter().collect()).await?;
+        }
     }
-    Ok(Some(finish(ledger, vec![]).await?))
+    Ok(Some(finish(ledger, settled).await?))
 }
 
 /// Gives an action that is still to be sent other data, in its place and under its id.

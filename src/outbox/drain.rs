@@ -1,12 +1,13 @@
 //! The steps of a drain.
 
+use super::due::see_to_due;
 use super::history;
 use super::ledger::{LAST, Ledger, PAGE};
 use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::platform::tables::{Lane, Store, Transaction};
 use crate::platform::{Access, StoreError};
-use crate::policy::gate::{GateReason, LONGEST_HONOURED_HINT, Trigger};
+use crate::policy::gate::{GateReason, Trigger};
 use crate::queue::action::{Action, ActionState};
 use crate::queue::answer::Verdict;
 use crate::queue::outcome::Outcome;
@@ -114,9 +115,9 @@ pub struct Claiming<'a> {
 pub enum Claim {
     /// This batch, which is on disk as the one whose answer is awaited.
     Batch(Batch),
-    /// Nothing is due.
+    /// There is nothing that may be sent, or nothing until then: the record has when the time of an action comes.
     Nothing {
-        /// When something will be.
+        /// When the server may be asked again, if it is left alone.
         next_due: Option<WallTime>,
     },
     /// Another drain has begun since.
@@ -184,7 +185,10 @@ pub async fn settle<S: Store>(
     };
     let mut settled = enter(&mut ledger, rows, verdict_on, is_current, moment).await?;
     let mut claim = Claim::Superseded;
+    ledger.record.meet_server_clock(moment.server_ahead);
     if is_current {
+        // The latest, until what was delayed then has been looked at: the clock may have been set back since.
+        ledger.record.delayed_at = ledger.record.delayed_at.max(Some(moment.now));
         ledger.record.gate.open(moment.now);
         ledger.record.last_sync = Some(moment.now);
         claim = match next_batch {
@@ -303,7 +307,8 @@ async fn next<T: Transaction>(
     // Whoever was told so may have been another drain, which this one has overtaken.
     if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) && !broken::is(Variant::OnlineOpensGate) {
         ledger.record.at_work_since = None;
-        return Ok(Claim::Nothing { next_due: Some(now.after(ledger.record.gate.remaining(now))) });
+        let again = now.after(ledger.record.gate.remaining(now));
+        return Ok(Claim::Nothing { next_due: Some(again) });
     }
     let mut fresh_key = claiming.fresh_key.to_string();
     if let Some(batch) = ledger.record.batch.take_if(|_| broken::is(Variant::BatchNotFixed)) {
@@ -319,7 +324,8 @@ async fn next<T: Transaction>(
             ledger.record.batch = Some(batch);
             return Ok(Claim::Batch(Batch { key, actions, failures }));
         }
-        // It goes in parts, or without what has left it. The server may have seen all of it.
+        // It goes in parts, or without what has left it. The server may have seen all of it. What cannot be sent is looked at.
+        ledger.record.expect(now);
         for action in actions.iter_mut().filter(|action| !action.sent) {
             action.sent = true;
             ledger.rewrite(action.lane, action.bytes(), action)?;
@@ -329,7 +335,7 @@ async fn next<T: Transaction>(
             return write_down(ledger, fresh_key, actions);
         }
     }
-    let next_due = bring_back_due(ledger, claiming.now).await?;
+    see_to_due(ledger, now, settled).await?;
     loop {
         let mut lanes: [Vec<Action>; 4] = Default::default();
         let (mut more_urgent, mut is_whole) = (0_u64, true);
@@ -346,14 +352,14 @@ async fn next<T: Transaction>(
             more_urgent = more_urgent.saturating_add(count);
         }
         // Each time round something has left the lanes, so this ends.
-        if !is_whole || expire(ledger, &lanes, claiming.now, settled).await? {
+        if !is_whole {
             continue;
         }
         let actions = choose(lanes, claiming.limits, &mut ledger.record.places);
         let is_blocked = broken::is(Variant::OneKeyBlocksAll) && ledger.record.in_lane(Lane::Conflict) > 0;
         if actions.is_empty() || is_blocked {
             ledger.record.at_work_since = None;
-            return Ok(Claim::Nothing { next_due });
+            return Ok(Claim::Nothing { next_due: None });
         }
         return write_down(ledger, fresh_key, actions);
     }
@@ -381,71 +387,42 @@ async fn in_flight<T: Transaction>(ledger: &mut Ledger<'_, T>, batch: &BatchReco
     Ok(actions)
 }
 
-/// Deletes what is no longer worth sending. Says whether there was any.
-async fn expire<T: Transaction>(
-    ledger: &mut Ledger<'_, T>,
-    lanes: &[Vec<Action>; 4],
-    now: WallTime,
-    settled: &mut Vec<(String, Outcome)>,
-) -> Result<bool, StoreError> {
-    // What may have been sent has its effect, perhaps: only the server can tell.
-    let expired = |action: &&Action| {
-        action.expires_at.is_some_and(|moment| moment <= now) && (!action.sent || broken::is(Variant::ExpiresSent))
-    };
-    let mut any = false;
-    for action in lanes.iter().flatten().filter(expired) {
-        any = true;
-        ledger.remove(action)?;
-        let others = ledger.tell_dependents(&action.id, &Outcome::Expired).await?;
-        settled.push((action.id.clone(), Outcome::Expired));
-        settled.extend(others);
-        ledger.release_all(action.key.iter().cloned().collect()).await?;
-    }
-    Ok(any)
+/// Why a batch got no answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure {
+    /// What has failed.
+    pub because: GateReason,
+    /// When the server wants to be asked again, if it has said so.
+    pub hint: Option<Duration>,
+    /// Whether the batch itself may be the reason, so that it is halved when this goes on.
+    pub counts_against_batch: bool,
 }
 
-/// Puts back what was to wait and has waited. Says when the next one will have.
-async fn bring_back_due<T: Transaction>(ledger: &mut Ledger<'_, T>, now: WallTime) -> Result<Option<WallTime>, StoreError> {
-    // Nothing waits longer than this; what seems to was told to by a clock that has been set back since.
-    let latest = now.after(LONGEST_HONOURED_HINT.saturating_mul(2));
-    while ledger.record.in_lane(Lane::Delayed) > 0 {
-        let mut rows = ledger.transaction.due(ledger.user_id, now, PAGE).await?;
-        if rows.is_empty() {
-            rows = ledger.transaction.due(ledger.user_id, WallTime(i64::MAX), 1).await?;
-            match rows.first().map(|row| row.due) {
-                Some(Some(due)) if due <= latest => return Ok(Some(due)),
-                Some(_) => {}
-                None => return Ok(None),
-            }
-        }
-        for row in rows {
-            let action = Action::read(&row, ledger.user_id);
-            if action.state == ActionState::Unreadable {
-                ledger.quarantine(row).await?;
-            } else {
-                ledger.put_back(Lane::Delayed, action.bytes(), action).await?;
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// Closes the gate after a batch got no answer; the batch stays claimed, as it was. `counts_against_batch` says whether the
-/// batch itself may be the reason, so that it is halved when this goes on. Gives how long the gate is closed, and the record.
+/// Closes the gate after a batch got no answer; the batch stays claimed, as it was. Gives how long the gate is closed, and the record.
+///
+/// If another drain has begun since, only a moment that the server has named is written down, since that stands whoever reports it.
 pub async fn close_gate<S: Store>(
     store: &S,
     user_id: &str,
-    because: GateReason,
-    hint: Option<Duration>,
-    counts_against_batch: bool,
+    epoch: u64,
+    failure: Failure,
     moment: Moment<'_>,
 ) -> Result<(Duration, UserRecord), StoreError> {
+    let Failure { because, hint, counts_against_batch } = failure;
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
-    if let Some(batch) = ledger.record.batch.as_mut().filter(|_| counts_against_batch) {
-        batch.failures = batch.failures.saturating_add(1);
+    let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
+    ledger.record.meet_server_clock(moment.server_ahead);
+    if is_current {
+        if let Some(batch) = ledger.record.batch.as_mut().filter(|_| counts_against_batch) {
+            batch.failures = batch.failures.saturating_add(1);
+        }
+        ledger.record.at_work_since = None;
     }
-    let wait = ledger.record.gate.close(moment.backoff, because, hint, moment.now, moment.unit);
-    ledger.record.at_work_since = None;
+    let wait = if is_current || hint.is_some_and(|hint| !hint.is_zero()) {
+        ledger.record.gate.close(moment.backoff, because, hint, moment.now, moment.unit)
+    } else {
+        ledger.record.gate.remaining(moment.now)
+    };
     if broken::is(Variant::GateNotPersisted) {
         return Ok((wait, ledger.record));
     }

@@ -63,6 +63,8 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         self.record.lanes = [0; 10];
         self.record.bytes = 0;
         self.record.batch = None;
+        // Nobody knows when the next one's time comes: it is looked up.
+        (self.record.next_due, self.record.delayed_at) = (Some(WallTime::default()), None);
         // Whoever drained knows another epoch.
         self.record.epoch = self.record.epoch.wrapping_add(1 << 20) & LAST;
         let mut waiting: Vec<String> = Vec::new();
@@ -94,9 +96,12 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         self.write(action)
     }
 
-    fn write(&self, action: &Action) -> Result<(), StoreError> {
+    fn write(&mut self, action: &Action) -> Result<(), StoreError> {
         let row =
             action.to_row().map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing an action", error.to_string()))?;
+        if let Some(due) = row.due {
+            self.record.expect(due);
+        }
         self.transaction.write(self.user_id, &row)
     }
 

@@ -1,6 +1,7 @@
 //! A queued action, as it lies on disk.
 
 use super::row::{Lane, Row};
+use crate::broken::{self, Variant};
 use crate::time::WallTime;
 use crate::wire::{Conflict, Priority, WireAction};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,9 @@ pub struct Action {
     /// When it is no longer worth sending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<WallTime>,
+    /// By how many milliseconds the server's clock was ahead when that moment was named, as far as was known.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub server_ahead: i64,
     /// The id of the action that must be applied first, and whose result its data may name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depends_on: Option<String>,
@@ -70,6 +74,9 @@ pub struct Action {
     /// The part of the queue that it lies in.
     #[serde(skip, default = "Lane::unknown")]
     pub lane: Lane,
+    /// What is stored of one that cannot be read, as it is.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// Where an action on disk stands. One that is being sent is `Pending` and in the user's batch.
@@ -112,6 +119,8 @@ struct Stored<'a> {
     conflict: &'a Option<Conflict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<WallTime>,
+    #[serde(skip_serializing_if = "is_usual")]
+    server_ahead: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     depends_on: &'a Option<String>,
     #[serde(skip_serializing_if = "is_usual")]
@@ -157,11 +166,13 @@ impl Action {
             last_error: None,
             conflict: None,
             expires_at: None,
+            server_ahead: 0,
             depends_on: None,
             sent: false,
             alone: false,
             window: 0,
             lane: Lane::Normal,
+            text: None,
         }
     }
 
@@ -185,6 +196,7 @@ impl Action {
             state: ActionState::Unreadable,
             sent: true,
             lane: row.lane,
+            text: Some(row.text.clone()),
             ..Self::new(id, user_id, text(names.kind).unwrap_or_default(), data, WallTime(0))
         }
     }
@@ -203,7 +215,7 @@ impl Action {
             id: self.id.clone(),
             // A dead letter has no place among those of its key any longer.
             key: self.key.clone().filter(|_| self.lane != Lane::Dead),
-            due: self.not_before.filter(|_| self.lane == Lane::Delayed),
+            due: self.due(),
             after: self.depends_on.clone().filter(|_| self.lane == Lane::Dependent),
             text: serde_json::to_string(&Stored {
                 schema_version: self.schema_version,
@@ -218,12 +230,32 @@ impl Action {
                 last_error: &self.last_error,
                 conflict: &self.conflict,
                 expires_at: self.expires_at,
+                server_ahead: self.server_ahead,
                 depends_on: &self.depends_on,
                 sent: self.sent,
                 alone: self.alone,
                 window: self.window,
             })?,
         })
+    }
+
+    /// When something becomes of it by itself: it may be sent again, or is no longer worth sending.
+    pub fn due(&self) -> Option<WallTime> {
+        let again = self.not_before.filter(|_| self.lane == Lane::Delayed);
+        again.into_iter().chain(self.expires_at.filter(|_| self.may_expire())).min()
+    }
+
+    /// Whether it may cease to be worth sending. What may have been sent has its effect, perhaps: only the server can tell.
+    fn may_expire(&self) -> bool {
+        self.lane <= Lane::Dependent && (!self.sent || broken::is(Variant::ExpiresSent))
+    }
+
+    /// When it expires, if it may, by a clock that the server's is so many milliseconds ahead of now: if the clocks have come apart
+    /// since that moment was named, the later one.
+    pub fn expiry(&self, server_ahead: i64) -> Option<WallTime> {
+        let named = self.expires_at.filter(|_| self.may_expire())?;
+        let apart = self.server_ahead.saturating_sub(server_ahead);
+        Some(WallTime(named.0.saturating_add(apart.max(0))))
     }
 
     /// What it weighs against the limits: the bytes of its data and of its names.

@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::row::Lane;
-use crate::policy::gate::Gate;
+use crate::policy::gate::{Gate, LONGEST_HONOURED_HINT};
 use crate::time::WallTime;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -39,7 +39,21 @@ pub struct UserRecord {
     /// When the present drain did something last, by the wall clock. Where there are no locks, this is what keeps others from
     /// overtaking it again and again.
     pub at_work_since: Option<WallTime>,
+    /// No action's time comes before this, be it to be sent again or to expire; `None` while none waits for its time.
+    pub next_due: Option<WallTime>,
+    /// The wall clock when actions were last told to wait, which is how it shows that the clock has been set back since.
+    pub delayed_at: Option<WallTime>,
+    /// By how many milliseconds the server's clock is ahead of the wall clock (negative: behind), as far as its answers have told.
+    pub server_ahead: i64,
 }
+
+/// An action that is told to wait waits no longer than this. What seems to was told to by a clock that has been set back since.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(2 * LONGEST_HONOURED_HINT.as_secs());
+
+/// A clock that is further off than this, in milliseconds, is not believed: a year.
+const FARTHEST_AHEAD: u64 = 366 * 86_400_000;
+/// A difference between clocks of no more than this, in milliseconds, may be that of the journey and of whole seconds.
+const NO_DIFFERENCE: u64 = 2_000;
 
 /// A drain that has done nothing for this long is taken for dead: longer than a batch may take.
 const LONGEST_STEP: Duration = Duration::from_secs(45);
@@ -193,9 +207,37 @@ impl UserRecord {
         }
     }
 
-    /// Whether something is there that may be sent, now or when its time comes.
+    /// Whether something is there that may be sent now.
     pub fn has_work(&self) -> bool {
-        self.batch.is_some() || Lane::ALL.into_iter().any(|lane| lane <= Lane::Delayed && self.in_lane(lane) > 0)
+        self.batch.is_some() || Lane::READY.into_iter().any(|lane| self.in_lane(lane) > 0)
+    }
+
+    /// Whether the time of an action may have come: to be sent again, or to expire.
+    pub fn is_due(&self, now: WallTime) -> bool {
+        self.next_due.is_some_and(|due| due <= now) || self.in_lane(Lane::Delayed) > 0 && self.was_set_back(now)
+    }
+
+    /// Whether the wall clock has been set back since actions were told to wait, or nobody knows when they were.
+    pub fn was_set_back(&self, now: WallTime) -> bool {
+        self.delayed_at.is_none_or(|delayed_at| delayed_at > now)
+    }
+
+    /// Something is to be looked at when that moment comes.
+    pub fn expect(&mut self, due: WallTime) {
+        self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
+    }
+
+    /// How long until the time of an action comes, if one waits for it.
+    pub fn until_due(&self, now: WallTime) -> Option<Duration> {
+        self.next_due.map(|due| due.since(now))
+    }
+
+    /// An answer has told by how much the server's clock is ahead, if it has.
+    pub fn meet_server_clock(&mut self, ahead: Option<i64>) {
+        let believed = ahead.filter(|ahead| ahead.unsigned_abs() <= FARTHEST_AHEAD);
+        if let Some(ahead) = believed.filter(|ahead| ahead.abs_diff(self.server_ahead) > NO_DIFFERENCE) {
+            self.server_ahead = ahead;
+        }
     }
 
     /// For how long another drain is to be left to its work. Beyond what it can be by a clock that was set back, it is dead.

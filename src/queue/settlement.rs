@@ -21,6 +21,8 @@ pub struct Moment<'a> {
     pub now: WallTime,
     /// Uniformly random in `[0, 1)`.
     pub unit: f64,
+    /// By how many milliseconds the server's clock is ahead, if the answer that is acted upon has told.
+    pub server_ahead: Option<i64>,
 }
 
 /// What becomes of an action.
@@ -95,7 +97,7 @@ mod tests {
     use crate::queue::plan::tests::action;
 
     const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
-    const MOMENT: Moment<'static> = Moment { backoff: &BACKOFF, now: WallTime(1000), unit: 0.5 };
+    const MOMENT: Moment<'static> = Moment { backoff: &BACKOFF, now: WallTime(1000), unit: 0.5, server_ahead: None };
 
     #[test]
     fn an_action_can_be_tired_without_end() {

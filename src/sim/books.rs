@@ -1,7 +1,7 @@
 //! What has to be true of a queue on disk whenever no transaction is under way.
 
 use crate::platform::tables::{Kind, Lane};
-use crate::queue::action::Action;
+use crate::queue::action::{Action, ActionState};
 use crate::queue::record::UserRecord;
 use crate::store::Table;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +29,11 @@ pub fn check_books(table: &Table, user_id: &str) -> Result<(), String> {
         if row.seq >= record.next_seq {
             return Err(format!("{} has place {}, and the next one is {}", row.id, row.seq, record.next_seq));
         }
-        if (row.lane == Lane::Delayed) != row.due.is_some() {
-            return Err(format!("{} in {:?} is due {:?}", row.id, row.lane, row.due));
+        if action.state == ActionState::Pending && row.due != action.due() || row.lane == Lane::Delayed && row.due.is_none() {
+            return Err(format!("{} in {:?} is due {:?}, and found at {:?}", row.id, row.lane, action.due(), row.due));
+        }
+        if !record.is_in_flight(row.seq) && row.due.is_some_and(|due| record.next_due.is_none_or(|next| next > due)) {
+            return Err(format!("{} is due {:?}, and nobody looks before {:?}", row.id, row.due, record.next_due));
         }
         if row.key.is_none() && row.lane == Lane::Waiting {
             return Err(format!("{} waits behind nothing", row.id));

@@ -186,15 +186,19 @@ impl ModelServer {
         self.most_on_their_way = self.most_on_their_way.max(self.on_their_way);
     }
 
+    /// What its clock shows, if it names dates.
+    fn date(&self, now: u64) -> Option<WallTime> {
+        self.tells_date.map(|ahead| WallTime(BEGINNING + ahead + i64::try_from(now).unwrap()))
+    }
+
     /// Answers 429, and holds those who have heard of it to that.
     pub(super) fn leave_alone(&mut self, now: u64, number: u64, request: &SimRequest, seconds: u64) -> Reply {
         self.note(now, number, request);
         let pause = Pause { place: place_of(request), until: now + seconds * 1000, first: 0, heard_at: 0 };
         let reply = Reply::new(429, "");
-        let reply = match self.tells_date {
+        let reply = match self.date(now) {
             None => reply.header("Retry-After", &seconds.to_string()),
-            Some(ahead) => {
-                let date = WallTime(BEGINNING + ahead + i64::try_from(now).unwrap());
+            Some(date) => {
                 reply.header("Date", &http_date(date)).header("Retry-After", &http_date(date.after(Duration::from_secs(seconds))))
             }
         };
@@ -303,7 +307,11 @@ impl ModelServer {
         let results =
             batch.actions.iter().zip(results).map(|(action, said)| Answered { said, result: made_of(action) }).collect();
         let answer = Answers { success: true, results };
-        Reply::new(200, &serde_json::to_string(&answer).unwrap()).header("Content-Type", "application/json")
+        let reply = Reply::new(200, &serde_json::to_string(&answer).unwrap()).header("Content-Type", "application/json");
+        match self.date(now) {
+            Some(date) => reply.header("Date", &http_date(date)),
+            None => reply,
+        }
     }
 
     /// Whether it knows that it has applied that.

@@ -12,11 +12,12 @@ use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::flat_map::FlatMap;
-use crate::outbox::{self, Batch, Begin, Claim, Claiming, Mirror, Step};
-use crate::platform::tables::Lot;
+use crate::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Mirror, Step};
+use crate::platform::tables::{Lane, Lot};
 use crate::platform::{Channel, Clock, Http, KeyValue, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
+use crate::policy::hint;
 use crate::policy::retry::later;
 use crate::queue::action::Action;
 use crate::queue::answer::{self, NoAnswer, Verdict};
@@ -67,8 +68,10 @@ pub struct SyncPolicy {
 pub struct DrainReport {
     /// What is in the queue.
     pub counts: Counts,
-    /// How long until there is something to do again; `None` if nothing waits.
+    /// How long until something may be sent again; `None` if nothing waits for a moment.
     pub next: Option<Duration>,
+    /// How long until there is something to do here: that, or an action expires.
+    pub wakes: Option<Duration>,
 }
 
 /// Drains one user's queue.
@@ -99,12 +102,16 @@ pub struct Drainer<P: Platform> {
     pub mirror: RefCell<Mirror>,
     /// What was in the queue when it was last looked at.
     known: Cell<Counts>,
+    /// By how many milliseconds the server's clock was ahead when it answered last, if it has told.
+    server_ahead: Cell<Option<i64>>,
     /// Whether this tab drains just now.
     pub(super) is_draining: Cell<bool>,
     /// Whether a tab that drains has said so since it was asked.
     pub(super) has_answered: Cell<bool>,
     /// What ends the present drain.
     pub(super) drain: RefCell<Option<AbortHandle>>,
+    /// What breaks off what is being written of new actions.
+    pub(super) append: RefCell<Option<AbortHandle>>,
     /// Whether the page is frozen, and who waits until it no longer is.
     pub(super) frozen: RefCell<Option<Vec<oneshot::Sender<()>>>>,
 }
@@ -143,11 +150,6 @@ fn encoded(user_id: &str) -> String {
     segment
 }
 
-/// Nothing to do.
-fn idle(record: &UserRecord) -> DrainReport {
-    DrainReport { counts: record.counts(), next: None }
-}
-
 /// Whether a batch that has failed once more is a lone action over which the server fails.
 fn is_to_step_aside(batch: &Batch) -> bool {
     let [action] = batch.actions.as_slice() else { return false };
@@ -184,9 +186,11 @@ impl<P: Platform> Drainer<P> {
             has_read_again: Cell::default(),
             mirror: RefCell::default(),
             known: Cell::default(),
+            server_ahead: Cell::default(),
             is_draining: Cell::default(),
             has_answered: Cell::default(),
             drain: RefCell::default(),
+            append: RefCell::default(),
             frozen: RefCell::default(),
         }
     }
@@ -270,7 +274,7 @@ impl<P: Platform> Drainer<P> {
             Ok(report) => report,
             // The page comes back with news of its own. Until then nothing is begun: a transaction would stand as still as the page,
             // and hold up all others.
-            Err(Aborted) => return Ok(DrainReport { counts: self.known.get(), next: None }),
+            Err(Aborted) => return Ok(DrainReport { counts: self.known.get(), next: None, wakes: None }),
         };
         self.tell_place_changes();
         let mut report = report?;
@@ -279,7 +283,9 @@ impl<P: Platform> Drainer<P> {
         if report.counts.total() == 0 {
             self.platform.store().nothing_is_left(&self.user_id);
         }
-        report.next = report.next.into_iter().chain(self.next_promotion()).min();
+        let promotion = self.next_promotion();
+        report.next = report.next.into_iter().chain(promotion).min();
+        report.wakes = report.wakes.into_iter().chain(promotion).min();
         Ok(report)
     }
 
@@ -292,23 +298,34 @@ impl<P: Platform> Drainer<P> {
             record = outbox::read_again(store, &self.user_id).await?;
             self.has_read_again.set(true);
         }
-        if !record.has_work() || !store.may_send(&self.user_id) {
-            return Ok(idle(&record));
+        if !store.may_send(&self.user_id) {
+            return Ok(DrainReport { counts: record.counts(), next: None, wakes: None });
+        }
+        // Whether or not the server may be asked: what has expired leaves when its time comes.
+        if record.is_due(self.now()) {
+            let arrived = outbox::bring_due(store, &self.user_id, self.now()).await?;
+            record = arrived.record;
+            if !arrived.settled.is_empty() {
+                self.announce(record.counts(), arrived.settled);
+            }
+        }
+        if !record.has_work() {
+            return Ok(self.report(&record, None));
         }
         let wait = record.gate.wait(trigger, self.now());
         if !wait.is_zero() && !record.gate.was_closed_after(self.now()) {
-            return Ok(DrainReport { counts: record.counts(), next: Some(wait) });
+            return Ok(self.report(&record, Some(wait)));
         }
         // Calls go through another door to the same server: what it has told them holds here, too.
         let paused = self.left_alone(trigger);
         if !paused.is_zero() && !record.gate.was_closed_after(self.now()) {
-            return Ok(DrainReport { counts: record.counts(), next: Some(self.after_pause(paused)) });
+            return Ok(self.report(&record, Some(self.after_pause(paused))));
         }
         let _one_drain_at_a_time = if broken::is(Variant::LeaseWithoutLock) {
             let (texts, now) = (self.platform.key_value(), self.now());
             let until = texts.read(&self.lock).and_then(|text| text.parse().ok()).map_or(now, WallTime);
             if now < until {
-                return Ok(DrainReport { counts: record.counts(), next: Some(until.since(now)) });
+                return Ok(self.report(&record, Some(until.since(now))));
             }
             texts.write(&self.lock, &now.after(Duration::from_secs(5)).0.to_string());
             None
@@ -318,8 +335,8 @@ impl<P: Platform> Drainer<P> {
         let _draining = Draining::begin(&self.is_draining);
         let excludes = self.platform.locks().exclude() || broken::is(Variant::LeaseWithoutLock);
         let record = match outbox::begin(store, &self.user_id, trigger, self.now(), excludes).await? {
-            Begin::Idle(record) => return Ok(idle(&record)),
-            Begin::Closed { wait, record } => return Ok(DrainReport { counts: record.counts(), next: Some(wait) }),
+            Begin::Idle(record) => return Ok(self.report(&record, None)),
+            Begin::Closed { wait, record } => return Ok(self.report(&record, Some(wait))),
             Begin::Open(record) => record,
         };
         self.platform.emit(&Event::SyncStarted { trigger, counts: record.counts() });
@@ -350,15 +367,12 @@ impl<P: Platform> Drainer<P> {
             let batch = match step.claim {
                 Claim::Batch(batch) => batch,
                 Claim::Nothing { next_due } => {
-                    return Ok(DrainReport {
-                        counts: step.record.counts(),
-                        next: next_due.map(|moment| moment.since(self.now())),
-                    });
+                    return Ok(self.report(&step.record, next_due.map(|moment| moment.since(self.now()))));
                 }
                 // Another drain sees to the rest, unless its tab is gone.
                 Claim::Superseded => {
                     let next = step.record.has_work().then_some(self.policy.timeout);
-                    return Ok(DrainReport { counts: step.record.counts(), next });
+                    return Ok(self.report(&step.record, next));
                 }
             };
             let trace = resumed.take().unwrap_or_else(|| self.trace());
@@ -410,11 +424,11 @@ impl<P: Platform> Drainer<P> {
                     // It may say when to come back.
                     Err(refusal) => {
                         let error = refusal.unwrap_or(error);
-                        return Ok(self.close_gate(correlation_id, error, GateReason::ServerError, false).await);
+                        return Ok(self.close_gate(epoch, correlation_id, error, GateReason::ServerError, false).await);
                     }
                 },
                 Sent::Failed { error, because, counts_against_batch } => {
-                    return Ok(self.close_gate(correlation_id, error, because, counts_against_batch).await);
+                    return Ok(self.close_gate(epoch, correlation_id, error, because, counts_against_batch).await);
                 }
             };
             let step = self.settle(epoch, &batch, &verdicts, limits).await?;
@@ -434,6 +448,13 @@ impl<P: Platform> Drainer<P> {
         Ok(step)
     }
 
+    /// What is left behind, when the server may be asked again only then. The time of an action may come before.
+    fn report(&self, record: &UserRecord, next: Option<Duration>) -> DrainReport {
+        let due = record.until_due(self.now());
+        let next = next.into_iter().chain(due.filter(|_| record.in_lane(Lane::Delayed) > 0)).min();
+        DrainReport { counts: record.counts(), next, wakes: next.into_iter().chain(due).min() }
+    }
+
     /// For how long the server wants to be left alone.
     fn left_alone(&self, trigger: Trigger) -> Duration {
         if trigger == Trigger::Online && broken::is(Variant::OnlineOpensGate) {
@@ -449,7 +470,7 @@ impl<P: Platform> Drainer<P> {
             return Ok(None);
         }
         let record = outbox::record(self.platform.store(), &self.user_id).await?;
-        Ok(Some(DrainReport { counts: record.counts(), next: Some(self.after_pause(paused)) }))
+        Ok(Some(self.report(&record, Some(self.after_pause(paused)))))
     }
 
     /// When to come back to a server that wants to be left alone: behind the calls, for which someone waits.
@@ -502,6 +523,7 @@ impl<P: Platform> Drainer<P> {
         let exchange = attempt::exchange(platform, &request, &summary, &headers, self.policy.timeout, LARGEST_ANSWER);
         match exchange.await {
             Ok(response) => {
+                self.server_ahead.set(hint::skew(&response.headers, self.now()));
                 if broken::is(Variant::StrangersAcknowledged) {
                     self.acknowledge_strangers(&response.body, actions).await;
                 }
@@ -612,31 +634,29 @@ impl<P: Platform> Drainer<P> {
 
     async fn close_gate(
         &self,
+        epoch: u64,
         correlation_id: String,
         error: Box<ApiError>,
         because: GateReason,
         counts_against_batch: bool,
     ) -> DrainReport {
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let (wait, record) = self.write_gate(because, hint, counts_against_batch).await;
+        let (wait, record) = self.write_gate(epoch, Failure { because, hint, counts_against_batch }).await;
+        // Another drain sees to it, unless its tab is gone.
+        let wait = if wait.is_zero() && record.epoch != epoch { self.policy.timeout } else { wait };
         let now = self.now();
         let waiting_for = record.gate.reason(now).unwrap_or(because);
         self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at: now.after(wait), waiting_for });
-        DrainReport { counts: record.counts(), next: Some(wait) }
+        self.report(&record, Some(wait))
     }
 
     /// Closes the gate on disk. While the disk fails, the lock is not let go: another tab, or this one
     /// after a reload, would ask the server again without knowing that it must not yet.
-    async fn write_gate(
-        &self,
-        because: GateReason,
-        hint: Option<Duration>,
-        counts_against_batch: bool,
-    ) -> (Duration, UserRecord) {
+    async fn write_gate(&self, epoch: u64, failure: Failure) -> (Duration, UserRecord) {
         let moment = self.moment();
         let mut failures = 0;
         loop {
-            match outbox::close_gate(self.platform.store(), &self.user_id, because, hint, counts_against_batch, moment).await {
+            match outbox::close_gate(self.platform.store(), &self.user_id, epoch, failure, moment).await {
                 // The disk may have taken its time.
                 Ok((wait, record)) => return (wait.saturating_sub(self.now().since(moment.now)), record),
                 Err(error) => self.platform.emit(&Event::StoreFailed { error }),
@@ -746,6 +766,7 @@ impl<P: Platform> Drainer<P> {
     }
 
     fn moment(&self) -> Moment<'_> {
-        Moment { backoff: &self.policy.backoff, now: self.now(), unit: self.platform.random().unit() }
+        let server_ahead = self.server_ahead.get();
+        Moment { backoff: &self.policy.backoff, now: self.now(), unit: self.platform.random().unit(), server_ahead }
     }
 }

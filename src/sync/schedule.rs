@@ -51,7 +51,7 @@ pub async fn run<P: Platform>(drainer: Rc<Drainer<P>>, mut requests: mpsc::Unbou
         match &drained {
             Ok(report) => {
                 store_failures = 0;
-                next = report.next.filter(|_| !broken::is(Variant::NoTimer));
+                next = report.wakes.filter(|_| !broken::is(Variant::NoTimer));
             }
             Err(error) => {
                 store_failures += 1;

@@ -8,7 +8,7 @@ use super::Drainer;
 use crate::broken::{self, Variant};
 use crate::platform::{Channel, Clock, Locks, Platform};
 use futures_channel::oneshot;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, abortable, select};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
@@ -34,22 +34,31 @@ impl<P: Platform> Drainer<P> {
                 return guard;
             }
             // One at a time: the next one to ask is answered by whoever has just taken it.
-            let _alone = match locks.try_acquire(&taking).await {
-                Some(alone) => alone,
+            let (_alone, asks) = match locks.try_acquire(&taking).await {
+                Some(alone) => (alone, 1),
                 None if waits < 2 => {
                     waits += 1;
                     continue;
                 }
-                // Whoever was about to take it stands still as well.
-                None => locks.steal(&taking).await,
+                // Whoever was about to take it stands still as well; or it is another one each time, which has taken it by the time
+                // that is asked once more.
+                None => (locks.steal(&taking).await, 2),
             };
             waits = 0;
-            self.has_answered.set(false);
-            channel.post(&[ASKS, &self.user_id].concat());
-            match select(waiting.as_mut(), pin!(clock.sleep(ANSWER))).await {
-                Either::Left((guard, _)) => return guard,
-                Either::Right(_) if self.has_answered.get() || broken::is(Variant::NobodySteals) => {}
-                Either::Right(_) => return locks.steal(&self.lock).await,
+            let mut is_there = false;
+            for _ in 0..asks {
+                self.has_answered.set(false);
+                channel.post(&[ASKS, &self.user_id].concat());
+                if let Either::Left((guard, _)) = select(waiting.as_mut(), pin!(clock.sleep(ANSWER))).await {
+                    return guard;
+                }
+                is_there = self.has_answered.get() || broken::is(Variant::NobodySteals);
+            }
+            if !is_there {
+                let guard = locks.steal(&self.lock).await;
+                // To those who have asked meanwhile.
+                channel.post(&[ANSWERS, &self.user_id].concat());
+                return guard;
             }
         }
     }
@@ -63,7 +72,7 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// Waits while the page is frozen, or about to be: a transaction that is begun then stays open, and holds up all other tabs.
-    pub(super) async fn awake(&self) {
+    pub async fn awake(&self) {
         loop {
             let (sender, woken) = oneshot::channel();
             match self.frozen.borrow_mut().as_mut() {
@@ -73,6 +82,17 @@ impl<P: Platform> Drainer<P> {
             // It ends with the queue, too.
             let _: Result<(), oneshot::Canceled> = woken.await;
         }
+    }
+
+    /// Does something, unless the page is frozen, or about to be: then it does it when the page goes on. `None` if it was broken off
+    /// because the page was about to be frozen; it may be done all the same. One thing at a time.
+    pub async fn unless_frozen<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.awake().await;
+        let (work, abort) = abortable(work);
+        self.append.replace(Some(abort));
+        let done = work.await;
+        self.append.take();
+        done.ok()
     }
 
     /// Hears what is asked and answered about the lock. Says whether that was it.
@@ -93,8 +113,8 @@ impl<P: Platform> Drainer<P> {
     /// Lets go of everything at once: the page is about to be frozen. What is on its way is sent again, under the same key.
     pub fn let_go(&self) {
         self.frozen.borrow_mut().get_or_insert_default();
-        if let Some(drain) = self.drain.take() {
-            drain.abort();
+        for work in [self.drain.take(), self.append.take()].into_iter().flatten() {
+            work.abort();
         }
     }
 }

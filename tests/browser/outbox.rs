@@ -19,7 +19,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 const NOW: WallTime = WallTime(1_780_315_200_000);
 const LIMITS: BatchLimits = BatchLimits { actions: 100, bytes: 1 << 18 };
 const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
-const MOMENT: Moment<'static> = Moment { backoff: &BACKOFF, now: NOW, unit: 0.5 };
+const MOMENT: Moment<'static> = Moment { backoff: &BACKOFF, now: NOW, unit: 0.5, server_ahead: None };
 
 fn store(name: &str) -> Database {
     Database::new(name, BrowserClock::new())

@@ -704,8 +704,9 @@ pub(crate) async fn rows_of_all_kinds_are_written_in_turns_and_none_is_mistaken_
             1 => format!("{user}'s\n{seq}"),
             _ => format!("{user} {seq}"),
         };
-        let text = if seq % 3 == 0 { format!("{{\n \"of\": \"{user}\"\r\n}}") } else { format!("{{\"of\":\"{user} {seq}\"}}") };
-        Row { key: (seq % 5 == 0).then(|| (seq % 7).to_string()), text, ..row(Lane::Normal, seq, &id) }
+        let text =
+            if seq.is_multiple_of(3) { format!("{{\n \"of\": \"{user}\"\r\n}}") } else { format!("{{\"of\":\"{user} {seq}\"}}") };
+        Row { key: seq.is_multiple_of(5).then(|| (seq % 7).to_string()), text, ..row(Lane::Normal, seq, &id) }
     };
     let transaction = begin(&place.open()).await;
     for seq in 0..1000 {

@@ -141,6 +141,12 @@ impl World {
         };
     }
 
+    fn see_to_due(&mut self) {
+        let arrived = block_on(outbox::bring_due(&self.store, "ada", self.now)).unwrap();
+        self.heard(arrived.settled);
+        assert!(!arrived.record.is_due(self.now), "nothing is looked for twice");
+    }
+
     fn claim(&mut self) {
         if let Begin::Open(record) = block_on(outbox::begin(&self.store, "ada", Trigger::Asked, self.now, true)).unwrap() {
             self.epoch = record.epoch;
@@ -185,14 +191,15 @@ impl World {
             _ => {}
         }
         let next = (self.rng.u8(..3) > 0).then(|| self.claiming());
-        let moment = Moment { backoff: &BACKOFF, now: self.now, unit: self.rng.f64() };
+        let moment = Moment { backoff: &BACKOFF, now: self.now, unit: self.rng.f64(), server_ahead: None };
         let step = block_on(outbox::settle(&self.store, "ada", self.epoch, &batch, &verdicts, moment, next)).unwrap();
         self.heard(step.settled);
         self.take(step.claim);
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..16) {
+        match self.rng.u8(..17) {
+            16 => self.see_to_due(),
             0..=4 => self.append(),
             5..=6 => self.claim(),
             7..=10 => self.answer(false),
@@ -209,7 +216,7 @@ impl World {
             13 | 14 => {
                 if let Some(id) = self.pick() {
                     let data = (self.rng.bool()).then(|| RawValue::from_string("[1,2,3]".into()).unwrap());
-                    block_on(outbox::requeue(&self.store, "ada", &id, data)).unwrap().unwrap();
+                    block_on(outbox::requeue(&self.store, "ada", &id, data)).unwrap();
                 }
             }
             _ => {
@@ -261,6 +268,7 @@ fn run(seed: u64) {
             block_on(outbox::requeue(&world.store, "ada", &id, None)).unwrap();
         }
         world.now = world.now.after(Duration::from_secs(40));
+        world.see_to_due();
         world.claim();
         while world.claimed.is_some() {
             world.answer(true);

@@ -1,1 +1,371 @@
 //! One rule after another.
+
+use futures_executor::block_on;
+use serde_json::value::RawValue;
+use std::time::Duration;
+use steadfast::error::ApiError;
+use steadfast::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Newcomer, Resolution, Step};
+use steadfast::platform::Access;
+use steadfast::platform::tables::{Lane, Row, Store as _, Transaction as _};
+use steadfast::policy::backoff::Backoff;
+use steadfast::policy::gate::{GateReason, Trigger};
+use steadfast::queue::action::Action;
+use steadfast::queue::answer::Verdict;
+use steadfast::queue::coalescing::Coalescing;
+use steadfast::queue::limits::QueueLimits;
+use steadfast::queue::outcome::Outcome;
+use steadfast::queue::plan::BatchLimits;
+use steadfast::queue::record::UserRecord;
+use steadfast::queue::settlement::Moment;
+use steadfast::sim::check_books;
+use steadfast::store::Memory;
+use steadfast::time::WallTime;
+use steadfast::wire::Conflict;
+
+const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
+const NOW: WallTime = WallTime(1_780_315_200_000);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const NO_ANSWER: Failure = Failure { because: GateReason::Network, hint: None, counts_against_batch: true };
+
+fn moment(now: WallTime) -> Moment<'static> {
+    Moment { backoff: &BACKOFF, now, unit: 0.5, server_ahead: None }
+}
+
+fn claiming(now: WallTime, key: &str) -> Claiming<'_> {
+    Claiming { limits: BatchLimits { actions: 100, bytes: 1 << 18 }, now, fresh_key: key }
+}
+
+fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
+    let data = json("1");
+    let action = Action { key: key.map(Into::into), ..Action::new(id.into(), "ada", "save".into(), data, NOW) };
+    Newcomer { action, has_own_id: true, is_named: true, coalescing: Coalescing::Never }
+}
+
+fn expiring(id: &str, key: Option<&str>, after: Duration) -> Newcomer {
+    let mut newcomer = newcomer(id, key);
+    newcomer.action.expires_at = Some(NOW.after(after));
+    newcomer
+}
+
+/// A queue in memory.
+#[derive(Default)]
+struct Queue(Memory);
+
+impl Queue {
+    fn append(&self, newcomers: Vec<Newcomer>) {
+        let mut groups = [newcomers];
+        let appended = block_on(outbox::append(&self.0, "ada", &mut groups, &QueueLimits::default(), NOW)).unwrap();
+        assert!(appended.groups.iter().all(Result::is_ok));
+        self.check();
+    }
+
+    fn begin(&self, now: WallTime) -> u64 {
+        match block_on(outbox::begin(&self.0, "ada", Trigger::Asked, now, true)).unwrap() {
+            Begin::Open(record) => record.epoch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn claim(&self, epoch: u64, now: WallTime) -> Step {
+        let step = block_on(outbox::claim(&self.0, "ada", epoch, claiming(now, "key"))).unwrap();
+        self.check();
+        step
+    }
+
+    fn batch(&self, epoch: u64, now: WallTime) -> Batch {
+        match self.claim(epoch, now).claim {
+            Claim::Batch(batch) => batch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn settle(&self, epoch: u64, batch: &Batch, verdicts: &[Verdict], moment: Moment<'_>) -> Step {
+        let step = block_on(outbox::settle(&self.0, "ada", epoch, batch, verdicts, moment, None)).unwrap();
+        self.check();
+        step
+    }
+
+    /// All that may be sent is sent, and answered so.
+    fn answer(&self, now: WallTime, verdict: &Verdict) {
+        let epoch = self.begin(now);
+        let batch = self.batch(epoch, now);
+        let verdicts = vec![verdict.clone(); batch.actions.len()];
+        self.settle(epoch, &batch, &verdicts, moment(now));
+    }
+
+    fn bring_due(&self, now: WallTime) -> Vec<(String, Outcome)> {
+        let arrived = block_on(outbox::bring_due(&self.0, "ada", now)).unwrap();
+        self.check();
+        arrived.settled
+    }
+
+    fn record(&self) -> UserRecord {
+        block_on(outbox::record(&self.0, "ada")).unwrap()
+    }
+
+    fn row(&self, id: &str) -> Option<Row> {
+        self.0.committed().find("ada", id).cloned()
+    }
+
+    fn lane(&self, id: &str) -> Lane {
+        self.row(id).unwrap().lane
+    }
+
+    fn check(&self) {
+        check_books(&self.0.committed(), "ada").unwrap();
+    }
+}
+
+fn conflict() -> Verdict {
+    Verdict::Conflict(Conflict { conflict_type: "version_mismatch".into(), resolution: None, server: None })
+}
+
+fn rejection() -> Verdict {
+    Verdict::Rejected(Box::new(ApiError::without_response("VALIDATION_ERROR", "no".into(), false)))
+}
+
+fn json(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.into()).unwrap()
+}
+
+fn gone(id: &str) -> (String, Outcome) {
+    (id.into(), Outcome::Expired)
+}
+
+#[test]
+fn a_drain_that_was_overtaken_closes_no_gate_and_counts_no_failure() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("a", None)]);
+    let overtaken = queue.begin(NOW);
+    queue.batch(overtaken, NOW);
+    let current = queue.begin(NOW);
+    queue.batch(current, NOW);
+    let before = queue.record();
+    block_on(outbox::close_gate(&queue.0, "ada", overtaken, NO_ANSWER, moment(NOW))).unwrap();
+    assert_eq!(queue.record(), before);
+    let (wait, record) = block_on(outbox::close_gate(&queue.0, "ada", current, NO_ANSWER, moment(NOW))).unwrap();
+    assert_eq!((wait, record.gate.remaining(NOW)), (wait.max(SECOND / 2), wait));
+    assert_eq!(record.batch.unwrap().failures, 1);
+}
+
+#[test]
+fn a_moment_that_the_server_has_named_is_written_down_by_a_drain_that_was_overtaken() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("a", None)]);
+    let overtaken = queue.begin(NOW);
+    queue.batch(overtaken, NOW);
+    queue.begin(NOW);
+    let told = Failure { because: GateReason::ServerError, hint: Some(HOUR), counts_against_batch: true };
+    block_on(outbox::close_gate(&queue.0, "ada", overtaken, told, moment(NOW))).unwrap();
+    let record = queue.record();
+    assert_eq!(record.gate.reason(NOW), Some(GateReason::ServerHint));
+    assert!(record.gate.remaining(NOW) >= HOUR);
+    assert_eq!(record.batch.unwrap().failures, 0);
+}
+
+#[test]
+fn what_waits_to_be_sent_is_not_put_back_and_keeps_its_data() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("pending", None)]);
+    let before = queue.row("pending");
+    assert!(block_on(outbox::requeue(&queue.0, "ada", "pending", Some(json("2")))).unwrap().is_none());
+    assert!(block_on(outbox::requeue(&queue.0, "ada", "stranger", None)).unwrap().is_none());
+    assert_eq!(queue.row("pending"), before);
+}
+
+#[test]
+fn only_a_conflict_is_resolved() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("dead", None)]);
+    queue.answer(NOW, &rejection());
+    queue.append(vec![newcomer("conflict", None), newcomer("other", None)]);
+    queue.answer(NOW, &conflict());
+    queue.append(vec![newcomer("pending", None)]);
+    let resolve = |id, resolution| block_on(outbox::resolve(&queue.0, "ada", id, resolution)).unwrap();
+    for id in ["dead", "pending", "stranger"] {
+        assert!(resolve(id, Resolution::Out).is_none(), "{id}");
+        assert!(resolve(id, Resolution::Again(Some(json("2")))).is_none(), "{id}");
+    }
+    assert_eq!((queue.lane("dead"), queue.lane("pending")), (Lane::Dead, Lane::Normal));
+    assert!(resolve("conflict", Resolution::Again(Some(json("2")))).is_some());
+    assert!(queue.row("conflict").unwrap().text.contains(r#""data":2"#));
+    assert_eq!(queue.lane("conflict"), Lane::Normal);
+    assert_eq!(resolve("other", Resolution::Out).unwrap().settled, [("other".into(), Outcome::Discarded)]);
+    queue.check();
+}
+
+#[test]
+fn what_waits_expires_when_its_time_comes_wherever_it_waits() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("head", Some("k")), expiring("delayed", None, 2 * SECOND)]);
+    let epoch = queue.begin(NOW);
+    let batch = queue.batch(epoch, NOW);
+    let told = ApiError::without_response("LATER", "later".into(), true);
+    queue.settle(epoch, &batch, &[conflict(), Verdict::Retry(Some(Box::new(told)))], moment(NOW));
+    let mut dependent = expiring("dependent", None, 2 * SECOND);
+    dependent.action.depends_on = Some("head".into());
+    queue.append(vec![expiring("waiting", Some("k"), SECOND), newcomer("behind", Some("k")), dependent]);
+    let lanes = ["head", "delayed", "waiting", "behind", "dependent"].map(|id| queue.lane(id));
+    assert_eq!(lanes, [Lane::Conflict, Lane::Delayed, Lane::Waiting, Lane::Waiting, Lane::Dependent]);
+    let record = queue.record();
+    assert_eq!(record.next_due, queue.row("delayed").unwrap().due.min(Some(NOW.after(SECOND))));
+    assert!(!record.is_due(NOW));
+    assert_eq!(queue.bring_due(NOW.after(SECOND)).iter().filter(|one| **one == gone("waiting")).count(), 1);
+    assert_eq!(queue.bring_due(NOW.after(2 * SECOND)).len(), 2);
+    for id in ["waiting", "delayed", "dependent"] {
+        assert_eq!(queue.row(id), None, "{id}");
+    }
+    assert_eq!((queue.record().next_due, queue.lane("behind")), (None, Lane::Waiting));
+}
+
+#[test]
+fn what_may_be_sent_expires_though_the_server_may_not_be_asked() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("a", None)]);
+    let epoch = queue.begin(NOW);
+    queue.batch(epoch, NOW);
+    queue.append(vec![expiring("b", None, SECOND), newcomer("c", None)]);
+    block_on(outbox::close_gate(&queue.0, "ada", epoch, NO_ANSWER, moment(NOW))).unwrap();
+    assert_eq!(queue.bring_due(NOW), []);
+    assert_eq!(queue.bring_due(NOW.after(SECOND)), [gone("b")]);
+    assert_eq!((queue.record().next_due, queue.record().counts().pending), (None, 2));
+}
+
+#[test]
+fn what_is_on_its_way_does_not_expire_and_nobody_looks_for_it_again_and_again() {
+    let queue = Queue::default();
+    queue.append(vec![expiring("a", None, SECOND)]);
+    let epoch = queue.begin(NOW);
+    let batch = queue.batch(epoch, NOW);
+    let later = NOW.after(HOUR);
+    assert_eq!(queue.bring_due(later), []);
+    assert!(!queue.record().is_due(later));
+    // The server has not applied it: now it may.
+    queue.settle(epoch, &batch, &[Verdict::Retry(None)], moment(later));
+    assert_eq!(queue.bring_due(later), [gone("a")]);
+}
+
+#[test]
+fn an_expired_action_takes_with_it_what_depends_on_it_and_lets_go_what_stands_behind_it() {
+    let queue = Queue::default();
+    queue.append(vec![expiring("a", Some("k"), SECOND)]);
+    let mut dependent = expiring("dependent", None, SECOND);
+    dependent.action.depends_on = Some("a".into());
+    queue.append(vec![newcomer("b", Some("k")), dependent]);
+    let settled = queue.bring_due(NOW.after(SECOND));
+    assert_eq!(settled.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["a", "dependent"]);
+    assert!(matches!(settled[1].1, Outcome::Rejected { .. }), "it is a dead letter, which does not expire");
+    assert_eq!((queue.lane("b"), queue.lane("dependent")), (Lane::Normal, Lane::Dead));
+}
+
+#[test]
+fn a_wall_clock_that_was_set_forward_expires_nothing_before_its_time() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("a", None), expiring("b", None, HOUR)]);
+    let epoch = queue.begin(NOW);
+    let batch = queue.batch(epoch, NOW);
+    // Five hours ahead, as the next answer tells.
+    let ahead = NOW.after(5 * HOUR);
+    let told = Moment { server_ahead: Some(-5 * 3_600_000), ..moment(ahead) };
+    queue.settle(epoch, &batch, &[Verdict::Applied(None), Verdict::Retry(None)], told);
+    assert_eq!(queue.bring_due(ahead), []);
+    assert!(queue.row("b").is_some());
+    assert_eq!(queue.bring_due(ahead.after(HOUR.saturating_sub(SECOND))), []);
+    assert_eq!(queue.bring_due(ahead.after(HOUR)), [gone("b")]);
+}
+
+#[test]
+fn a_wall_clock_that_is_wrong_all_the_time_changes_nothing_about_how_long_an_action_lives() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("a", None)]);
+    let epoch = queue.begin(NOW);
+    let batch = queue.batch(epoch, NOW);
+    let told = Moment { server_ahead: Some(-5 * 3_600_000), ..moment(NOW) };
+    queue.settle(epoch, &batch, &[Verdict::Applied(None)], told);
+    queue.append(vec![expiring("b", None, SECOND)]);
+    assert_eq!(queue.bring_due(NOW.after(SECOND)), [gone("b")]);
+}
+
+#[test]
+fn a_server_whose_clock_is_years_off_is_not_believed() {
+    let mut record = UserRecord::default();
+    for (told, known) in [(None, 0), (Some(-i64::MAX), 0), (Some(i64::MIN), 0), (Some(1500), 0), (Some(-60_000), -60_000)] {
+        record.meet_server_clock(told);
+        assert_eq!(record.server_ahead, known, "{told:?}");
+    }
+    record.meet_server_clock(Some(-61_500));
+    assert_eq!(record.server_ahead, -60_000, "that may be the journey");
+}
+
+#[test]
+fn what_was_told_to_wait_by_a_clock_that_has_been_set_back_a_year_is_called_back() {
+    let queue = Queue::default();
+    let year = 365 * 24 * HOUR;
+    queue.append(vec![newcomer("a", None)]);
+    queue.answer(NOW.after(year), &Verdict::Retry(None));
+    assert_eq!(queue.lane("a"), Lane::Delayed);
+    assert!(queue.record().is_due(NOW));
+    queue.bring_due(NOW);
+    assert_eq!(queue.lane("a"), Lane::Normal);
+    assert!(!queue.record().is_due(NOW));
+}
+
+#[test]
+fn what_is_settled_by_a_clock_that_has_been_set_back_does_not_hide_that_it_was() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("a", None)]);
+    queue.answer(NOW.after(365 * 24 * HOUR), &Verdict::Retry(None));
+    queue.append(vec![newcomer("b", None)]);
+    let epoch = queue.begin(NOW);
+    // Another one is on its way when the clock is set back.
+    let batch = Batch { key: "key".into(), actions: vec![Action::read(&queue.row("b").unwrap(), "ada")], failures: 0 };
+    queue.settle(epoch, &batch, &[Verdict::Applied(None)], moment(NOW));
+    assert!(queue.record().is_due(NOW));
+    queue.bring_due(NOW);
+    assert_eq!(queue.lane("a"), Lane::Normal);
+}
+
+#[test]
+fn what_a_newer_version_was_told_to_wait_by_a_clock_that_has_been_set_back_is_put_aside_until_it_can_be_read() {
+    let queue = Queue::default();
+    let year = 365 * 24 * HOUR;
+    queue.append(vec![newcomer("a", None)]);
+    queue.answer(NOW.after(year), &Verdict::Retry(None));
+    let rewrite = |old: &str, new: &str| {
+        let mut row = queue.row("a").unwrap();
+        row.text = row.text.replace(old, new);
+        let transaction = block_on(queue.0.transaction(Access::Write)).unwrap();
+        transaction.write("ada", &row).unwrap();
+        block_on(transaction.commit()).unwrap();
+    };
+    rewrite(r#""schemaVersion":2"#, r#""schemaVersion":3"#);
+    queue.bring_due(NOW);
+    assert_eq!(queue.lane("a"), Lane::Unreadable);
+    rewrite(r#""schemaVersion":3"#, r#""schemaVersion":2"#);
+    block_on(outbox::read_again(&queue.0, "ada")).unwrap();
+    assert_eq!(queue.lane("a"), Lane::Normal);
+}
+
+#[test]
+fn an_action_that_left_before_its_append_was_heard_of_was_taken_in() {
+    let queue = Queue::default();
+    let mut own = newcomer("019e830e-1b8a-7410-83eb-7fe86e17dcfd", None);
+    (own.has_own_id, own.is_named) = (false, false);
+    let mut groups = [vec![own]];
+    let appended = block_on(outbox::append(&queue.0, "ada", &mut groups, &QueueLimits::default(), NOW)).unwrap();
+    let expected = appended.groups.into_iter().next().unwrap().unwrap();
+    queue.answer(NOW, &Verdict::Applied(None));
+    let found = block_on(outbox::appended(&queue.0, "ada", &groups)).unwrap().expect("it was there");
+    assert_eq!(found.groups.into_iter().next().unwrap().unwrap(), expected);
+}
+
+#[test]
+fn what_cannot_be_read_is_listed_with_its_text() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("a", None)]);
+    let row = queue.row("a").unwrap();
+    let action = Action::read(&Row { text: "half a r".into(), ..row.clone() }, "ada");
+    assert!(serde_json::to_string(&action).unwrap().contains(r#""text":"half a r""#));
+    assert!(!serde_json::to_string(&Action::read(&row, "ada")).unwrap().contains("\"text\""));
+}

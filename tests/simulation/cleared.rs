@@ -176,7 +176,7 @@ fn what_was_merged_is_put_there_as_it_was_merged() {
     let tab = Tab::open(&world, "ada", "");
     for number in 1..=3 {
         let fields = format!(r#"{{"id":"a{number}","type":"add_points","key":"score"}}"#);
-        let mut draft = Draft::read(&fields, number.to_string()).unwrap();
+        let mut draft = Draft::read(&fields, &number.to_string()).unwrap();
         let sum = |older: &str, newer: &str| Ok((older.parse::<u32>().unwrap() + newer.parse::<u32>().unwrap()).to_string());
         draft.merge_by(std::rc::Rc::new(sum)).unwrap();
         let client = tab.client.clone();
@@ -200,7 +200,7 @@ fn a_result_that_was_heard_of_before_the_clearing_is_put_in() {
     enqueue(&world, &tab, &["first".to_string()], None);
     let data = r#"{"n":2,"after":{"$result":"first","at":"/n"}}"#.to_string();
     let fields = r#"{"id":"second","type":"add_photo","key":"k","dependsOn":"first"}"#;
-    let draft = Draft::read(fields, data).unwrap();
+    let draft = Draft::read(fields, &data).unwrap();
     let client = tab.client.clone();
     world.block_on(async move { client.enqueue(vec![draft]).await }).unwrap();
     assert!(world.run_until(MINUTE, || applied(&world).contains(&"first".into())));

@@ -3,6 +3,7 @@
 use crate::draft;
 use std::time::Duration;
 use steadfast::client::QueueError;
+use steadfast::queue::draft::Draft;
 use steadfast::sim::{Faults, Reply, SimRequest, Tab, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -189,7 +190,7 @@ fn to_put_back_what_is_pending_does_not_shorten_its_wait() {
     enqueue(&world, &tab, &ids(1), None);
     world.advance(Duration::from_secs(5));
     let client = tab.client.clone();
-    assert!(world.block_on(async move { client.requeue("a0").await }).unwrap());
+    assert!(!world.block_on(async move { client.requeue("a0").await }).unwrap());
     world.advance(Duration::from_secs(500));
     assert_eq!(world.server(|server| server.requests.len()), 1);
     assert!(drained(&world));
@@ -503,4 +504,117 @@ fn a_pause_that_began_during_the_refresh_holds_for_the_batch_too() {
     assert_eq!(world.server(|server| server.statuses.clone()), [401]);
     assert!(world.run_until(Duration::from_secs(60), || world.stored("ada").is_empty()));
     assert_eq!(world.server(|server| server.statuses.clone()), [401, 200]);
+}
+
+fn syncs(tab: &Tab) -> usize {
+    tab.events().iter().filter(|event| event.contains("syncStarted")).count()
+}
+
+#[test]
+fn nothing_begins_where_all_that_is_there_waits() {
+    let world = World::new(40);
+    let tab = Tab::open(&world, "ada", "");
+    world.server(|server| server.conflicting.extend(["head".to_string()]));
+    let draft = |fields: &str| Draft::read(fields, "1".into()).unwrap();
+    let drafts = vec![
+        draft(r#"{"id":"head","type":"t","key":"k"}"#),
+        draft(r#"{"id":"waiting","type":"t","key":"k"}"#),
+        draft(r#"{"id":"dependent","type":"t","dependsOn":"head"}"#),
+    ];
+    let client = tab.client.clone();
+    world.block_on(async move { client.enqueue(drafts).await }).unwrap();
+    world.advance(Duration::from_secs(600));
+    assert_eq!(world.stored("ada").len(), 3);
+    let before = syncs(&tab);
+    for _ in 0..5 {
+        let client = tab.client.clone();
+        let report = world.block_on(async move { client.sync().await }).unwrap();
+        assert_eq!((report.counts.pending, report.next), (2, None));
+        world.show();
+        world.advance(Duration::from_secs(600));
+    }
+    assert_eq!(syncs(&tab), before);
+    // It is found when it is let go.
+    world.server(|server| server.conflicting.clear());
+    let client = tab.client.clone();
+    assert!(world.block_on(async move { client.requeue("head").await }).unwrap());
+    assert!(world.run_until(Duration::from_secs(60), || drained(&world)));
+}
+
+#[test]
+fn nothing_begins_before_the_time_of_what_is_delayed_has_come_and_then_it_does() {
+    let world = World::new(41);
+    let tab = Tab::open(&world, "ada", "");
+    world.server(|server| server.moody = 1000);
+    let client = tab.client.clone();
+    world.block_on(async move { client.enqueue(vec![draft("a", None)]).await }).unwrap();
+    assert!(world.run_until(Duration::from_secs(60), || syncs(&tab) == 1));
+    world.advance(Duration::from_millis(500));
+    let before = syncs(&tab);
+    let client = tab.client.clone();
+    let report = world.block_on(async move { client.sync().await }).unwrap();
+    assert_eq!((syncs(&tab), report.next.is_some()), (before, true));
+    world.server(|server| server.moody = 0);
+    assert!(world.run_until(Duration::from_secs(600), || drained(&world)));
+}
+
+#[test]
+fn what_expires_behind_a_conflict_leaves_in_time_and_that_is_told() {
+    let world = World::new(42);
+    let tab = Tab::open(&world, "ada", "");
+    world.server(|server| server.conflicting.extend(["head".to_string()]));
+    let draft = |fields: &str| Draft::read(fields, "1".into()).unwrap();
+    let drafts =
+        vec![draft(r#"{"id":"head","type":"t","key":"k"}"#), draft(r#"{"id":"typing","type":"t","key":"k","ttlMs":60000}"#)];
+    let client = tab.client.clone();
+    world.block_on(async move { client.enqueue(drafts).await }).unwrap();
+    world.advance(Duration::from_secs(55));
+    assert_eq!(world.stored("ada"), ["head", "typing"]);
+    let client = tab.client.clone();
+    let report = world.block_on(async move { client.sync().await }).unwrap();
+    assert_eq!((report.counts.pending, report.next), (1, None), "nothing will be sent by itself");
+    assert!(world.run_until(Duration::from_secs(10), || world.stored("ada") == ["head"]));
+    let told = || tab.events().iter().any(|event| event.contains(r#""typing""#) && event.contains("expired"));
+    assert!(world.run_until(Duration::from_secs(1), told));
+}
+
+#[test]
+fn what_expires_while_the_server_is_away_leaves_in_time() {
+    let world = World::new(43);
+    world.set_faults(Faults::OUTAGE);
+    let tab = Tab::open(&world, "ada", "");
+    let client = tab.client.clone();
+    world.block_on(async move { client.enqueue(vec![draft("sent", None)]).await }).unwrap();
+    world.advance(Duration::from_secs(600));
+    let typing = Draft::read(r#"{"id":"typing","type":"t","ttlMs":2000}"#, "1".into()).unwrap();
+    let client = tab.client.clone();
+    world.block_on(async move { client.enqueue(vec![typing]).await }).unwrap();
+    assert!(world.run_until(Duration::from_secs(3), || world.stored("ada") == ["sent"]));
+}
+
+#[test]
+fn a_clock_that_is_set_forward_expires_nothing_once_the_server_has_said_what_time_it_is() {
+    let world = World::new(44);
+    let tab = Tab::open(&world, "ada", "");
+    world.server(|server| {
+        server.tells_date = Some(0);
+        server.conflicting.insert("head".into());
+    });
+    let draft = |fields: &str| Draft::read(fields, "1".into()).unwrap();
+    let drafts =
+        vec![draft(r#"{"id":"head","type":"t","key":"k"}"#), draft(r#"{"id":"kept","type":"t","key":"k","ttlMs":3600000}"#)];
+    let client = tab.client.clone();
+    world.block_on(async move { client.enqueue(drafts).await }).unwrap();
+    world.advance(Duration::from_secs(60));
+    // Five hours ahead of the server, of which the next answer tells before anybody looks.
+    world.server(|server| server.tells_date = Some(-5 * 3_600_000));
+    let other = Draft::read(r#"{"id":"other","type":"t"}"#, "1".into()).unwrap();
+    let client = tab.client.clone();
+    world.block_on(async move { client.enqueue(vec![other]).await }).unwrap();
+    assert!(world.run_until(Duration::from_secs(60), || world.stored("ada") == ["head", "kept"]));
+    world.jump_wall_clock(5 * 3_600_000);
+    world.show();
+    world.advance(Duration::from_secs(50 * 60));
+    assert_eq!(world.stored("ada"), ["head", "kept"]);
+    assert!(world.run_until(Duration::from_secs(15 * 60), || world.stored("ada") == ["head"]));
 }

@@ -4,7 +4,7 @@
 //!
 //! | scenario | where |
 //! |---|---|
-//! | 5, no WebAssembly yet, or none at all | the facade, in real browsers |
+//! | 5, no WebAssembly yet, or none at all | here what a page enqueues that does not send; without WebAssembly nothing can be promised, and `open` says so: `pkg/test/node.test.mjs` |
 //! | 8, an upgrade that is blocked | `browser/database.rs`: `a_tab_that_does_not_let_go_of_the_older_version_is_not_waited_for_for_ever`; `conformance/ladder.rs`: `what_an_earlier_page_has_left_below_is_moved_up_and_what_is_above_already_is_not_written_again` |
 //! | 9, a database that is deleted | `browser/database.rs`: `a_database_that_was_deleted_is_created_anew` |
 //! | 10, an open that hangs | `browser/database.rs`: `an_opening_without_an_answer_is_given_up_and_closed_when_it_comes_late` |
@@ -124,6 +124,57 @@ fn s04_a_page_that_stands_still_for_ever_loses_its_lock_to_another() {
 }
 
 #[test]
+fn s04_of_many_pages_that_take_the_lock_from_one_that_stands_still_one_has_it_afterwards() {
+    let world = World::new(4);
+    let options = r#","sync":{"maxActions":1}"#;
+    let ids: Vec<String> = (0..8).map(|number| format!("a{number}")).collect();
+    // The server takes its time, so that whoever sends holds the lock for long.
+    world.server(|server| {
+        let answer = |id: &String| format!(r#"{{"success":true,"results":[{{"id":"{id}","status":"applied"}}]}}"#);
+        server.scripted.extend(ids.iter().map(|id| Reply::new(200, &answer(id)).after(Duration::from_secs(20))));
+    });
+    let sender = Tab::open(&world, "ada", options);
+    enqueue(&world, &sender, &ids.iter().map(String::as_str).collect::<Vec<_>>(), Some("draft"));
+    let mut others = Vec::new();
+    // Whenever the second one looks, another one is just asking whether the sender is there.
+    for (moment, next) in [(500, 1_000), (1_000, 15_000), (15_000, 30_500), (30_500, 45_000)] {
+        others.push(Tab::open(&world, "ada", options));
+        world.advance(Duration::from_millis(next - moment));
+    }
+    sender.freeze();
+    world.advance(Duration::from_secs(5));
+    let before = requests(&world);
+    world.advance(Duration::from_secs(15));
+    assert_eq!(requests(&world) - before, 1, "one of them sends, and waits for its answer");
+}
+
+#[test]
+fn s05_what_a_page_enqueues_that_is_not_the_one_to_send_is_kept_at_once_and_sent_though_that_page_ends() {
+    for is_frozen in [false, true] {
+        let world = World::new(5);
+        world.set_faults(Faults { stalls: 1000, ..Faults::default() });
+        let sender = Tab::open(&world, "ada", "");
+        enqueue(&world, &sender, &["a"], Some("draft"));
+        let sends = || sender.events().iter().any(|event| event.contains("batchSent"));
+        assert!(world.run_until(MINUTE, sends));
+        if is_frozen {
+            sender.freeze();
+        }
+        let follower = Tab::open(&world, "ada", "");
+        let began = world.now();
+        enqueue(&world, &follower, &["b"], Some("draft"));
+        assert!(world.now() - began < 100, "it waited for the page that sends");
+        assert_eq!((world.stored("ada"), applied(&world).len()), (vec!["a".to_string(), "b".into()], 0), "frozen: {is_frozen}");
+        follower.crash();
+        world.set_faults(Faults::default());
+        // The page that sends, or one that comes later.
+        let _later = is_frozen.then(|| Tab::open(&world, "ada", ""));
+        assert!(is_drained_within(&world, HOUR), "frozen: {is_frozen}");
+        assert_eq!(applied(&world), ["a", "b"], "frozen: {is_frozen}");
+    }
+}
+
+#[test]
 fn s06_what_may_be_given_up_makes_room_for_what_is_more_urgent_and_that_is_said() {
     let world = World::new(6);
     world.set_faults(Faults::OUTAGE);
@@ -161,6 +212,29 @@ fn s12_a_page_that_is_about_to_be_frozen_lets_go_of_everything_and_begins_nothin
         tab.thaw();
         assert!(is_drained_within(&world, MINUTE), "after {moment} ms");
         assert_eq!(applied(&world), ["a"], "after {moment} ms");
+    }
+}
+
+#[test]
+fn s12_what_a_page_was_writing_when_it_is_frozen_holds_up_nobody_and_is_written_when_it_goes_on() {
+    for moment in 0..30 {
+        let world = World::new(12);
+        let tab = Tab::open(&world, "ada", "");
+        world.advance(MINUTE);
+        let client = tab.client.clone();
+        let drafts = vec![Draft::read(r#"{"type":"save_draft"}"#, "1".into()).unwrap()];
+        tab.spawn(async move { drop(client.enqueue(drafts).await) });
+        world.advance(Duration::from_millis(moment));
+        tab.warn_of_freeze();
+        assert!(!tab.is_in_transaction(), "after {moment} ms");
+        tab.freeze();
+        let other = Tab::open(&world, "ada", "");
+        enqueue(&world, &other, &["b"], None);
+        assert!(world.run_until(MINUTE, || applied(&world).iter().any(|id| id == "b")), "after {moment} ms");
+        tab.thaw();
+        assert!(world.run_until(MINUTE, || applied(&world).len() == 2 && world.stored("ada").is_empty()), "after {moment} ms");
+        world.advance(MINUTE);
+        assert_eq!(applied(&world).len(), 2, "after {moment} ms");
     }
 }
 

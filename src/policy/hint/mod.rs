@@ -186,6 +186,11 @@ pub fn resolve(status: u16, headers: &[(String, String)], received_at: WallTime,
     }
 }
 
+/// By how many milliseconds the server's clock is ahead of the client's, by the `Date` of a response: see [`Resolved::skew_ms`].
+pub fn skew(headers: &[(String, String)], received_at: WallTime) -> Option<i64> {
+    Clock::read(&Fields::new(headers), received_at, None).skew_ms
+}
+
 /// What a set of headers says.
 struct FromHeaders {
     /// How long to wait.

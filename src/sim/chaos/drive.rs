@@ -244,9 +244,7 @@ impl Run {
             let receipts: Vec<_> =
                 actions.into_iter().zip(receipts).map(|(action, receipt)| (action, receipt.id, receipt.seq)).collect();
             promises.note(now, || format!("tab {tab} is promised {receipts:?}"));
-            // A queue that was deleted begins anew.
-            let behind = behind.filter(|_| promises.life() == life);
-            promises.promise(now, tab, behind, &receipts);
+            promises.promise(now, tab, (behind, life), &receipts);
             if !waits {
                 return;
             }

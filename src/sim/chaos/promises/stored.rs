@@ -1,0 +1,155 @@
+//! Nothing is lost, nothing is overtaken, and nothing waits for ever: what is stored, against what was promised.
+
+use super::super::super::world::World;
+use super::super::drive::is_put_aside;
+use super::{DEPENDENCY_FAILED, Known, Promises, USERS};
+use crate::platform::tables::{Kind, Lane};
+use crate::store::Table;
+use serde_json::value::RawValue;
+use std::collections::{HashMap, HashSet};
+
+impl Promises {
+    /// The promised actions that nothing stands against and that are not settled.
+    pub(in crate::sim::chaos) fn unsettled(&self, table: &Table) -> Vec<String> {
+        // What was applied without the page knowing may be a dead letter, if the server was asked again and has changed its mind.
+        let rests =
+            |known: &Known| known.id.as_deref().and_then(|id| table.find(USERS[known.user], id)).is_some_and(is_put_aside);
+        let mut books = self.books.borrow_mut();
+        let books = &mut *books;
+        let actions = &books.actions;
+        books.open.retain(|action| !actions[*action].is_settled());
+        let breaks = |known: &Known| known.id.as_ref().is_some_and(|id| books.breaking.contains(id));
+        // Whatever else has happened to it: what was taken back by a page that then crashed may still be there, and a conflict may
+        // have been told of what another delivery has applied.
+        let stands = |known: &Known| known.is_conflicting || breaks(known);
+        // What waits for another one holds its key as well.
+        let mut waiting: HashSet<usize> = HashSet::new();
+        let is_parked = |known: &Known, waiting: &HashSet<usize>| {
+            let same_key = |other: &Known| other.user == known.user && other.key == known.key;
+            let mut others = actions.iter().enumerate();
+            known.is_refused
+                || stands(known)
+                || known.key.is_some()
+                    && others.any(|(number, other)| same_key(other) && (stands(other) || waiting.contains(&number)))
+        };
+        // One step at a time, until nothing more waits for what waits.
+        loop {
+            let unsettled = actions.iter().enumerate().filter(|(number, known)| known.applied == 0 && !waiting.contains(number));
+            let waits_for = |known: &Known| known.particulars.depends_on.map(|other| (other, &actions[other]));
+            let found = unsettled.filter(|(_, known)| {
+                waits_for(known).is_some_and(|(number, other)| {
+                    rests(other)
+                        || (other.applied == 0 || stands(other)) && (waiting.contains(&number) || is_parked(other, &waiting))
+                })
+            });
+            let found: Vec<usize> = found.map(|(number, _)| number).collect();
+            if found.is_empty() {
+                break;
+            }
+            waiting.extend(found);
+        }
+        let open = books.open.iter().filter(|action| !waiting.contains(action)).map(|action| &actions[*action]);
+        open.filter(|known| !is_parked(known, &waiting)).map(|known| known.id.clone().unwrap_or_default()).collect()
+    }
+
+    /// Compares the promises with what is stored, and with what the server has done.
+    pub(in crate::sim::chaos) fn check(&self, world: &World, table: &Table) {
+        let now = world.now();
+        let stored = USERS.map(|user| table.all_rows(user));
+        for row in stored.iter().flatten().filter(|row| row.lane == Lane::Dead && row.text.contains(DEPENDENCY_FAILED)) {
+            self.lose_dependency(&row.id);
+        }
+        self.read_history(now, table);
+        if world.server(|server| server.asked_too_early > 0) && !self.is_broken() {
+            self.break_promise(now, "the server was asked before the moment that it had named".into());
+        }
+        if world.server(|server| server.confused_users > 0) {
+            self.break_promise(now, "what one user had queued came under another's credentials".into());
+        }
+        let (mut lost, mut overtaken, mut forgotten) = (None, None, None);
+        {
+            let mut books = self.books.borrow_mut();
+            let books = &mut *books;
+            let actions = &mut books.actions;
+            books.open.retain(|action| !actions[*action].is_settled());
+            if !books.open.is_empty() {
+                let stored: Vec<HashSet<&str>> =
+                    stored.iter().map(|rows| rows.iter().map(|row| row.id.as_str()).collect()).collect();
+                for action in &books.open {
+                    let known = &mut actions[*action];
+                    known.is_adrift &= !stored[known.user].contains(known.id.as_deref().unwrap_or_default());
+                }
+                let is_stored =
+                    |known: &Known| known.is_adrift || stored[known.user].contains(known.id.as_deref().unwrap_or_default());
+                lost = books.open.iter().map(|action| &actions[*action]).find(|known| !is_stored(known)).map(|known| {
+                    format!("{} was promised, is not stored, and nothing has settled it", known.id.clone().unwrap_or_default())
+                });
+            }
+            for row in stored.iter().flatten().filter(|row| is_put_aside(row) && !books.put_back.is_empty()) {
+                if books.by_id.get(&row.id).and_then(|action| books.put_back.get(action)).is_some_and(|(_, is_there)| *is_there) {
+                    forgotten = Some(format!("{} was put back, and is put aside again though the server was not asked", row.id));
+                }
+            }
+            for key in books.keys.values_mut().filter(|key| !key.is_checked) {
+                key.is_checked = true;
+                let mut last: Option<(u64, &Known)> = None;
+                // What outlives its queue has another place afterwards, behind what other tabs have put there meanwhile. What a tab has
+                // put there itself stays in its order.
+                let mut latest: HashMap<u64, usize> = HashMap::new();
+                for number in &key.applied {
+                    let known = &actions[*number];
+                    let Some(tab) = known.kept_by.filter(|_| !known.is_out_of_turn()) else { continue };
+                    let before = latest.insert(tab, *number).filter(|before| before > number);
+                    if let Some(other) =
+                        before.map(|before| &actions[before]).filter(|other| other.has_survived || known.has_survived)
+                    {
+                        let (id, other) = (known.id.clone().unwrap_or_default(), other.id.clone().unwrap_or_default());
+                        overtaken = Some(format!("{id} was applied after {other}, which its tab has put behind it in its key"));
+                    }
+                }
+                let in_place = |known: &&Known| !known.is_out_of_turn() && !known.has_survived;
+                for known in key.applied.iter().map(|action| &actions[*action]).filter(in_place) {
+                    let Some(seq) = known.seq else { continue };
+                    if let Some((_, last)) = last.filter(|(last, _)| *last > seq) {
+                        let (id, last) = (known.id.clone().unwrap_or_default(), last.id.clone().unwrap_or_default());
+                        overtaken = Some(format!("{id} was applied after {last}, which stands behind it in its key"));
+                    }
+                    last = Some((seq, known));
+                }
+            }
+        }
+        for what in [lost, overtaken, forgotten].into_iter().flatten() {
+            self.break_promise(now, what);
+        }
+    }
+
+    fn lose_dependency(&self, id: &str) {
+        let mut books = self.books.borrow_mut();
+        books.without_dependency.insert(id.into());
+        if let Some(action) = books.by_id.get(id).copied() {
+            let known = &mut books.actions[action];
+            if known.particulars.depends_on.is_some() {
+                known.has_lost_its_dependency = true;
+                known.is_refused = true;
+            }
+        }
+    }
+
+    /// Believes what is written down of actions that are neither stored nor settled: whoever was to tell may have crashed.
+    fn read_history(&self, now: u64, table: &Table) {
+        let missing: Vec<(usize, usize, String)> = {
+            let books = self.books.borrow();
+            let open =
+                books.open.iter().map(|number| (*number, &books.actions[*number])).filter(|(_, known)| !known.is_settled());
+            let named = open.filter_map(|(number, known)| Some((number, known.user, known.id.clone()?)));
+            named.filter(|(_, user, id)| table.find(USERS[*user], id).is_none()).collect()
+        };
+        for (number, user, id) in missing {
+            let entries = table.documents(USERS[user], Kind::History);
+            let entries = entries.iter().filter_map(|(_, text)| serde_json::from_str::<Vec<(String, Box<RawValue>)>>(text).ok());
+            if let Some((_, outcome)) = entries.flatten().rfind(|(known, _)| *known == id) {
+                self.check_outcome(now, number, outcome.get());
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What pages are told is so.
+
+use super::{DEPENDENCY_FAILED, Known, Promises};
+use crate::event::Event;
+
+impl Promises {
+    /// What a page is told of an action's fate is so.
+    pub(super) fn check_outcome(&self, now: u64, action: usize, outcome: &str) {
+        let status = outcome.split(r#""status":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let is_so = {
+            let mut books = self.books.borrow_mut();
+            let books = &mut *books;
+            let is_certain = books.is_certain();
+            let (evicts, has_purged) = (books.evicts, books.has_purged[books.actions[action].user]);
+            let same_key = |other: &Known, known: &Known| other.user == known.user && other.key == known.key;
+            let coalesces = |known: &Known| {
+                let mut others = books.actions.iter();
+                known.key.is_some() && others.any(|other| same_key(other, known) && other.particulars.coalescing.is_some())
+            };
+            let may_be_superseded = coalesces(&books.actions[action]);
+            let known = &mut books.actions[action];
+            let given_up = |known: &mut Known, may_be: bool| {
+                known.is_given_up = true;
+                may_be && (!is_certain || known.applied == 0)
+            };
+            match status {
+                "applied" | "duplicate" => known.applied > 0,
+                "rejected" if known.particulars.depends_on.is_some() && outcome.contains(DEPENDENCY_FAILED) => {
+                    known.has_lost_its_dependency = true;
+                    known.is_refused = true;
+                    true
+                }
+                "rejected" => known.is_refused,
+                "conflict" => known.is_conflicting,
+                "discarded" => {
+                    known.is_discarded |= has_purged;
+                    known.is_discarded
+                }
+                "gone" => known.is_settled(),
+                "superseded" => given_up(known, may_be_superseded),
+                "expired" => {
+                    let may_expire = known.particulars.time_to_live.is_some();
+                    given_up(known, may_expire)
+                }
+                "evicted" => given_up(known, evicts),
+                _ => false,
+            }
+        };
+        if !is_so {
+            let id = self.books.borrow().actions[action].id.clone().unwrap_or_default();
+            self.break_promise(now, format!("a page was told that {id} is {status}, which it is not"));
+        }
+    }
+
+    pub(super) fn sees_told(&self, now: u64, tab: u64, event: &Event) {
+        self.note(now, || format!("tab {tab} is told {}", serde_json::to_string(event).unwrap()));
+        match event {
+            Event::Settled { id, outcome } => {
+                if outcome.get().contains(r#""status":"superseded""#) {
+                    self.count("superseded told");
+                } else if outcome.get().contains(r#""status":"evicted""#) {
+                    self.count("evicted told");
+                } else if outcome.get().contains(r#""status":"expired""#) {
+                    self.count("expired told");
+                }
+                let action = self.books.borrow().by_id.get(id).copied();
+                if let Some(action) = action {
+                    self.check_outcome(now, action, outcome.get());
+                }
+            }
+            Event::StoreFailed { .. } => self.count("disk failures told"),
+            Event::BatchSplit { .. } => self.count("batches halved"),
+            Event::BatchFailed { .. } => self.count("batches failed"),
+            _ => {}
+        }
+    }
+}
