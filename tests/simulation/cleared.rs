@@ -101,7 +101,7 @@ fn what_another_tab_has_settled_is_not_put_there_again() {
     let client = other.client.clone();
     assert!(world.block_on(async move { client.discard("a3").await }).unwrap());
     let client = other.client.clone();
-    let data = steadfast::queue::draft::Draft::read_data(r#"{"n":"edited"}"#.into()).unwrap();
+    let data = steadfast::queue::draft::Draft::read_data(r#"{"n":"edited"}"#).unwrap();
     world.block_on(async move { client.queue().unwrap().clone().edit("a4", data).await }).unwrap();
     world.advance(Duration::from_millis(100));
     world.clear_disk();

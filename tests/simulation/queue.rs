@@ -515,7 +515,7 @@ fn nothing_begins_where_all_that_is_there_waits() {
     let world = World::new(40);
     let tab = Tab::open(&world, "ada", "");
     world.server(|server| server.conflicting.extend(["head".to_string()]));
-    let draft = |fields: &str| Draft::read(fields, "1".into()).unwrap();
+    let draft = |fields: &str| Draft::read(fields, "1").unwrap();
     let drafts = vec![
         draft(r#"{"id":"head","type":"t","key":"k"}"#),
         draft(r#"{"id":"waiting","type":"t","key":"k"}"#),
@@ -563,7 +563,7 @@ fn what_expires_behind_a_conflict_leaves_in_time_and_that_is_told() {
     let world = World::new(42);
     let tab = Tab::open(&world, "ada", "");
     world.server(|server| server.conflicting.extend(["head".to_string()]));
-    let draft = |fields: &str| Draft::read(fields, "1".into()).unwrap();
+    let draft = |fields: &str| Draft::read(fields, "1").unwrap();
     let drafts =
         vec![draft(r#"{"id":"head","type":"t","key":"k"}"#), draft(r#"{"id":"typing","type":"t","key":"k","ttlMs":60000}"#)];
     let client = tab.client.clone();
@@ -586,7 +586,7 @@ fn what_expires_while_the_server_is_away_leaves_in_time() {
     let client = tab.client.clone();
     world.block_on(async move { client.enqueue(vec![draft("sent", None)]).await }).unwrap();
     world.advance(Duration::from_secs(600));
-    let typing = Draft::read(r#"{"id":"typing","type":"t","ttlMs":2000}"#, "1".into()).unwrap();
+    let typing = Draft::read(r#"{"id":"typing","type":"t","ttlMs":2000}"#, "1").unwrap();
     let client = tab.client.clone();
     world.block_on(async move { client.enqueue(vec![typing]).await }).unwrap();
     assert!(world.run_until(Duration::from_secs(3), || world.stored("ada") == ["sent"]));
@@ -600,7 +600,7 @@ fn a_clock_that_is_set_forward_expires_nothing_once_the_server_has_said_what_tim
         server.tells_date = Some(0);
         server.conflicting.insert("head".into());
     });
-    let draft = |fields: &str| Draft::read(fields, "1".into()).unwrap();
+    let draft = |fields: &str| Draft::read(fields, "1").unwrap();
     let drafts =
         vec![draft(r#"{"id":"head","type":"t","key":"k"}"#), draft(r#"{"id":"kept","type":"t","key":"k","ttlMs":3600000}"#)];
     let client = tab.client.clone();
@@ -608,7 +608,7 @@ fn a_clock_that_is_set_forward_expires_nothing_once_the_server_has_said_what_tim
     world.advance(Duration::from_secs(60));
     // Five hours ahead of the server, of which the next answer tells before anybody looks.
     world.server(|server| server.tells_date = Some(-5 * 3_600_000));
-    let other = Draft::read(r#"{"id":"other","type":"t"}"#, "1".into()).unwrap();
+    let other = Draft::read(r#"{"id":"other","type":"t"}"#, "1").unwrap();
     let client = tab.client.clone();
     world.block_on(async move { client.enqueue(vec![other]).await }).unwrap();
     assert!(world.run_until(Duration::from_secs(60), || world.stored("ada") == ["head", "kept"]));
