@@ -222,7 +222,7 @@ fn s12_what_a_page_was_writing_when_it_is_frozen_holds_up_nobody_and_is_written_
         let tab = Tab::open(&world, "ada", "");
         world.advance(MINUTE);
         let client = tab.client.clone();
-        let drafts = vec![Draft::read(r#"{"type":"save_draft"}"#, "1".into()).unwrap()];
+        let drafts = vec![Draft::read(r#"{"type":"save_draft"}"#, "1").unwrap()];
         tab.spawn(async move { drop(client.enqueue(drafts).await) });
         world.advance(Duration::from_millis(moment));
         tab.warn_of_freeze();
