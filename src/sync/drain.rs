@@ -37,6 +37,9 @@ use std::time::Duration;
 
 /// The most that is read of the answer to a batch. A result with the server's copy of a document may be long.
 const LARGEST_ANSWER: usize = 16 << 20;
+/// A page that stood still for longer between claiming a batch and sending it claims it again: another one may have taken over and been
+/// told to wait meanwhile. That takes longer; see [`super::turn`].
+const LONGEST_CLAIM: Duration = Duration::from_secs(3);
 
 /// How the queue is brought to the server.
 #[derive(Debug, Clone)]
@@ -354,15 +357,18 @@ impl<P: Platform> Drainer<P> {
         let mut may_refresh = true;
         // What a batch belongs to that is sent again with new credentials: that is no retry.
         let mut resumed: Option<CallTrace> = None;
-        let mut claimed: Option<Step> = None;
+        let mut claimed: Option<(MonotonicTime, Step)> = None;
+        // Once until a batch is sent: a slow disk is no reason to send nothing at all.
+        let mut may_claim_again = true;
         loop {
-            let step = if let Some(step) = claimed.take() {
-                step
+            let (asked_at, step) = if let Some(claimed) = claimed.take() {
+                claimed
             } else {
                 if let Some(report) = self.paused(trigger).await? {
                     return Ok(report);
                 }
-                self.claim(epoch, limits).await?
+                let asked_at = self.platform.clock().monotonic();
+                (asked_at, self.claim(epoch, limits).await?)
             };
             let batch = match step.claim {
                 Claim::Batch(batch) => batch,
@@ -375,6 +381,11 @@ impl<P: Platform> Drainer<P> {
                     return Ok(self.report(&step.record, next));
                 }
             };
+            if may_claim_again && self.platform.clock().monotonic().since(asked_at) > LONGEST_CLAIM {
+                may_claim_again = false;
+                continue;
+            }
+            may_claim_again = true;
             let trace = resumed.take().unwrap_or_else(|| self.trace());
             let seen = may_refresh.then(|| self.credentials.generation()).flatten();
             let correlation_id = trace.correlation_id().to_string();
@@ -431,10 +442,11 @@ impl<P: Platform> Drainer<P> {
                     return Ok(self.close_gate(epoch, correlation_id, error, because, counts_against_batch).await);
                 }
             };
+            let asked_at = self.platform.clock().monotonic();
             let step = self.settle(epoch, &batch, &verdicts, limits).await?;
             self.took(batch.actions.len(), self.platform.clock().monotonic().since(began));
             // One that was not to be claimed yet is claimed when the server may be asked again.
-            claimed = self.left_alone(trigger).is_zero().then_some(step);
+            claimed = self.left_alone(trigger).is_zero().then_some((asked_at, step));
         }
     }
 

@@ -149,6 +149,33 @@ fn s04_of_many_pages_that_take_the_lock_from_one_that_stands_still_one_has_it_af
 }
 
 #[test]
+fn s04_a_page_that_stood_still_between_claiming_a_batch_and_sending_it_does_not_ask_a_server_that_has_told_another_to_wait() {
+    let options = r#","sync":{"maxActions":1}"#;
+    for seed in 0..400 {
+        let world = World::new(seed);
+        // Nothing but the queue itself tells of it.
+        world.without_key_value();
+        let sender = Tab::open(&world, "ada", options);
+        enqueue(&world, &sender, &["a", "b", "c"], Some("draft"));
+        world.advance(Duration::from_millis(seed % 80));
+        if sender.is_in_transaction() || world.stored("ada").is_empty() {
+            continue;
+        }
+        sender.freeze();
+        world.set_faults(Faults { rate_limited: 1000, ..Faults::default() });
+        let other = Tab::open(&world, "ada", options);
+        let is_told = || other.events().iter().any(|event| event.contains("batchFailed"));
+        assert!(world.run_until(MINUTE, is_told), "seed {seed}");
+        world.set_faults(Faults::default());
+        sender.thaw();
+        world.advance(Duration::from_millis(100));
+        assert_eq!(world.server(|server| server.asked_too_early), 0, "seed {seed}");
+        assert!(is_drained_within(&world, HOUR), "seed {seed}");
+        assert_eq!(applied(&world), ["a", "b", "c"], "seed {seed}");
+    }
+}
+
+#[test]
 fn s05_what_a_page_enqueues_that_is_not_the_one_to_send_is_kept_at_once_and_sent_though_that_page_ends() {
     for is_frozen in [false, true] {
         let world = World::new(5);
