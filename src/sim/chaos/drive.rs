@@ -443,6 +443,8 @@ impl Run {
                 server.conflicting.clear();
             });
         }
+        // What lies there as a dead letter may soon be gone from there.
+        self.check();
         for id in self.world.stored(USERS[user]) {
             self.put_back(other, id);
         }
