@@ -25,8 +25,18 @@ pub trait Store {
     fn may_send(&self, _user_id: &str) -> bool {
         true
     }
-    /// Says that nothing is left here of a user's queue that would have to be sent before what comes later.
-    fn nothing_is_left(&self, _user_id: &str) {}
+    /// Where what is to be sent next of a user's queue lies: here, or in a better place that can be read and takes nothing new, as when
+    /// it is full. `None` if that lies where it cannot be read just now, so that nothing [may be sent](Store::may_send).
+    fn sends_from(&self, _user_id: &str) -> Option<Durability> {
+        Some(self.durability())
+    }
+    /// Begins a transaction in the place that [is sent from](Store::sends_from), whatever place new actions go to by now. If it has
+    /// ceased to work, it is begun where they go to.
+    fn transaction_at(&self, _place: Durability, access: Access) -> impl Future<Output = Result<Self::Transaction, StoreError>> {
+        self.transaction(access)
+    }
+    /// Says that nothing is left in a place of a user's queue that would have to be sent before what comes later.
+    fn nothing_is_left(&self, _user_id: &str, _place: Durability) {}
     /// Brings what lies in a lesser place to the best one that works, and goes on there. To be called when there is
     /// [something to bring](Store::may_be_promoted), by one tab at a time, while nobody sends.
     ///

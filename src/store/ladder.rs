@@ -10,8 +10,9 @@
 //! rung below, so that what comes later does not end up before what came earlier. It comes back up by **promotion**: when the upper
 //! rung works again, what lies below is moved there, in order, and only when nothing is left below does the tab go on above.
 //!
-//! While a tab is below, what lies above cannot be seen. Whether anything does is remembered in a **hint**, a small text beside the
-//! stores: only if nothing lies above may what lies below be sent, for it must not overtake.
+//! Whether anything lies above a tab that is below is remembered in a **hint**, a small text beside the stores: only if nothing does
+//! may what lies below be sent, for it must not overtake. What lies above is sent first. That is possible where the rung above is full,
+//! and so takes nothing new, but can be read and deleted from, which makes room; where it cannot be read, all waits.
 //!
 //! Nothing is lost on the way: a row is deleted below after it has been committed above, and one whose id is above already is not
 //! written again. The page may die at any point, and whoever promotes next goes on.
@@ -83,6 +84,8 @@ struct Shared<A, B, C, K> {
     lowest: C,
     hints: K,
     active: Cell<Rung>,
+    /// The best rung that could be read when that was tried last.
+    readable: Cell<Rung>,
     /// Whether this tab has written to the middle rung since it was seen empty.
     has_used_middle: Cell<bool>,
     changes: RefCell<Vec<PlaceChange>>,
@@ -104,6 +107,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             lowest,
             hints,
             active: Cell::new(Rung::Upper),
+            readable: Cell::new(Rung::Upper),
             has_used_middle: Cell::new(false),
             changes: RefCell::default(),
             is_promoting: Cell::new(false),
@@ -121,6 +125,9 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
     pub fn step_down_from(&self, from: Rung, error: StoreError) -> bool {
         let Some(to) = from.below() else { return false };
         if self.rung() == from {
+            if error.kind != StoreErrorKind::QuotaExceeded {
+                self.cannot_be_read(from);
+            }
             self.go(to, Some(error));
         }
         true
@@ -162,7 +169,10 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
     async fn best(&self) -> Option<Rung> {
         for rung in Rung::ALL.into_iter().filter(|rung| *rung <= self.rung()) {
             match self.begin(rung, Access::Read).await {
-                Ok(_) => return Some(rung),
+                Ok(_) => {
+                    self.shared.readable.set(rung);
+                    return Some(rung);
+                }
                 // Or whoever begins next would wait for it as long again.
                 Err(failed) if rung == self.rung() && cannot_be_used(failed.kind) => {
                     self.step_down_from(rung, failed);
@@ -232,6 +242,12 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
         (rung == Rung::Middle && self.shared.has_used_middle.get()) || self.shared.hint(user_id).contains(rung.letter())
     }
 
+    /// The best of the rungs above that of this tab that hold something of a user's, as far as is known.
+    fn first_above(&self, user_id: &str) -> Option<Rung> {
+        let holding = self.shared.hint(user_id);
+        Rung::ALL.into_iter().find(|rung| *rung < self.rung() && holding.contains(rung.letter()))
+    }
+
     fn durability_of(&self, rung: Rung) -> Durability {
         match rung {
             Rung::Upper => self.shared.upper.durability(),
@@ -247,6 +263,12 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             Rung::Lowest => On::Lowest(self.shared.lowest.transaction(access).await?),
         };
         Ok(LadderTransaction { on, durability: self.durability_of(rung), users: RefCell::default(), shared: self.shared.clone() })
+    }
+
+    /// Until it is tried again, nothing above it is read either.
+    fn cannot_be_read(&self, rung: Rung) {
+        let below = rung.below().unwrap_or(rung);
+        self.shared.readable.set(self.shared.readable.get().max(below));
     }
 
     fn go(&self, to: Rung, error: Option<StoreError>) {
@@ -312,13 +334,32 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
 
     /// Whether, as far as is known, nothing lies above this tab's rung.
     fn may_send(&self, user_id: &str) -> bool {
-        let holding = self.shared.hint(user_id);
-        !Rung::ALL.into_iter().any(|rung| rung < self.rung() && holding.contains(rung.letter()))
+        self.first_above(user_id).is_none()
+    }
+
+    fn sends_from(&self, user_id: &str) -> Option<Durability> {
+        match self.first_above(user_id) {
+            None => Some(self.durability()),
+            Some(above) => (above >= self.shared.readable.get()).then(|| self.durability_of(above)),
+        }
+    }
+
+    async fn transaction_at(&self, place: Durability, access: Access) -> Result<LadderTransaction<A, B, C, K>, StoreError> {
+        let above = Rung::ALL.into_iter().find(|rung| *rung < self.rung() && self.durability_of(*rung) == place);
+        if let Some(above) = above {
+            match self.begin(above, access).await {
+                Err(failed) if cannot_be_used(failed.kind) => self.cannot_be_read(above),
+                begun => return begun,
+            }
+        }
+        self.transaction(access).await
     }
 
     /// That there is something again, the ladder notices by itself.
-    fn nothing_is_left(&self, user_id: &str) {
-        self.shared.remember(user_id, self.rung(), false);
+    fn nothing_is_left(&self, user_id: &str, place: Durability) {
+        for rung in Rung::ALL.into_iter().filter(|rung| self.durability_of(*rung) == place) {
+            self.shared.remember(user_id, rung, false);
+        }
     }
 
     /// See [`Ladder::climb`].
@@ -351,6 +392,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
                 (Ok(_), _) if self.rung() != rung => {}
                 (Err(failed), Some(below)) if cannot_be_used(failed.kind) => {
                     if self.rung() == rung {
+                        self.cannot_be_read(rung);
                         self.go(below, Some(failed));
                     }
                 }

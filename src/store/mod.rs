@@ -13,6 +13,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `ladder` | [`Ladder`]: the three rungs of a tab, what goes from one to the other, and what may be sent from below |
+//! | `at` | [`At`]: the one place that a drain works on |
 //! | `key_value` | [`TextStore`]: a text for each row, in `localStorage`; a page that dies leaves all of a transaction or nothing |
 //! | `memory` | [`TableStore`], and [`Memory`], which is one with nothing behind it |
 //! | [`table`] | [`Table`]: the rows and documents of all users, and an undo log |
@@ -21,6 +22,7 @@
 //!
 //! What each of them promises is in `tests/conformance/promises.rs`, which every store is tested with.
 
+mod at;
 mod key_value;
 mod ladder;
 mod memory;
@@ -28,6 +30,7 @@ mod sorted;
 pub mod table;
 mod turn;
 
+pub use at::At;
 pub use key_value::{CAPACITY, Journalled, TextStore};
 pub use ladder::{Ladder, LadderTransaction, Promotion, Rung};
 pub use memory::{Backing, Memory, MemoryTransaction, Nowhere, TableStore, TableTransaction};

@@ -13,7 +13,7 @@ use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::flat_map::FlatMap;
 use crate::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Mirror, Step};
-use crate::platform::tables::{Lane, Lot};
+use crate::platform::tables::{Durability, Lane, Lot};
 use crate::platform::{Channel, Clock, Http, KeyValue, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
@@ -26,6 +26,7 @@ use crate::queue::plan::BatchLimits;
 use crate::queue::record::{BatchRecord, Counts, UserRecord};
 use crate::queue::settlement::Moment;
 use crate::resilience::services::Services;
+use crate::store::At;
 use crate::time::{MonotonicTime, WallTime};
 use crate::wire::QueueActionsRequest;
 use futures_channel::oneshot;
@@ -121,6 +122,13 @@ pub struct Drainer<P: Platform> {
 
 /// Who waits in this tab, what is known of the backend, whether it can be reached, and what requests are authorised by.
 type Surroundings<P> = (Rc<Waiters>, Rc<Services<P>>, Rc<Watch<P>>, Rc<Credentials<P>>);
+
+/// What a drain shows in each of its transactions: where it sends from, and that no other one has begun since.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    place: Durability,
+    epoch: u64,
+}
 
 /// What became of a batch that was sent.
 enum Sent {
@@ -282,10 +290,6 @@ impl<P: Platform> Drainer<P> {
         self.tell_place_changes();
         let mut report = report?;
         self.known.set(report.counts);
-        // Nothing is left that a better place would have to wait for.
-        if report.counts.total() == 0 {
-            self.platform.store().nothing_is_left(&self.user_id);
-        }
         let promotion = self.next_promotion();
         report.next = report.next.into_iter().chain(promotion).min();
         report.wakes = report.wakes.into_iter().chain(promotion).min();
@@ -301,9 +305,28 @@ impl<P: Platform> Drainer<P> {
             record = outbox::read_again(store, &self.user_id).await?;
             self.has_read_again.set(true);
         }
-        if !store.may_send(&self.user_id) {
+        let Some(place) = store.sends_from(&self.user_id) else {
             return Ok(DrainReport { counts: record.counts(), next: None, wakes: None });
+        };
+        let is_above = place != store.durability();
+        if is_above {
+            record = outbox::record(&self.at(place), &self.user_id).await?;
         }
+        let report = self.drain_at(place, record, trigger).await?;
+        // Nothing is left there that what lies below would have to wait for; unless the place was lost, and that was counted elsewhere.
+        if report.counts.total() == 0 && store.sends_from(&self.user_id) == Some(place) {
+            store.nothing_is_left(&self.user_id, place);
+            // And there is room.
+            if is_above {
+                self.promotions.take();
+            }
+        }
+        Ok(report)
+    }
+
+    /// Sends what is due of what lies in that place, where that record was read.
+    async fn drain_at(&self, place: Durability, mut record: UserRecord, trigger: Trigger) -> Result<DrainReport, StoreError> {
+        let store = &self.at(place);
         // Whether or not the server may be asked: what has expired leaves when its time comes.
         if record.is_due(self.now()) {
             let arrived = outbox::bring_due(store, &self.user_id, self.now()).await?;
@@ -343,7 +366,7 @@ impl<P: Platform> Drainer<P> {
             Begin::Open(record) => record,
         };
         self.platform.emit(&Event::SyncStarted { trigger, counts: record.counts() });
-        let report = self.send_batches(record.epoch, trigger).await?;
+        let report = self.send_batches(Turn { place, epoch: record.epoch }, trigger).await?;
         self.platform.emit(&Event::SyncFinished {
             counts: report.counts,
             next_attempt_at: report.next.map(|wait| self.now().after(wait)),
@@ -351,7 +374,7 @@ impl<P: Platform> Drainer<P> {
         Ok(report)
     }
 
-    async fn send_batches(&self, epoch: u64, trigger: Trigger) -> Result<DrainReport, StoreError> {
+    async fn send_batches(&self, turn: Turn, trigger: Trigger) -> Result<DrainReport, StoreError> {
         let mut limits = self.policy.limits;
         // Once until a batch is answered: new credentials that are refused as well do not become better by newer ones.
         let mut may_refresh = true;
@@ -364,11 +387,11 @@ impl<P: Platform> Drainer<P> {
             let (asked_at, step) = if let Some(claimed) = claimed.take() {
                 claimed
             } else {
-                if let Some(report) = self.paused(trigger).await? {
+                if let Some(report) = self.paused(turn, trigger).await? {
                     return Ok(report);
                 }
                 let asked_at = self.platform.clock().monotonic();
-                (asked_at, self.claim(epoch, limits).await?)
+                (asked_at, self.claim(turn, limits).await?)
             };
             let batch = match step.claim {
                 Claim::Batch(batch) => batch,
@@ -414,7 +437,7 @@ impl<P: Platform> Drainer<P> {
                 }
                 Sent::Refused(error) => {
                     limits = self.policy.limits;
-                    vec![Verdict::Rejected(error)]
+                    vec![Verdict::Refused(error)]
                 }
                 // It stands alone and fails again and again: it waits by itself, and holds nothing but its key.
                 Sent::Failed { error, counts_against_batch: true, .. } if is_to_step_aside(&batch) => {
@@ -435,25 +458,30 @@ impl<P: Platform> Drainer<P> {
                     // It may say when to come back.
                     Err(refusal) => {
                         let error = refusal.unwrap_or(error);
-                        return Ok(self.close_gate(epoch, correlation_id, error, GateReason::ServerError, false).await);
+                        return Ok(self.close_gate(turn, correlation_id, error, GateReason::ServerError, false).await);
                     }
                 },
                 Sent::Failed { error, because, counts_against_batch } => {
-                    return Ok(self.close_gate(epoch, correlation_id, error, because, counts_against_batch).await);
+                    return Ok(self.close_gate(turn, correlation_id, error, because, counts_against_batch).await);
                 }
             };
             let asked_at = self.platform.clock().monotonic();
-            let step = self.settle(epoch, &batch, &verdicts, limits).await?;
+            let step = self.settle(turn, &batch, &verdicts, limits).await?;
             self.took(batch.actions.len(), self.platform.clock().monotonic().since(began));
             // One that was not to be claimed yet is claimed when the server may be asked again.
             claimed = self.left_alone(trigger).is_zero().then_some((asked_at, step));
         }
     }
 
-    async fn claim(&self, epoch: u64, limits: BatchLimits) -> Result<Step, StoreError> {
+    /// What a drain does that sends from there, it does there.
+    fn at(&self, place: Durability) -> At<'_, P::Store> {
+        At { store: self.platform.store(), place }
+    }
+
+    async fn claim(&self, turn: Turn, limits: BatchLimits) -> Result<Step, StoreError> {
         let fresh_key = unique_id(self.platform.as_ref());
         let claiming = Claiming { limits, now: self.now(), fresh_key: &fresh_key };
-        let step = outbox::claim(self.platform.store(), &self.user_id, epoch, claiming).await?;
+        let step = outbox::claim(&self.at(turn.place), &self.user_id, turn.epoch, claiming).await?;
         if !step.settled.is_empty() {
             self.announce(step.record.counts(), step.settled.clone());
         }
@@ -476,12 +504,12 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// What to report while the server wants to be left alone.
-    async fn paused(&self, trigger: Trigger) -> Result<Option<DrainReport>, StoreError> {
+    async fn paused(&self, turn: Turn, trigger: Trigger) -> Result<Option<DrainReport>, StoreError> {
         let paused = self.left_alone(trigger);
         if paused.is_zero() {
             return Ok(None);
         }
-        let record = outbox::record(self.platform.store(), &self.user_id).await?;
+        let record = outbox::record(&self.at(turn.place), &self.user_id).await?;
         Ok(Some(self.report(&record, Some(self.after_pause(paused)))))
     }
 
@@ -646,16 +674,16 @@ impl<P: Platform> Drainer<P> {
 
     async fn close_gate(
         &self,
-        epoch: u64,
+        turn: Turn,
         correlation_id: String,
         error: Box<ApiError>,
         because: GateReason,
         counts_against_batch: bool,
     ) -> DrainReport {
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let (wait, record) = self.write_gate(epoch, Failure { because, hint, counts_against_batch }).await;
+        let (wait, record) = self.write_gate(turn, Failure { because, hint, counts_against_batch }).await;
         // Another drain sees to it, unless its tab is gone.
-        let wait = if wait.is_zero() && record.epoch != epoch { self.policy.timeout } else { wait };
+        let wait = if wait.is_zero() && record.epoch != turn.epoch { self.policy.timeout } else { wait };
         let now = self.now();
         let waiting_for = record.gate.reason(now).unwrap_or(because);
         self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at: now.after(wait), waiting_for });
@@ -664,11 +692,11 @@ impl<P: Platform> Drainer<P> {
 
     /// Closes the gate on disk. While the disk fails, the lock is not let go: another tab, or this one
     /// after a reload, would ask the server again without knowing that it must not yet.
-    async fn write_gate(&self, epoch: u64, failure: Failure) -> (Duration, UserRecord) {
+    async fn write_gate(&self, turn: Turn, failure: Failure) -> (Duration, UserRecord) {
         let moment = self.moment();
         let mut failures = 0;
         loop {
-            match outbox::close_gate(self.platform.store(), &self.user_id, epoch, failure, moment).await {
+            match outbox::close_gate(&self.at(turn.place), &self.user_id, turn.epoch, failure, moment).await {
                 // The disk may have taken its time.
                 Ok((wait, record)) => return (wait.saturating_sub(self.now().since(moment.now)), record),
                 Err(error) => self.platform.emit(&Event::StoreFailed { error }),
@@ -680,10 +708,10 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// Enters the verdicts into the books, claims the next batch with that, and tells everyone.
-    async fn settle(&self, epoch: u64, batch: &Batch, verdicts: &[Verdict], limits: BatchLimits) -> Result<Step, StoreError> {
+    async fn settle(&self, turn: Turn, batch: &Batch, verdicts: &[Verdict], limits: BatchLimits) -> Result<Step, StoreError> {
         let (fresh_key, moment) = (unique_id(self.platform.as_ref()), self.moment());
         let next = Claiming { limits, now: moment.now, fresh_key: &fresh_key };
-        let step = outbox::settle(self.platform.store(), &self.user_id, epoch, batch, verdicts, moment, Some(next)).await?;
+        let step = outbox::settle(&self.at(turn.place), &self.user_id, turn.epoch, batch, verdicts, moment, Some(next)).await?;
         self.announce(step.record.counts(), step.settled.clone());
         Ok(step)
     }
@@ -740,7 +768,8 @@ impl<P: Platform> Drainer<P> {
             self.mirror.borrow_mut().settle(&id, &outcome);
             self.waiters.resolve(&id, &outcome);
         }
-        if let Ok(gone) = to_raw_value(&Outcome::Gone) {
+        // What is not here may lie above.
+        if let (true, Ok(gone)) = (self.platform.store().may_send(&self.user_id), to_raw_value(&Outcome::Gone)) {
             let open: FlatMap<String, ()> = known.open.into_iter().map(|id| (id, ())).collect();
             for id in ids.iter().filter(|id| !open.contains_key(id.as_str())) {
                 self.mirror.borrow_mut().forget(id);

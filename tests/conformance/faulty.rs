@@ -23,6 +23,8 @@ pub(crate) struct Faults {
     pub(crate) commit: Cell<Option<StoreErrorKind>>,
     /// Whether it has happened nevertheless.
     pub(crate) is_unreported: Cell<bool>,
+    /// Whether no transaction is committed that writes rows; those that delete some are.
+    pub(crate) is_full: Cell<bool>,
 }
 
 impl Faulty {
@@ -35,6 +37,7 @@ pub(crate) struct FaultyTransaction {
     transaction: MemoryTransaction,
     access: Access,
     faults: Rc<Faults>,
+    writes_rows: Cell<bool>,
 }
 
 fn error(kind: StoreErrorKind) -> StoreError {
@@ -52,7 +55,12 @@ impl Store for Faulty {
         if let Some(kind) = self.faults.beginning.get() {
             return Err(error(kind));
         }
-        Ok(FaultyTransaction { transaction: self.store.transaction(access).await?, access, faults: self.faults.clone() })
+        Ok(FaultyTransaction {
+            transaction: self.store.transaction(access).await?,
+            access,
+            faults: self.faults.clone(),
+            writes_rows: Cell::default(),
+        })
     }
 }
 
@@ -88,6 +96,7 @@ impl Transaction for FaultyTransaction {
         self.transaction.count(user_id, lane).await
     }
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
+        self.writes_rows.set(true);
         self.transaction.write(user_id, row)
     }
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
@@ -97,6 +106,9 @@ impl Transaction for FaultyTransaction {
         self.transaction.users().await
     }
     async fn commit(self) -> Result<(), StoreError> {
+        if self.faults.is_full.get() && self.writes_rows.get() {
+            return Err(error(StoreErrorKind::QuotaExceeded));
+        }
         if self.access == Access::Write
             && let Some(kind) = self.faults.commit.take()
         {

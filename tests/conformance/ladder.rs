@@ -242,12 +242,12 @@ fn below_nothing_is_sent_while_something_may_lie_above() {
         // Another tab sees that all above has been sent.
         world.upper.faults.beginning.set(None);
         let other = world.tab();
-        other.nothing_is_left("ada");
+        other.nothing_is_left("ada", Durability::IndexedDb);
         assert!(tab.may_send("ada"));
         world.middle.faults.beginning.set(Some(StoreErrorKind::Unavailable));
         append(&tab, "ada", "c").await.unwrap();
         assert!(!tab.may_send("ada"), "there is one in between");
-        tab.nothing_is_left("ada");
+        tab.nothing_is_left("ada", Durability::Memory);
         assert!(!tab.may_send("ada"), "what is left here says nothing of what is above");
     });
 }
@@ -343,6 +343,75 @@ fn what_cannot_be_absorbed_stays_below_and_so_does_the_tab() {
     });
 }
 
+/// A tab whose upper rung became full when something lay there.
+async fn below_a_full_rung(world: &World) -> Tab {
+    let tab = world.tab();
+    append(&tab, "ada", "a").await.unwrap();
+    world.upper.faults.is_full.set(true);
+    for id in ["b", "c"] {
+        while let Err(failed) = append(&tab, "ada", id).await {
+            assert!(tab.step_down(failed));
+        }
+    }
+    tab
+}
+
+#[test]
+fn a_rung_that_is_full_is_sent_from_and_then_takes_what_came_later_in_order() {
+    run(async {
+        let world = World::default();
+        let tab = below_a_full_rung(&world).await;
+        assert_eq!(tab.durability(), Durability::LocalStorage);
+        assert!(!tab.may_send("ada"));
+        // What waits below does not fit in above.
+        let full = tab.climb("ada", absorb).await.unwrap_err();
+        assert_eq!((full.kind, tab.rung()), (StoreErrorKind::QuotaExceeded, Rung::Middle));
+        let place = tab.sends_from("ada").unwrap();
+        assert_eq!(place, Durability::IndexedDb);
+        let above = tab.transaction_at(place, Access::Write).await.unwrap();
+        assert_eq!(above.rows("ada", Lane::Normal, 0, 9, 9).await.unwrap().len(), 1);
+        above.delete("ada", Lane::Normal, 0, 9).unwrap();
+        above.commit().await.unwrap();
+        tab.nothing_is_left("ada", place);
+        assert_eq!(tab.sends_from("ada"), Some(Durability::LocalStorage), "if there is no room even now");
+        world.upper.faults.is_full.set(false);
+        tab.climb("ada", absorb).await.unwrap();
+        assert_eq!((tab.rung(), ids(&world.upper.store, "ada")), (Rung::Upper, vec!["b".to_string(), "c".to_string()]));
+    });
+}
+
+#[test]
+fn what_lies_above_is_not_sent_from_below_where_it_cannot_be_read() {
+    run(async {
+        let world = World::default();
+        let tab = below_a_full_rung(&world).await;
+        let place = tab.sends_from("ada").unwrap();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::TimedOut));
+        let begun = tab.transaction_at(place, Access::Write).await.unwrap();
+        assert_eq!(begun.durability(), Durability::LocalStorage, "where this tab is");
+        assert_eq!(tab.sends_from("ada"), None);
+        // It is found out again when it is tried whether there is room.
+        world.upper.faults.beginning.set(None);
+        assert_eq!(tab.sends_from("ada"), None);
+        drop(begun);
+        assert!(tab.climb("ada", absorb).await.is_err());
+        assert_eq!(tab.sends_from("ada"), Some(Durability::IndexedDb));
+    });
+}
+
+#[test]
+fn a_tab_that_stepped_down_because_a_rung_is_of_no_use_sends_nothing_from_there() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        append(&tab, "ada", "a").await.unwrap();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::Closed));
+        append(&tab, "ada", "b").await.unwrap();
+        world.upper.faults.beginning.set(None);
+        assert_eq!((tab.sends_from("ada"), tab.sends_from("bob")), (None, Some(Durability::LocalStorage)));
+    });
+}
+
 /// What happens to the tabs of a world.
 #[derive(Debug, Clone)]
 enum Step {
@@ -353,6 +422,7 @@ enum Step {
     Break { rung: usize, kind: usize },
     Mend { rung: usize },
     FailCommit { rung: usize, is_unreported: bool },
+    Fill { rung: usize, is_full: bool },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -364,6 +434,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..2_usize, 0..4_usize).prop_map(|(rung, kind)| Step::Break { rung, kind }),
         2 => (0..2_usize).prop_map(|rung| Step::Mend { rung }),
         1 => (0..2_usize, any::<bool>()).prop_map(|(rung, is_unreported)| Step::FailCommit { rung, is_unreported }),
+        2 => (0..2_usize, any::<bool>()).prop_map(|(rung, is_full)| Step::Fill { rung, is_full }),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -378,11 +449,14 @@ struct Appended {
     durability: Durability,
 }
 
-/// Sends all that may be sent from where the tab is.
+/// Sends all that may be sent.
 async fn send(tab: &Tab, sent: &RefCell<Vec<(usize, String)>>) -> Result<(), StoreError> {
     for (user, user_id) in USERS.into_iter().enumerate() {
-        let transaction = tab.transaction(Access::Write).await?;
-        if !tab.may_send(user_id) {
+        // Who has not looked where the tab is does not know whether that can be used.
+        tab.transaction(Access::Read).await?;
+        let Some(place) = tab.sends_from(user_id) else { continue };
+        let transaction = tab.transaction_at(place, Access::Write).await?;
+        if transaction.durability() != place {
             continue;
         }
         let rows = transaction.rows(user_id, Lane::Normal, 0, u64::MAX >> 11, u32::MAX).await?;
@@ -390,7 +464,7 @@ async fn send(tab: &Tab, sent: &RefCell<Vec<(usize, String)>>) -> Result<(), Sto
         sent.borrow_mut().extend(rows.iter().map(|row| (user, row.id.clone())));
         transaction.delete(user_id, Lane::Normal, 0, u64::MAX >> 11)?;
         transaction.commit().await?;
-        tab.nothing_is_left(user_id);
+        tab.nothing_is_left(user_id, place);
     }
     Ok(())
 }
@@ -439,11 +513,13 @@ async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
                 rungs[rung].faults.commit.set(Some(kind));
                 rungs[rung].faults.is_unreported.set(is_unreported);
             }
+            Step::Fill { rung, is_full } => rungs[rung].faults.is_full.set(is_full),
         }
     }
     for rung in rungs {
         rung.faults.beginning.set(None);
         rung.faults.commit.set(None);
+        rung.faults.is_full.set(false);
     }
     for tab in &tabs {
         prop_assert_eq!(tab.climb("ada", absorb).await.unwrap().rung, Rung::Upper);
