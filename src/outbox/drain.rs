@@ -321,8 +321,6 @@ async fn next<T: Transaction>(
         let kept = if is_whole { size.min(batch.next_size()) } else { 0 };
         if is_whole && kept >= actions.len() {
             let (key, failures) = (batch.key.clone(), batch.failures);
-            // On disk that is said by the batch, until its answer is there.
-            actions.iter_mut().for_each(|action| action.sent = true);
             ledger.record.batch = Some(batch);
             return Ok(Claim::Batch(Batch { key, actions, failures }));
         }

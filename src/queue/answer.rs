@@ -19,8 +19,6 @@ pub enum Verdict {
     Duplicate(Option<Json>),
     /// It can never be applied as it is.
     Rejected(Box<ApiError>),
-    /// The server does not take a request with nothing but it. Of what has become of an earlier one that says nothing.
-    Refused(Box<ApiError>),
     /// Something newer stands against it.
     Conflict(Conflict),
     /// Not now.

@@ -42,7 +42,7 @@ pub fn carry_out(action: &mut Action, verdict: &Verdict, moment: Moment<'_>) -> 
     let outcome = match verdict {
         Verdict::Applied(result) => return Fate::Leaves(Outcome::Applied { result: result.clone() }),
         Verdict::Duplicate(result) => return Fate::Leaves(Outcome::Duplicate { result: result.clone() }),
-        Verdict::Rejected(error) | Verdict::Refused(error) => {
+        Verdict::Rejected(error) => {
             action.state = ActionState::Dead;
             action.lane = Lane::Dead;
             action.last_error = to_json(error);
@@ -58,11 +58,7 @@ pub fn carry_out(action: &mut Action, verdict: &Verdict, moment: Moment<'_>) -> 
     };
     action.attempts = action.attempts.saturating_add(1);
     // The server has spoken of it: what it was not applied for may be changed.
-    action.sent = match verdict {
-        Verdict::StepsAside(_) | Verdict::Unlisted => true,
-        Verdict::Refused(_) => action.sent,
-        _ => false,
-    };
+    action.sent = matches!(verdict, Verdict::StepsAside(_) | Verdict::Unlisted);
     action.alone |= matches!(verdict, Verdict::StepsAside(_));
     if outcome == Fate::Stays {
         let said = match verdict {
@@ -118,17 +114,5 @@ mod tests {
         assert!(unlisted.sent);
         carry_out(&mut unlisted, &Verdict::Retry(None), MOMENT);
         assert!(!unlisted.sent);
-    }
-
-    #[test]
-    fn a_refusal_says_nothing_of_what_an_earlier_request_has_done() {
-        let error = || Box::new(ApiError::without_response("VALIDATION_ERROR", "no".into(), false));
-        for sent in [false, true] {
-            let mut refused = Action { sent, ..action(7, None) };
-            carry_out(&mut refused, &Verdict::Refused(error()), MOMENT);
-            assert_eq!((refused.lane, refused.sent), (Lane::Dead, sent));
-            carry_out(&mut refused, &Verdict::Rejected(error()), MOMENT);
-            assert!(!refused.sent);
-        }
     }
 }

@@ -437,7 +437,7 @@ impl<P: Platform> Drainer<P> {
                 }
                 Sent::Refused(error) => {
                     limits = self.policy.limits;
-                    vec![Verdict::Refused(error)]
+                    vec![Verdict::Rejected(error)]
                 }
                 // It stands alone and fails again and again: it waits by itself, and holds nothing but its key.
                 Sent::Failed { error, counts_against_batch: true, .. } if is_to_step_aside(&batch) => {

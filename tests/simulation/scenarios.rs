@@ -365,36 +365,6 @@ fn s15_what_is_too_large_is_halved_and_alone_it_is_a_dead_letter() {
 }
 
 #[test]
-fn s15_what_is_refused_after_its_answer_was_lost_does_not_expire_when_it_is_put_back() {
-    for is_lost in [true, false] {
-        let world = World::new(15);
-        world.set_faults(Faults { lost_responses: if is_lost { 1000 } else { 0 }, ..Faults::default() });
-        let refusal = Reply::new(422, r#"{"success":false,"error":{"code":"REFUSED","message":"refused"}}"#);
-        if !is_lost {
-            world.server(|server| server.scripted.push_back(refusal.clone()));
-        }
-        let tab = Tab::open(&world, "ada", r#","queue":{"maxAgeMs":300000}"#);
-        enqueue(&world, &tab, &["a"], None);
-        if is_lost {
-            let is_told = || tab.events().iter().any(|event| event.contains("batchFailed"));
-            assert!(world.run_until(MINUTE, is_told));
-            world.server(|server| server.scripted.push_back(refusal));
-            world.set_faults(Faults::default());
-        }
-        let is_refused = || tab.events().iter().any(|event| event.contains("rejected"));
-        assert!(world.run_until(HOUR, is_refused), "lost: {is_lost}");
-        world.advance(HOUR);
-        let client = tab.client.clone();
-        assert!(world.block_on(async move { client.requeue("a").await }).unwrap());
-        assert!(is_drained_within(&world, HOUR));
-        world.advance(Duration::from_secs(1));
-        let has_expired = tab.events().iter().any(|event| event.contains("expired"));
-        assert_eq!(has_expired, !is_lost);
-        assert_eq!(applied(&world).len(), usize::from(is_lost));
-    }
-}
-
-#[test]
 fn s16_expired_credentials_are_refreshed_once_and_cost_no_attempt() {
     let world = World::new(16);
     world.refresh_credentials();
