@@ -256,7 +256,7 @@ impl Core {
     pub fn resolve(&self, id: String, goes_back: bool, data: Option<String>) -> Promise {
         let client = self.client.clone();
         promise_of(async move {
-            let data = data.map(Draft::read_data).transpose()?;
+            let data = data.as_deref().map(Draft::read_data).transpose()?;
             let resolution = if goes_back { Resolution::Again(data) } else { Resolution::Out };
             Ok(client.queue()?.resolve(&id, resolution).await?)
         })
