@@ -76,11 +76,13 @@ pub enum Variant {
     ReleaseForgotten,
     /// Nobody takes the lock from a page that stands still.
     NobodySteals,
+    /// A request that must not be sent twice is sent again though the server may have carried it out.
+    SentOnceSentAgain,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::DeleteBeforeSend,
         Self::AcknowledgeOnSuccess,
         Self::UnlistedAcknowledged,
@@ -116,6 +118,7 @@ impl Variant {
         Self::UrgentOvertakesItsKey,
         Self::ReleaseForgotten,
         Self::NobodySteals,
+        Self::SentOnceSentAgain,
     ];
 }
 

@@ -131,6 +131,7 @@ fn pending(seq: u64) -> Action {
         sent: false,
         alone: false,
         window: 0,
+        request: None,
         lane: Lane::Normal,
     }
 }

@@ -1,4 +1,4 @@
-import { type Action, type Priority, written, writtenData } from "./action.js";
+import { type Action, type Priority, written, type WrittenAction, writtenData } from "./action.js";
 import { type ConflictHandler, Conflicts, type Decision, decisionOf, type Resolution } from "./conflicts.js";
 import type { Core, CoreHandle } from "./core.js";
 import { type ApiErrorData, completed, invalidOption, toError } from "./errors.js";
@@ -7,6 +7,7 @@ import { Intake } from "./intake.js";
 import { completedOutcome, type Conflict, type Durability, LazyReceipt, type Receipt, type Settled } from "./outcome.js";
 import { askForPersistence } from "./persistence.js";
 import { QueueChanges } from "./queue-changes.js";
+import { type QueuedRequest, queuedRequest, type QueuedRequestInit, type StoredRequest, writtenRequest } from "./request.js";
 import type { Vocabulary } from "./vocabulary.js";
 
 /** What is in a queue. */
@@ -68,6 +69,8 @@ export interface QueuedAction {
   /** When the user acted: milliseconds since the epoch. */
   readonly timestamp: number;
   readonly data: unknown;
+  /** What it is sent as, if it was queued as a whole request. */
+  readonly request: QueuedRequest | null;
   readonly state: ActionState;
   /** Whether it is being sent, or was, without an answer. */
   readonly inFlight: boolean;
@@ -119,6 +122,8 @@ interface Surroundings {
   readonly onConflict: ConflictHandler | undefined;
   /** What its locks begin with: of this database and this user. */
   readonly scope: string;
+  /** What the URLs of requests are relative to. */
+  readonly baseUrl: string;
 }
 
 /** The lanes of the core, by what the application calls them. */
@@ -134,8 +139,8 @@ const PAGE = 200;
 
 /** An action as the core lists it. */
 interface Listed {
-  readonly action: Omit<QueuedAction, "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn"> &
-    Partial<Pick<QueuedAction, "expiresAt" | "dependsOn">> & { readonly sent?: boolean };
+  readonly action: Omit<QueuedAction, "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn" | "request"> &
+    Partial<Pick<QueuedAction, "expiresAt" | "dependsOn">> & { readonly sent?: boolean; readonly request?: StoredRequest };
   readonly lane: number;
   readonly inFlight: boolean;
 }
@@ -189,17 +194,45 @@ export class Queue {
     return receipt as Receipt;
   }
 
+  /**
+   * Puts a whole request into the queue, for a backend that takes no batches. All that holds for actions holds for it. It is sent by
+   * itself, under an `Idempotency-Key` that is its id. Resolves when it is stored.
+   *
+   * ```ts
+   * const receipt = await sdk.queue.enqueueRequest("/api/drafts/7", { method: "PUT", data: draft, key: "draft_7", coalesce: "replace" });
+   * ```
+   *
+   * Any success settles it, and its answer, if that is JSON, is the `result`. 409 and 412 are conflicts, with the answer as
+   * `conflict.server`; other statuses from 400 to 499 make a dead letter of it, except those that pass: 401, 403, 408, 425 and 429.
+   *
+   * @throws {@link InvalidInputError} and {@link StoreError} as {@link enqueue}.
+   */
+  async enqueueRequest<Data>(input: Request | string | URL, init?: QueuedRequestInit<Data>): Promise<Receipt> {
+    const written = writtenRequest(input, init, this.#surroundings.baseUrl);
+    return this.enqueueWritten("then" in written ? await written : written, init?.priority);
+  }
+
+  /** @internal */
+  async enqueueWritten(action: WrittenAction, priority?: Priority): Promise<Receipt> {
+    const [receipt] = await this.#take([action], priority === "critical");
+    return receipt as Receipt;
+  }
+
   /** Puts actions into the queue, in order, all or none. Resolves when they are stored. */
   async enqueueAll(actions: readonly Action[]): Promise<Receipt[]> {
     return this.#enqueue(actions);
   }
 
   async #enqueue(actions: readonly Action[]): Promise<Receipt[]> {
-    const texts = actions.map(written);
+    const isCritical = actions.some(({ priority }) => priority === "critical");
+    return this.#take(actions.map(written), isCritical);
+  }
+
+  async #take(texts: readonly WrittenAction[], isCritical: boolean): Promise<Receipt[]> {
     const stored = await this.#intake.take(texts).catch((error: unknown) => {
       throw texts.find(({ failure }) => failure)?.failure ?? error;
     });
-    if (actions.some(({ priority }) => priority === "critical")) {
+    if (isCritical) {
       void askForPersistence((granted) => this.#surroundings.publish({ type: "persistence", granted }));
     }
     return stored.map((receipt) => new LazyReceipt(receipt, this.#wait));
@@ -211,7 +244,11 @@ export class Queue {
    * @throws {@link InvalidInputError} as {@link enqueue}.
    */
   check(action: Action): void {
-    const { fields, data } = written(action);
+    this.checkWritten(written(action));
+  }
+
+  /** @internal The same. */
+  checkWritten({ fields, data }: WrittenAction): void {
     try {
       this.#core.get().checkAction(fields, data);
     } catch (thrown) {
@@ -400,6 +437,7 @@ export class Queue {
       ...{ attempts, notBefore, conflict },
       expiresAt: action.expiresAt ?? null,
       dependsOn: action.dependsOn ?? null,
+      request: action.request ? queuedRequest(action.request) : null,
       lastError: action.lastError && completed(action.lastError, this.#vocabulary),
     };
   }

@@ -215,6 +215,7 @@ impl<P: Platform> Queue<P> {
             sent: false,
             alone: false,
             window: 0,
+            request: draft.request,
             lane: Lane::of(draft.priority),
         };
         Newcomer { action, has_own_id, is_named: has_own_id, coalescing: draft.coalescing }

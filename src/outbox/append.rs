@@ -13,6 +13,7 @@ use crate::queue::dependency;
 use crate::queue::limits::QueueLimits;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
+use crate::queue::request::WholeRequest;
 use crate::queue::row::{Row, id_at};
 use crate::time::WallTime;
 use crate::wire::Priority;
@@ -86,6 +87,9 @@ pub async fn append<S: Store>(
     Ok(Appended { groups: results, settled: intake.settled, record })
 }
 
+/// What an action will say when it is sent.
+type Content = (Box<RawValue>, Option<Box<WholeRequest>>);
+
 /// What is known while actions are taken in.
 struct Intake<'a, T> {
     ledger: Ledger<'a, T>,
@@ -141,7 +145,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 
     /// Whether a group can be taken in, and with which data. Changes nothing, but for making room.
-    async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Box<RawValue>>, AppendError>, StoreError> {
+    async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Content>, AppendError>, StoreError> {
         let mut data = Vec::with_capacity(group.len());
         let mut ids: FlatMap<&str, ()> = FlatMap::default();
         // What the group itself would leave behind.
@@ -155,7 +159,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 return invalid("id", &action.id, allowed);
             }
             ids.insert(&action.id, ());
-            let mut sent = action.data.clone();
+            let (mut sent, mut request) = (action.data.clone(), action.request.clone());
             if let Some(other) = &action.depends_on
                 && !self.present.contains_key(other)
                 && !ids.contains_key(other.as_str())
@@ -164,10 +168,9 @@ impl<'a, T: Transaction> Intake<'a, T> {
                     let allowed = "the id of an action that is in the queue, or was applied a short while ago";
                     return invalid("dependsOn", other, allowed);
                 };
-                sent = match dependency::put_in(&sent, other, applied.result.as_ref()) {
-                    Ok(data) => data,
-                    Err(missing) => return invalid("data", &missing.to_string(), "what the result of the other action has"),
-                };
+                if let Err(missing) = dependency::complete(&mut sent, &mut request, other, applied.result.as_ref()) {
+                    return invalid("data", &missing.to_string(), "what the result of the other action has");
+                }
             }
             if let Some(key) = &action.key {
                 let older = lasts.get(key.as_str()).or_else(|| self.lasts.get(key));
@@ -180,7 +183,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 let last = Action { data: sent.clone(), lane: Lane::Normal, ..action.clone() };
                 lasts.insert(key, last);
             }
-            data.push(sent);
+            data.push((sent, request));
         }
         if let Err(full) = self.make_room(group).await? {
             return Ok(Err(AppendError::Store(full)));
@@ -256,10 +259,10 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 
     /// Takes in a group that was checked.
-    async fn take_in(&mut self, group: &mut [Newcomer], data: Vec<Box<RawValue>>) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn take_in(&mut self, group: &mut [Newcomer], contents: Vec<Content>) -> Result<Vec<(String, u64)>, StoreError> {
         let mut places = Vec::with_capacity(group.len());
-        for (newcomer, data) in group.iter_mut().zip(data) {
-            let mut action = Action { data, ..newcomer.action.clone() };
+        for (newcomer, (data, request)) in group.iter_mut().zip(contents) {
+            let mut action = Action { data, request, ..newcomer.action.clone() };
             let coalescing = newcomer.coalescing.clone();
             if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {
                 // It was applied already, and its result is in the data.

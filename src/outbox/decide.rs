@@ -5,7 +5,7 @@ use super::ledger::Ledger;
 use crate::broken::{self, Variant};
 use crate::platform::tables::{Lane, Store, Transaction};
 use crate::platform::{Access, StoreError};
-use crate::queue::action::{Action, ActionState};
+use crate::queue::action::ActionState;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
 use serde_json::value::RawValue;
@@ -68,7 +68,9 @@ pub async fn requeue<S: Store>(
     if matches!(action.state, ActionState::Dead | ActionState::Conflict) {
         let (lane, bytes) = (action.lane, action.bytes());
         action.reset();
-        action.data = data.unwrap_or(action.data);
+        if let Some(data) = data {
+            action.give(data);
+        }
         ledger.put_back(lane, bytes, action).await?;
     }
     Ok(Some(finish(ledger, vec![]).await?))
@@ -91,7 +93,8 @@ pub async fn edit<S: Store>(store: &S, user_id: &str, id: &str, data: Box<RawVal
         }
         Some(action) => action,
     };
-    let edited = Action { data, ..action.clone() };
+    let mut edited = action.clone();
+    edited.give(data);
     ledger.rewrite(action.lane, action.bytes(), &edited)?;
     Ok(Change::Done(Box::new(finish(ledger, vec![]).await?)))
 }

@@ -8,9 +8,11 @@ mod drain;
 mod history;
 mod ledger;
 mod look;
+mod mark;
 
 pub use absorb::absorb;
 pub use append::{AppendError, Appended, Newcomer, append, appended};
 pub use decide::{Change, Decided, discard, edit, purge, requeue};
 pub use drain::{Batch, Begin, Claim, Claiming, Step, begin, claim, close_gate, read_again, settle};
 pub use look::{Known, list, outcomes, record};
+pub use mark::mark_sent;

@@ -1,5 +1,6 @@
 //! A queued action, as it lies on disk.
 
+use super::request::{Replay, WholeRequest};
 use super::row::{Lane, Row};
 use crate::time::WallTime;
 use crate::wire::{Conflict, Priority, WireAction};
@@ -67,6 +68,9 @@ pub struct Action {
     /// How many actions of its key were let into the lanes to be sent together before it.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub window: u32,
+    /// What it is sent as instead of a place in a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Box<WholeRequest>>,
     /// The part of the queue that it lies in.
     #[serde(skip, default = "Lane::unknown")]
     pub lane: Lane,
@@ -120,6 +124,8 @@ struct Stored<'a> {
     alone: bool,
     #[serde(skip_serializing_if = "is_usual")]
     window: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: &'a Option<Box<WholeRequest>>,
 }
 
 fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
@@ -136,6 +142,8 @@ struct Names<'a> {
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request: Option<&'a RawValue>,
 }
 
 impl Action {
@@ -170,6 +178,7 @@ impl Action {
             sent: true,
             alone: false,
             window: 0,
+            request: names.request.and_then(|request| serde_json::from_str(request.get()).ok()),
             lane: row.lane,
         }
     }
@@ -207,14 +216,29 @@ impl Action {
                 sent: self.sent,
                 alone: self.alone,
                 window: self.window,
+                request: &self.request,
             })?,
         })
     }
 
-    /// What it weighs against the limits: the bytes of its data and of its names.
+    /// What it weighs against the limits: the bytes of its data and of its names, and of the request that it is.
     pub fn bytes(&self) -> u64 {
         let names = self.id.len() + self.kind.len() + self.key.as_ref().map_or(0, String::len);
-        (self.data.get().len() + names) as u64
+        let request = self.request.as_ref().map_or(0, |request| request.bytes());
+        ((self.data.get().len() + names) as u64).saturating_add(request)
+    }
+
+    /// Gives it other data, which is what it will say from now on.
+    pub fn give(&mut self, data: Box<RawValue>) {
+        self.data = data;
+        if let Some(request) = &mut self.request {
+            request.take_data();
+        }
+    }
+
+    /// Whether it must not be sent again once the server may have seen it.
+    pub fn is_sent_once(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.replay == Replay::OnlyIfUnsent)
     }
 
     /// As it is sent.

@@ -45,6 +45,10 @@ impl Coalescing {
             && older.state == ActionState::Pending
             && (older.lane.is_ready() || older.lane == Lane::Waiting)
             && older.kind == newer.kind
+            && match (&older.request, &newer.request) {
+                (Some(older), Some(newer)) => older.is_about_the_same_as(newer),
+                (older, newer) => older.is_none() && newer.is_none(),
+            }
             && older.depends_on.is_none()
             && newer.depends_on.is_none()
     }

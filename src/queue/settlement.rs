@@ -52,11 +52,17 @@ pub fn carry_out(action: &mut Action, verdict: &Verdict, moment: Moment<'_>) -> 
             action.conflict = Some(conflict.clone());
             Fate::Rests(Outcome::Conflict { conflict: conflict.clone() })
         }
+        Verdict::Postponed(wait) => {
+            action.lane = Lane::Delayed;
+            action.not_before = Some(moment.now.after(spread((*wait).min(LONGEST_HONOURED_HINT), moment.unit)));
+            return Fate::Stays;
+        }
         Verdict::Retry(_) | Verdict::StepsAside(_) | Verdict::Unlisted => Fate::Stays,
     };
     action.attempts = action.attempts.saturating_add(1);
     // The server has spoken of it: what it was not applied for may be changed.
-    action.sent = matches!(verdict, Verdict::StepsAside(_) | Verdict::Unlisted);
+    let may_have_been_seen = action.sent || !action.is_sent_once();
+    action.sent = may_have_been_seen && matches!(verdict, Verdict::StepsAside(_) | Verdict::Unlisted);
     action.alone |= matches!(verdict, Verdict::StepsAside(_));
     if outcome == Fate::Stays {
         let said = match verdict {
@@ -103,6 +109,16 @@ mod tests {
         assert_eq!(carry_out(&mut tired, &Verdict::Retry(None), MOMENT), Fate::Stays);
         assert_eq!((tired.attempts, tired.lane), (u32::MAX, Lane::Delayed));
         assert!(tired.not_before.unwrap() > MOMENT.now);
+    }
+
+    #[test]
+    fn what_was_not_sent_waits_as_it_was() {
+        for sent in [false, true] {
+            let mut postponed = Action { sent, attempts: 2, ..action(7, None) };
+            assert_eq!(carry_out(&mut postponed, &Verdict::Postponed(Duration::from_secs(5)), MOMENT), Fate::Stays);
+            assert_eq!((postponed.attempts, postponed.sent, postponed.lane), (2, sent, Lane::Delayed));
+            assert!(postponed.not_before.unwrap() >= MOMENT.now.after(Duration::from_secs(5)));
+        }
     }
 
     #[test]

@@ -47,6 +47,7 @@ fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
         sent: false,
         alone: false,
         window: 0,
+        request: None,
         lane: Lane::Normal,
     };
     Newcomer { action, has_own_id: true, is_named: true, coalescing: Coalescing::Never }

@@ -104,6 +104,7 @@ impl World {
             sent: false,
             alone: false,
             window: 0,
+            request: None,
             lane: Lane::Normal,
         };
         Newcomer { action, has_own_id: true, is_named: true, coalescing }

@@ -275,8 +275,9 @@ impl Run {
     /// What is special about an action.
     fn particulars(&self, user: usize, has_key: bool) -> Particulars {
         let one_in = |odds: u64| self.below(odds) == 0;
-        let Conditions { coalesces, expires, depends, .. } = self.conditions;
+        let Conditions { coalesces, expires, depends, whole, .. } = self.conditions;
         Particulars {
+            is_whole: whole && one_in(3),
             coalescing: (coalesces && has_key && one_in(3)).then(|| *self.world.inner.one_of(&["replace", "dropOlder"])),
             time_to_live: (expires && one_in(4)).then(|| 1 + self.below(120_000)),
             depends_on: if depends && one_in(4) {

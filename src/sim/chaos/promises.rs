@@ -2,6 +2,7 @@
 //! told, what was sent, what the server did, and what is stored.
 
 use super::super::network::SimRequest;
+use super::super::server::{THINGS, batch_of};
 use super::super::witness::{Sight, Witness};
 use super::super::world::World;
 use super::conditions::Conditions;
@@ -110,6 +111,8 @@ pub(super) struct Particulars {
     pub(super) time_to_live: Option<u64>,
     /// The number of another one.
     pub(super) depends_on: Option<usize>,
+    /// Whether it is sent by itself, to an endpoint of its own.
+    pub(super) is_whole: bool,
 }
 
 /// A change of an action's data.
@@ -236,7 +239,15 @@ impl Promises {
         let time_to_live = particulars.time_to_live.map(|age| format!(r#","ttlMs":{age}"#));
         let other = particulars.depends_on.and_then(|other| books.actions[other].id.clone());
         let depends_on = other.map(|id| format!(r#","dependsOn":"{id}""#));
-        ([coalesce, time_to_live, depends_on].into_iter().flatten().collect(), data[0].clone())
+        let request = particulars.is_whole.then(|| {
+            let header = books.actions[action].key.map_or_else(String::new, |key| format!(r#",["x-key","key-{key}"]"#));
+            let user = USERS[books.actions[action].user];
+            let headers = format!(r#"[["Content-Type","application/json"],["Authorization","stale"]{header}]"#);
+            format!(
+                r#","request":{{"method":"POST","url":"https://api.example{THINGS}{user}","headers":{headers},"body":"data"}}"#
+            )
+        });
+        ([coalesce, time_to_live, depends_on, request].into_iter().flatten().collect(), data[0].clone())
     }
 
     /// The last actions that a user was promised, by number.
@@ -651,7 +662,8 @@ impl Promises {
     }
 
     fn sees_sent(&self, now: u64, tab: u64, number: u64, credentials_of: &str, request: &SimRequest) {
-        let is_batch = request.url.ends_with(QUEUE_ACTIONS_PATH);
+        let is_whole = request.url.contains(THINGS);
+        let is_batch = is_whole || request.url.ends_with(QUEUE_ACTIONS_PATH);
         self.note(now, || {
             let ids: Vec<&str> = request.body.split(r#""id":""#).skip(1).filter_map(|rest| rest.split('"').next()).collect();
             let key = request.header("Idempotency-Key").unwrap_or("no key");
@@ -670,9 +682,14 @@ impl Promises {
             }
             return;
         }
-        let owner = request.body.split(r#""userId":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let of_thing = request.url.split_once(THINGS).map(|(_, user)| user);
+        let of_batch = || request.body.split(r#""userId":""#).nth(1).and_then(|rest| rest.split('"').next());
+        let owner = of_thing.or_else(of_batch).unwrap_or_default();
         if owner != credentials_of {
             self.break_promise(now, format!("what {owner} had queued was sent under the credentials of {credentials_of}"));
+        }
+        if request.header("authorization") == Some("stale") {
+            self.break_promise(now, "a credential was stored with a request".into());
         }
         self.check_edits(now, tab, number, request);
         let Some(key) = request.header("Idempotency-Key") else {
@@ -683,9 +700,10 @@ impl Promises {
         let user = USERS.iter().position(|user| *user == owner).unwrap_or_default();
         let (is_same, is_alone) = {
             let mut books = self.books.borrow_mut();
-            books.tally.count("batches sent");
+            books.tally.count(if is_whole { "whole requests sent" } else { "batches sent" });
             let hash = hasher.finish();
-            let is_same = books.bodies.get(key).is_none_or(|first| *first == hash);
+            // The key of a whole request is its id, and stays when its data is changed.
+            let is_same = is_whole || books.bodies.get(key).is_none_or(|first| *first == hash);
             books.bodies.entry(key.into()).or_insert(hash);
             let has_slept = books.thawed.get(&tab).is_some_and(|thawed| now < thawed + OVERTAKEN_UNAWARE);
             let is_alone = has_slept || !books.under_way.iter().any(|other| other.user == user && !other.was_frozen);
@@ -707,7 +725,7 @@ impl Promises {
         if !books.has_edits || has_slept {
             return;
         }
-        let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else { return };
+        let Some(batch) = batch_of(request) else { return };
         for action in &batch.actions {
             let known = number_of(action).and_then(|number| books.actions.get(number));
             let Some((others, since)) = known.and_then(|known| known.outdated.as_ref()) else { continue };
@@ -782,7 +800,7 @@ impl Promises {
     /// What the server says to a batch as a whole it may mean of a lone action.
     fn sees_refused(&self, now: u64, number: u64, status: u16, request: &SimRequest) {
         self.note(now, || format!("#{number} is answered {status}"));
-        let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else { return };
+        let Some(batch) = batch_of(request) else { return };
         let request = number;
         for action in &batch.actions {
             if let Some(number) = number_of(action) {
