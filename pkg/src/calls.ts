@@ -181,6 +181,7 @@ export class Calls {
       ...(idempotencyKey !== undefined && { idempotencyKey: isThere ? false : idempotencyKey }),
       ...(apart && { apart }),
     });
+    const wasOnline = globalThis.navigator?.onLine !== false;
     try {
       const answer = await this.#timed(kind, request, text);
       if (key) void this.#keep(kind, good, key, answer);
@@ -198,7 +199,7 @@ export class Calls {
         if (request.signal.aborted) throw cause;
         thrown = cause;
       }
-      const isTooLate = whole?.replay === "onlyIfUnsent" && !isUnsent(error);
+      const isTooLate = whole?.replay === "onlyIfUnsent" && !isUnsent(error, wasOnline);
       if (queued && !isTooLate) await this.#enqueue(queued, later?.priority, error);
       throw thrown;
     }
@@ -317,10 +318,10 @@ function wholeOf(given: boolean | QueueIfOffline | undefined): QueueIfOffline | 
   return given;
 }
 
-/** Whether the server has certainly not carried a call out. */
-function isUnsent({ code, status, request }: ApiError): boolean {
+/** Whether the server has certainly not carried out a call that began while there was a network, or none. */
+function isUnsent({ code, status, request }: ApiError, wasOnline: boolean): boolean {
   const attempts = request?.attempts ?? 0;
-  return attempts === 0 || (attempts === 1 && (code === "NETWORK_OFFLINE" || status === 425 || status === 429 || status === 503));
+  return attempts === 0 || (attempts === 1 && ((code === "NETWORK_OFFLINE" && !wasOnline) || status === 425 || status === 429));
 }
 
 /** The body of a response, if it is one that ends soon. The caller gets the response as if nobody had looked. */

@@ -11,16 +11,16 @@ export interface QueuedRequestInit<Data = any> extends Omit<Action<Data>, "type"
   /** The HTTP method. Default `GET`, or `POST` if there is `data`. */
   readonly method?: string | undefined;
   /** Its headers, less credentials. An `Idempotency-Key` of your own becomes its `id`. */
-  readonly headers?: HeadersInit | undefined;
+  readonly headers?: RequestInit["headers"] | undefined;
   /** Its body, at most 1 MiB: text, what `JSON.stringify` gives among it, or whatever else `fetch` makes text of. */
-  readonly body?: BodyInit | null | undefined;
+  readonly body?: RequestInit["body"] | undefined;
   /**
    * Its body as a value, sent as JSON: anything JSON can hold. May name parts of another action's result: see {@link resultOf}. In
    * place of `body`.
    */
   readonly data?: Data;
   /** Which cookies go along: as for `fetch`. Default `same-origin`. */
-  readonly credentials?: RequestCredentials | undefined;
+  readonly credentials?: RequestInit["credentials"] | undefined;
   /** What kind of action it is, in your words. Default: its method and path, such as `PUT /api/drafts/7`. */
   readonly type?: string | undefined;
   /**

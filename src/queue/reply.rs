@@ -81,7 +81,6 @@ pub fn read(request: &WholeRequest, response: &ResponseParts, answerer: Answerer
         400..=499 if names_a_moment => later(error, true),
         409 | 412 => Reply::Says(Verdict::Conflict(stands_against(status, response, &error))),
         400..=499 => Reply::Says(Verdict::Rejected(error)),
-        503 => later(error, true),
         _ => later(error, false),
     }
 }
@@ -233,7 +232,7 @@ mod tests {
             (BACKEND, 429, SOON, "", "?ServerError unseen"),
             (BACKEND, 500, PLAIN, "", "?ServerError its own?"),
             (BACKEND, 502, PLAIN, "", "?ServerError"),
-            (BACKEND, 503, PLAIN, "", "?ServerError unseen"),
+            (BACKEND, 503, PLAIN, "", "?ServerError"),
             (BACKEND, 504, HTML, PAGE, "?ServerError"),
             (BACKEND, 304, PLAIN, "", "?ServerError its own?"),
             (BACKEND, 0, PLAIN, "", "?ServerError its own?"),

@@ -8,7 +8,9 @@ use crate::call::exposure;
 use crate::error::ApiError;
 use crate::flat_map::FlatMap;
 use crate::outbox;
-use crate::platform::{Clock, Http, NetworkFailureKind, OutgoingRequest, Platform, Random, RequestSummary, StoreError};
+use crate::platform::{
+    Clock, Connectivity, Http, NetworkFailureKind, OutgoingRequest, Platform, Random, RequestSummary, StoreError,
+};
 use crate::policy::gate::GateReason;
 use crate::queue::action::Action;
 use crate::queue::answer::Verdict;
@@ -72,6 +74,13 @@ impl<P: Platform> Drainer<P> {
             if action.sent {
                 let error = ApiError::without_response(OUTCOME_UNKNOWN, UNKNOWN.into(), false);
                 return Ok(Some((Sending { sent: rejected(error), elsewhere }, trace)));
+            }
+            // Once it is on its way nobody can tell: the network may go after the request has left.
+            if !self.platform.connectivity().online() {
+                let message = "The browser says that there is no network; nothing was sent.".into();
+                let error = Box::new(ApiError::without_response("NETWORK_OFFLINE", message, true));
+                let sent = Sent::Failed { error, because: GateReason::Network, counts_against_batch: false };
+                return Ok(Some((Sending { sent, elsewhere }, trace)));
             }
             if !self.mark_sent(epoch, action, true).await? {
                 return Ok(None);
@@ -199,7 +208,7 @@ fn unanswered(error: AttemptError) -> Outcome {
     }
     let is_unseen = match kind {
         NetworkFailureKind::Application => true,
-        NetworkFailureKind::Offline | NetworkFailureKind::MixedContent | NetworkFailureKind::Blocked => is_certain,
+        NetworkFailureKind::MixedContent | NetworkFailureKind::Blocked => is_certain,
         _ => false,
     };
     // What one request is kept from does not keep others.

@@ -23,6 +23,8 @@ pub(super) const USERS: [&str; 2] = ["ada", "bob"];
 const FINAL: [u16; 6] = [400, 404, 409, 410, 413, 422];
 /// The code of an action whose dependency was not applied.
 const DEPENDENCY_FAILED: &str = "ACTION_DEPENDENCY_FAILED";
+/// The code of a request that may have been carried out, and must not be sent again.
+const OUTCOME_UNKNOWN: &str = "REQUEST_OUTCOME_UNKNOWN";
 /// As much as is told of an event.
 const LONGEST_LINE: usize = 400;
 
@@ -101,6 +103,8 @@ struct Known {
     /// What it was before it was edited, and the last request that may have been sent with that.
     outdated: Option<(Vec<String>, u64)>,
     is_being_edited: bool,
+    /// A user has wanted it sent again.
+    may_be_repeated: bool,
 }
 
 /// What is special about an action.
@@ -111,8 +115,9 @@ pub(super) struct Particulars {
     pub(super) time_to_live: Option<u64>,
     /// The number of another one.
     pub(super) depends_on: Option<usize>,
-    /// Whether it is sent by itself, to an endpoint of its own.
+    /// Whether it is sent by itself, to an endpoint of its own; and if so, whether it must not be sent twice.
     pub(super) is_whole: bool,
+    pub(super) is_once: bool,
 }
 
 /// A change of an action's data.
@@ -242,9 +247,10 @@ impl Promises {
         let request = particulars.is_whole.then(|| {
             let header = books.actions[action].key.map_or_else(String::new, |key| format!(r#",["x-key","key-{key}"]"#));
             let user = USERS[books.actions[action].user];
+            let replay = if particulars.is_once { r#","replay":"onlyIfUnsent""# } else { "" };
             let headers = format!(r#"[["Content-Type","application/json"],["Authorization","stale"]{header}]"#);
             format!(
-                r#","request":{{"method":"POST","url":"https://api.example{THINGS}{user}","headers":{headers},"body":"data"}}"#
+                r#","request":{{"method":"POST","url":"https://api.example{THINGS}{user}","headers":{headers},"body":"data"{replay}}}"#
             )
         });
         ([coalesce, time_to_live, depends_on, request].into_iter().flatten().collect(), data[0].clone())
@@ -396,7 +402,9 @@ impl Promises {
     /// A user is about to put back an action that was put aside.
     pub(super) fn put_back(&self, world: &World, id: &str) {
         let mut books = self.books.borrow_mut();
-        if let Some(action) = books.by_id.get(id).copied() {
+        let action = books.by_id.get(id).copied();
+        // What may have been sent, by a page that knows no more than that, is put aside again.
+        if let Some(action) = action.filter(|action| !books.actions[*action].particulars.is_once) {
             books.put_back.insert(action, (world.server(|server| server.last_sent()), false));
         }
     }
@@ -519,7 +527,10 @@ impl Promises {
             let waits_for = |known: &Known| known.particulars.depends_on.map(|other| (other, &actions[other]));
             let found = unsettled.filter(|(_, known)| {
                 waits_for(known).is_some_and(|(number, other)| {
-                    (other.applied == 0 || stands(other)) && (waiting.contains(&number) || is_parked(other, &waiting))
+                    // A dead letter of which nobody can say whether it was applied holds them, too.
+                    let is_in_doubt = other.particulars.is_once && other.is_refused;
+                    (other.applied == 0 || stands(other) || is_in_doubt)
+                        && (waiting.contains(&number) || is_parked(other, &waiting))
                 })
             });
             let found: Vec<usize> = found.map(|(number, _)| number).collect();
@@ -538,6 +549,12 @@ impl Promises {
         let stored = USERS.map(|user| table.all_rows(user));
         for row in stored.iter().flatten().filter(|row| row.lane == Lane::Dead && row.text.contains(DEPENDENCY_FAILED)) {
             self.lose_dependency(&row.id);
+        }
+        for row in stored.iter().flatten().filter(|row| row.lane == Lane::Dead && row.text.contains(OUTCOME_UNKNOWN)) {
+            let mut books = self.books.borrow_mut();
+            if let Some(action) = books.by_id.get(&row.id).copied() {
+                books.actions[action].is_refused |= books.actions[action].particulars.is_once;
+            }
         }
         self.read_history(now, table);
         if world.server(|server| server.asked_too_early > 0) && !self.is_broken() {
@@ -639,6 +656,11 @@ impl Promises {
                     known.is_refused = true;
                     true
                 }
+                // What nobody can say of it, nobody has said.
+                "rejected" if known.particulars.is_once && outcome.contains(OUTCOME_UNKNOWN) => {
+                    known.is_refused = true;
+                    true
+                }
                 "rejected" => known.is_refused,
                 "conflict" => known.is_conflicting,
                 "discarded" => {
@@ -692,6 +714,7 @@ impl Promises {
             self.break_promise(now, "a credential was stored with a request".into());
         }
         self.check_edits(now, tab, number, request);
+        self.check_repetition(now, request);
         let Some(key) = request.header("Idempotency-Key") else {
             return self.break_promise(now, "a batch was sent without an idempotency key".into());
         };
@@ -715,6 +738,31 @@ impl Promises {
         }
         if !is_alone {
             self.break_promise(now, format!("two drains of {owner}'s queue send at the same time, in spite of their lock"));
+        }
+    }
+
+    /// What must not be sent twice is not, once the server has carried it out.
+    fn check_repetition(&self, now: u64, request: &SimRequest) {
+        let Some(batch) = batch_of(request) else { return };
+        for action in &batch.actions {
+            let books = self.books.borrow();
+            let known = number_of(action).and_then(|number| books.actions.get(number));
+            // What the network delivers twice is not the SDK's doing, and may be carried out after an answer that said otherwise.
+            let is_repeated =
+                |known: &&Known| known.particulars.is_once && known.applied > 0 && !known.may_be_repeated && !books.has_echoes;
+            let is_repeated = known.filter(is_repeated).is_some();
+            drop(books);
+            if is_repeated {
+                self.break_promise(now, format!("{} must not be sent twice, and is", action.id));
+            }
+        }
+    }
+
+    /// A user wants an action sent again, whatever has become of it.
+    pub(super) fn repeat(&self, id: &str) {
+        let mut books = self.books.borrow_mut();
+        if let Some(action) = books.by_id.get(id).copied() {
+            books.actions[action].may_be_repeated = true;
         }
     }
 
