@@ -4,7 +4,7 @@ import type { SteadfastEvent } from "./events.js";
 import { alternativeTo, type Fallback, fallbacksOf, type GoodAnswer, GoodAnswers, LARGEST_KEPT } from "./fallback.js";
 import { randomKey } from "./operations.js";
 import { type CallOptions, optionsText } from "./options.js";
-import { type Priority, written, type WrittenAction } from "./action.js";
+import type { Receipt } from "./outcome.js";
 import type { Queue } from "./queue.js";
 import { keyOf, type QueueIfOffline, writtenCall } from "./request.js";
 import type { Timeline } from "./timeline.js";
@@ -171,8 +171,10 @@ export class Calls {
     const later = queueAs ?? whole;
     const id = later && (later.id ?? given ?? own ?? randomKey());
     // Now, and not when it is needed: what went wrong then would be hidden by it, and the body of the request is gone.
-    const queued = whole && id !== undefined ? await writtenCall(request, whole, id) : queueAs && written({ ...queueAs, id });
-    if (queued) this.#world.queue.checkWritten(queued);
+    const { queue } = this.#world;
+    const queued = whole && id !== undefined ? await writtenCall(request, whole, id) : undefined;
+    if (queued) queue.checkWritten(queued);
+    if (queueAs) queue.check({ ...queueAs, id });
     const idempotencyKey = id ?? plain.idempotencyKey;
     // The header that is there already is left as it is.
     const isThere = own !== undefined && (idempotencyKey === own || idempotencyKey === true);
@@ -200,14 +202,15 @@ export class Calls {
         thrown = cause;
       }
       const isTooLate = whole?.replay === "onlyIfUnsent" && !isUnsent(error, wasOnline);
-      if (queued && !isTooLate) await this.#enqueue(queued, later?.priority, error);
+      if (queued && !isTooLate) await this.#enqueue(() => queue.enqueueWritten(queued, whole?.priority), error);
+      if (queueAs) await this.#enqueue(() => queue.enqueue({ ...queueAs, id }), error);
       throw thrown;
     }
   }
 
-  async #enqueue(action: WrittenAction, priority: Priority | undefined, error: ApiError): Promise<void> {
+  async #enqueue(enqueue: () => Promise<Receipt>, error: ApiError): Promise<void> {
     try {
-      error.queued = await this.#world.queue.enqueueWritten(action, priority);
+      error.queued = await enqueue();
     } catch (cause) {
       // That the call failed stays what the caller is told.
       if (cause instanceof InvalidInputError) throw cause;

@@ -224,8 +224,11 @@ export class Queue {
   }
 
   async #enqueue(actions: readonly Action[]): Promise<Receipt[]> {
-    const isCritical = actions.some(({ priority }) => priority === "critical");
-    return this.#take(actions.map(written), isCritical);
+    const texts = actions.map(written);
+    return this.#take(
+      texts,
+      actions.some(({ priority }) => priority === "critical"),
+    );
   }
 
   async #take(texts: readonly WrittenAction[], isCritical: boolean): Promise<Receipt[]> {
