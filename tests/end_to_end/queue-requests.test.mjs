@@ -32,7 +32,7 @@ test("a request that is queued offline survives a reload and has its effect once
   assert.match(id, /^indexedDb /);
   await backend.start();
   // The first answer is lost: the request comes again under its key.
-  await backend.setFault({ kind: "drop_response", path: "/api/drafts/", count: 1 });
+  await backend.setFault({ kind: "commit_then_drop", path: "/api/drafts/", count: 1 });
   await tab.load();
   await tab.drained();
   const applied = await backend.appliedActions(user);

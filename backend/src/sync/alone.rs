@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json, value::to_raw_value};
-use steadfast::wire::{ActionStatus, Priority, StandardErrorResponse, WireAction};
+use steadfast::wire::{ActionStatus, Priority, StandardErrorContext, StandardErrorResponse, WireAction};
 
 use super::batch;
 use crate::{
@@ -53,7 +53,14 @@ pub(crate) async fn save_draft(
         ActionStatus::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
         ActionStatus::Retry => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let refusal =
-        result.error.map(|error| StandardErrorResponse { success: false, error, context: None, business_context: None });
+    let context = StandardErrorContext {
+        endpoint: exchange.path.to_string(),
+        method: exchange.method.to_string(),
+        status_code: status.as_u16(),
+        request_id: exchange.correlation_id.to_string(),
+        service: None,
+    };
+    let context = Some(context);
+    let refusal = result.error.map(|error| StandardErrorResponse { success: false, error, context, business_context: None });
     Ok((status, Json(refusal)).into_response())
 }
