@@ -69,6 +69,7 @@ pub enum Replay {
 }
 
 impl Replay {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde gives")]
     fn is_usual(&self) -> bool {
         *self == Self::default()
     }

@@ -97,7 +97,7 @@ fn the_answer_is_the_result_and_those_who_depend_on_it_name_parts_of_it_in_data_
 #[test]
 fn what_the_server_never_takes_is_a_dead_letter_with_its_error_and_holds_nothing() {
     let world = World::new(3);
-    world.server(|server| drop(server.poison.insert("b".into())));
+    world.server(|server| server.poison.insert("b".into()));
     let tab = Tab::open(&world, "ada", "");
     let key = r#","key":"k""#;
     enqueue(&world, &tab, vec![request("b", THINGS, key, ""), request("c", THINGS, key, "")]);
@@ -114,7 +114,7 @@ fn what_the_server_never_takes_is_a_dead_letter_with_its_error_and_holds_nothing
 #[test]
 fn a_conflict_keeps_the_servers_copy_and_is_decided_with_other_data() {
     let world = World::new(4);
-    world.server(|server| drop(server.conflicting.insert("b".into())));
+    world.server(|server| server.conflicting.insert("b".into()));
     let tab = Tab::open(&world, "ada", "");
     enqueue(&world, &tab, vec![request("b", THINGS, "", "")]);
     assert!(world.run_until(HOUR, || !events(&tab, "settled").is_empty()));
@@ -171,7 +171,7 @@ fn one_that_may_not_be_done_steps_aside_and_holds_up_nothing_else() {
 #[test]
 fn another_origin_that_fails_does_not_hold_up_the_backend() {
     let world = World::new(8);
-    world.server(|server| drop(server.silent.insert("https://elsewhere.example".into())));
+    world.server(|server| server.silent.insert("https://elsewhere.example".into()));
     let tab = Tab::open(&world, "ada", "");
     let away = (0..20).map(|number| request(&format!("away{number}"), ELSEWHERE, r#","priority":"critical""#, ""));
     enqueue(&world, &tab, away.chain([plain("home", None)]).collect());

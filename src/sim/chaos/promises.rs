@@ -749,8 +749,8 @@ impl Promises {
             let known = number_of(action).and_then(|number| books.actions.get(number));
             // What the network delivers twice is not the SDK's doing, and may be carried out after an answer that said otherwise.
             let is_repeated =
-                |known: &&Known| known.particulars.is_once && known.applied > 0 && !known.may_be_repeated && !books.has_echoes;
-            let is_repeated = known.filter(is_repeated).is_some();
+                |known: &Known| known.particulars.is_once && known.applied > 0 && !known.may_be_repeated && !books.has_echoes;
+            let is_repeated = known.is_some_and(is_repeated);
             drop(books);
             if is_repeated {
                 self.break_promise(now, format!("{} must not be sent twice, and is", action.id));
