@@ -138,7 +138,7 @@ fn verdict(listed: Option<ActionStatus>, entry: Value<'_>, now: WallTime, extens
 }
 
 /// The most that is kept of what came of an action, in bytes of JSON.
-pub(super) const LARGEST_RESULT: usize = 16 << 10;
+pub(crate) const LARGEST_RESULT: usize = 16 << 10;
 
 /// What came of an action, such as the id that the server has given to what it made.
 fn result(entry: Value<'_>) -> Option<Json> {
@@ -146,7 +146,7 @@ fn result(entry: Value<'_>) -> Option<Json> {
 }
 
 /// A conflict without particulars is still one.
-pub(super) fn conflict(entry: Option<Value<'_>>) -> Conflict {
+pub(crate) fn conflict(entry: Option<Value<'_>>) -> Conflict {
     let text = |name| Some(entry?.get(name)?.as_str()?.into_owned());
     Conflict {
         conflict_type: text("conflictType").unwrap_or_else(|| "unspecified".into()),

@@ -7,7 +7,6 @@
 use super::dependency::Missing;
 use crate::input::{InvalidInput, Subject};
 use crate::json::{Json, Value};
-use crate::platform::Headers;
 use crate::wire::{LARGEST_DATA, LONGEST_NAME};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +25,7 @@ pub struct WholeRequest {
     pub url: String,
     /// Its own headers, but for credentials: those are added when it is sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Headers,
+    pub headers: Vec<(String, String)>,
     /// Its body.
     #[serde(default, skip_serializing_if = "Body::is_none")]
     pub body: Body,

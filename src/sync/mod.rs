@@ -2,6 +2,7 @@
 
 mod drain;
 mod replay;
+mod reply;
 pub mod schedule;
 mod turn;
 mod waiters;

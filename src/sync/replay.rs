@@ -1,6 +1,7 @@
 //! Whole requests: each is sent by itself, to where it says.
 
 use super::drain::{Drainer, LARGEST_ANSWER, Sent, failed_attempt};
+use super::reply::{self, Answerer, Reply};
 use crate::broken::{self, Variant};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{Brought, CallTrace, Recipient, idempotency_header, is_same_origin};
@@ -14,7 +15,6 @@ use crate::platform::{
 use crate::policy::gate::GateReason;
 use crate::queue::action::Action;
 use crate::queue::answer::Verdict;
-use crate::queue::reply::{self, Answerer, Reply};
 use crate::queue::request::{Body, WholeRequest};
 use crate::time::MonotonicTime;
 use std::cell::RefCell;

@@ -1,18 +1,18 @@
 //! What the answer to a whole request says about it.
 
-use super::answer::{LARGEST_RESULT, Verdict, conflict};
-use super::request::WholeRequest;
 use crate::broken::{self, Variant};
 use crate::call::idempotency::{self, KeyVerdict};
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, Success, inspect, parse, text};
 use crate::json::{Document, Json};
 use crate::policy::gate::GateReason;
+use crate::queue::answer::{LARGEST_RESULT, Verdict, conflict};
+use crate::queue::request::WholeRequest;
 use crate::wire::Conflict;
 
 /// What an answer says about a whole request.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reply {
+pub(super) enum Reply {
     /// What becomes of it.
     Says(Verdict),
     /// Nothing that settles it: it is sent again, later.
@@ -30,18 +30,18 @@ pub enum Reply {
 
 /// Who has answered.
 #[derive(Debug, Clone, Copy)]
-pub struct Answerer {
+pub(super) struct Answerer {
     /// Whether a redirect led to another origin than the one that was asked.
-    pub is_elsewhere: bool,
+    pub(super) is_elsewhere: bool,
     /// Whether it is an origin that gets credentials.
-    pub is_trusted: bool,
+    pub(super) is_trusted: bool,
 }
 
 /// Reads the answer to a whole request, which carried its id as its idempotency key.
 ///
 /// Only a success says that it was carried out; a page where something else was expected is none, and neither is what a redirect
 /// has brought from elsewhere. What the server will never take is rejected. All else says nothing.
-pub fn read(request: &WholeRequest, response: &ResponseParts, answerer: Answerer, extensions: &Extensions) -> Reply {
+pub(super) fn read(request: &WholeRequest, response: &ResponseParts, answerer: Answerer, extensions: &Extensions) -> Reply {
     let status = response.status;
     if (200..300).contains(&status) {
         return if broken::is(Variant::AcknowledgeOnSuccess) {
