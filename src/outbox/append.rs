@@ -217,7 +217,8 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 {
                     let action = Action::read(&row, self.ledger.user_id);
                     // Its effect may be there; or it cannot be read, and is not ours to give up.
-                    if action.sent && !broken::is(Variant::EvictsSent) || self.needed.contains_key(&action.id) {
+                    if action.may_have_been_applied() && !broken::is(Variant::EvictsSent) || self.needed.contains_key(&action.id)
+                    {
                         continue;
                     }
                     with_group.discount(lane, action.bytes());

@@ -397,7 +397,8 @@ async fn expire<T: Transaction>(
 ) -> Result<bool, StoreError> {
     // What may have been sent has its effect, perhaps: only the server can tell.
     let expired = |action: &&Action| {
-        action.expires_at.is_some_and(|moment| moment <= now) && (!action.sent || broken::is(Variant::ExpiresSent))
+        action.expires_at.is_some_and(|moment| moment <= now)
+            && (!action.may_have_been_applied() || broken::is(Variant::ExpiresSent))
     };
     let mut any = false;
     for action in lanes.iter().flatten().filter(expired) {

@@ -236,6 +236,11 @@ impl Action {
         }
     }
 
+    /// Whether the server may have applied it, as far as is known: then only what the server says ends it.
+    pub fn may_have_been_applied(&self) -> bool {
+        self.sent || self.request.as_ref().is_some_and(|request| request.is_in_doubt)
+    }
+
     /// Whether it must not be sent again once the server may have seen it.
     pub fn is_sent_once(&self) -> bool {
         self.request.as_ref().is_some_and(|request| request.replay == Replay::OnlyIfUnsent)

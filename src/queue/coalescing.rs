@@ -41,7 +41,7 @@ impl Coalescing {
     /// be there, and the server would know the new one by another id.
     pub fn applies(&self, older: &Action, newer: &Action, is_in_flight: bool) -> bool {
         !matches!(self, Self::Never)
-            && (!is_in_flight && !older.sent || broken::is(Variant::SentIsReplaced))
+            && (!is_in_flight && !older.may_have_been_applied() || broken::is(Variant::SentIsReplaced))
             && older.state == ActionState::Pending
             && (older.lane.is_ready() || older.lane == Lane::Waiting)
             && older.kind == newer.kind

@@ -35,7 +35,13 @@ pub struct WholeRequest {
     /// Whether it may be sent again when it is not known what became of it.
     #[serde(default, skip_serializing_if = "Replay::is_usual")]
     pub replay: Replay,
+    /// Whether it was sent once, and nobody can say what became of that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_in_doubt: bool,
 }
+
+/// The code of a request of which nobody can say whether it was carried out.
+pub const OUTCOME_UNKNOWN: &str = "REQUEST_OUTCOME_UNKNOWN";
 
 /// The body of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +97,7 @@ impl WholeRequest {
 
     fn checked(mut self) -> Result<Self, InvalidInput> {
         self.method.make_ascii_uppercase();
+        self.is_in_doubt = false;
         let is_forbidden = matches!(self.method.as_str(), "CONNECT" | "TRACE" | "TRACK");
         if is_forbidden || self.method.is_empty() || self.method.len() > 32 || !self.method.bytes().all(is_token) {
             return Err(refuse("request.method", &self.method, "a method that fetch takes, such as PUT"));
@@ -269,7 +276,15 @@ pub(crate) mod tests {
 
     pub(crate) fn request(method: &str, url: &str) -> WholeRequest {
         let (headers, body) = (vec![("content-type".into(), "application/json".into())], Body::Data);
-        WholeRequest { method: method.into(), url: url.into(), headers, body, credentials: None, replay: Replay::Always }
+        WholeRequest {
+            method: method.into(),
+            url: url.into(),
+            headers,
+            body,
+            credentials: None,
+            replay: Replay::Always,
+            is_in_doubt: false,
+        }
     }
 
     fn read(text: &str) -> Result<WholeRequest, InvalidInput> {

@@ -3,6 +3,7 @@
 use super::action::{Action, ActionState};
 use super::answer::Verdict;
 use super::outcome::Outcome;
+use super::request::OUTCOME_UNKNOWN;
 use super::row::Lane;
 use crate::error::ApiError;
 use crate::policy::backoff::Backoff;
@@ -44,6 +45,10 @@ pub fn carry_out(action: &mut Action, verdict: &Verdict, moment: Moment<'_>) -> 
             action.state = ActionState::Dead;
             action.lane = Lane::Dead;
             action.last_error = to_json(error);
+            if let Some(request) = &mut action.request {
+                // Whoever puts it back does not know either.
+                request.is_in_doubt |= error.code.as_deref() == Some(OUTCOME_UNKNOWN);
+            }
             Fate::Rests(Outcome::Rejected { error: error.clone() })
         }
         Verdict::Conflict(conflict) => {

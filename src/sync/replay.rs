@@ -15,7 +15,7 @@ use crate::platform::{
 use crate::policy::gate::GateReason;
 use crate::queue::action::Action;
 use crate::queue::answer::Verdict;
-use crate::queue::request::{Body, WholeRequest};
+use crate::queue::request::{Body, OUTCOME_UNKNOWN, WholeRequest};
 use crate::time::MonotonicTime;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -184,8 +184,6 @@ impl<P: Platform> Drainer<P> {
     }
 }
 
-/// The code of a request of which nobody can say whether it was carried out.
-const OUTCOME_UNKNOWN: &str = "REQUEST_OUTCOME_UNKNOWN";
 /// What that means.
 const UNKNOWN: &str = "The request was sent, and it is not known whether it was carried out; it is not to be sent twice.";
 
