@@ -273,8 +273,11 @@ impl Run {
     /// What is special about an action.
     fn particulars(&self, user: usize, has_key: bool) -> Particulars {
         let one_in = |odds: u64| self.below(odds) == 0;
-        let Conditions { coalesces, expires, depends, .. } = self.conditions;
+        let Conditions { coalesces, expires, depends, whole, .. } = self.conditions;
+        let is_whole = whole && one_in(3);
         Particulars {
+            is_whole,
+            is_once: is_whole && one_in(3),
             coalescing: (coalesces && has_key && one_in(3)).then(|| *self.world.inner.one_of(&["replace", "dropOlder"])),
             time_to_live: (expires && one_in(4)).then(|| 1 + self.below(120_000)),
             depends_on: if depends && one_in(4) {
@@ -296,6 +299,9 @@ impl Run {
         let data = Draft::read_data(&edit.data).unwrap();
         let requeues = self.below(3) == 0;
         let is_put_aside = self.world.inner.disk.table().find(USERS[page.user], &id).is_some_and(is_put_aside);
+        if requeues {
+            self.promises.repeat(&id);
+        }
         if requeues && is_put_aside {
             self.promises.put_back(&self.world, &id);
         }
@@ -519,6 +525,7 @@ impl Run {
         let page = &self.pages[place];
         let is_put_aside = self.world.inner.disk.table().find(USERS[page.user], &id).is_some_and(is_put_aside);
         self.promises.count("requeues");
+        self.promises.repeat(&id);
         self.promises.note(self.world.now(), || format!("the user of tab {} puts {id} back", page.tab.number()));
         if is_put_aside {
             self.promises.put_back(&self.world, &id);

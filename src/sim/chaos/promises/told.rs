@@ -1,6 +1,6 @@
 //! What pages are told is so.
 
-use super::{DEPENDENCY_FAILED, Known, Promises};
+use super::{DEPENDENCY_FAILED, Known, OUTCOME_UNKNOWN, Promises};
 use crate::event::Event;
 
 impl Promises {
@@ -27,6 +27,11 @@ impl Promises {
                 "applied" | "duplicate" => known.applied > 0,
                 "rejected" if known.particulars.depends_on.is_some() && outcome.contains(DEPENDENCY_FAILED) => {
                     known.has_lost_its_dependency = true;
+                    known.is_refused = true;
+                    true
+                }
+                // What nobody can say of it, nobody has said.
+                "rejected" if known.particulars.is_once && outcome.contains(OUTCOME_UNKNOWN) => {
                     known.is_refused = true;
                     true
                 }
