@@ -14,7 +14,7 @@ fn request(id: &str, url: &str, action: &str, request: &str) -> Draft {
     let fields = format!(
         r#"{{"id":"{id}"{action},"request":{{"method":"POST","url":"{url}","headers":[["content-type","application/json"]],"body":"data"{request}}}}}"#
     );
-    Draft::read(&fields, r#"{"n":1}"#.into()).unwrap()
+    Draft::read(&fields, r#"{"n":1}"#).unwrap()
 }
 
 fn plain(id: &str, key: Option<&str>) -> Draft {
@@ -121,7 +121,7 @@ fn a_conflict_keeps_the_servers_copy_and_is_decided_with_other_data() {
     assert_eq!(listed(&world, &tab)[0]["conflict"]["server"]["version"], 8);
     world.server(|server| server.conflicting.clear());
     let queue = tab.client.queue().unwrap().clone();
-    let merged = Draft::read_data(r#"{"n":1,"v":2}"#.into()).unwrap();
+    let merged = Draft::read_data(r#"{"n":1,"v":2}"#).unwrap();
     assert!(world.block_on(async move { queue.requeue("b", Some(merged)).await }).unwrap());
     assert!(drained(&world));
     assert_eq!(requests(&world).last().unwrap().body, r#"{"n":1,"v":2}"#);
