@@ -218,6 +218,11 @@ impl ModelServer {
         self.pauses.retain(|pause| pause.place.queue_of.as_deref() != Some(user_id));
     }
 
+    /// What was said to no queue in particular is not known to everyone.
+    pub fn forget_pauses_of_all(&mut self) {
+        self.pauses.retain(|pause| pause.place.queue_of.is_some());
+    }
+
     /// What was said is no longer known to anyone.
     pub fn forget_pauses(&mut self) {
         self.pauses.clear();

@@ -143,6 +143,10 @@ impl Run {
         let tab = Tab::open(&self.world, USERS[user], &self.conditions.options);
         self.promises.note(self.world.now(), || format!("tab {} opens for {}", tab.number(), USERS[user]));
         self.pages.push(Page { tab, user, is_worker: false, is_frozen: false, ends_at: None });
+        if !self.conditions.key_value {
+            // What another user's page was told of the server as a whole, nothing tells this one.
+            self.world.server(ModelServer::forget_pauses_of_all);
+        }
     }
 
     pub(super) fn thaw(&mut self) {
