@@ -21,7 +21,8 @@ impl Promises {
             let known = &mut books.actions[action];
             let given_up = |known: &mut Known, may_be: bool| {
                 known.is_given_up = true;
-                may_be && (!is_certain || known.applied == 0)
+                // A server that has changed its mind about what it had applied, and said so, is believed.
+                may_be && (!is_certain || known.applied == 0 || known.is_refused)
             };
             match status {
                 "applied" | "duplicate" => known.applied > 0,
