@@ -78,11 +78,13 @@ pub enum Variant {
     NobodySteals,
     /// What lay in a queue that was deleted is not written again by the tab that had put it there.
     ClearedIsForgotten,
+    /// A request that must not be sent twice is sent again though the server may have carried it out.
+    SentOnceSentAgain,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::DeleteBeforeSend,
         Self::AcknowledgeOnSuccess,
         Self::UnlistedAcknowledged,
@@ -119,6 +121,7 @@ impl Variant {
         Self::ReleaseForgotten,
         Self::NobodySteals,
         Self::ClearedIsForgotten,
+        Self::SentOnceSentAgain,
     ];
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn router(state: AppState, site: Option<Site>, with_faults: bool) -> 
         .route("/admin/api/monitoring/circuit-breakers/reset-all", post(services::reset_all))
         .route(QUEUE_ACTIONS_PATH, post(sync::queue_actions))
         .route("/api/sync/status/{userId}", get(sync::status))
+        .route("/api/drafts/{draftId}", put(sync::save_draft))
         .route("/api/documents", get(documents::documents))
         .route("/api/applied-actions", get(applied_actions::applied_actions))
         .route("/api/demo/errors", get(demonstration::catalogue))

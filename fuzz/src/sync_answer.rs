@@ -166,6 +166,7 @@ fn verdict_holds(verdict: &Verdict) {
             assert_eq!(serde_json::from_str(&written).ok().as_ref(), Some(conflict), "what is written is read back");
         }
         Verdict::Applied(_) | Verdict::Duplicate(_) | Verdict::Retry(None) | Verdict::Unlisted => {}
+        Verdict::Postponed(_) => panic!("no answer postpones what was sent"),
     }
 }
 

@@ -66,6 +66,8 @@ const references = new WeakSet<object>();
  * await sdk.queue.enqueue({ type: "add_photo", data: { postId: resultOf(post, "/id"), photo } });
  * ```
  *
+ * In the URL of a request that is queued whole it stands in a template: `/api/posts/${resultOf(post, "/id")}/photos`.
+ *
  * If the server says nothing there, the action becomes a dead letter. Data of your own with a member `$result` is sent as it is,
  * unless that member is the very id of the action that `dependsOn` names: then it counts as one of these, and is replaced.
  *
@@ -79,9 +81,39 @@ export function resultOf(action: string | { readonly id: string }, at = ""): Res
   if (typeof at !== "string" || !/^(\/([^~]|~[01])*)?$/s.test(at)) {
     throw invalidAction("data.at", at, 'a JSON pointer such as "/id", or nothing for all of the result');
   }
-  const reference = Object.freeze({ $result: id, at });
-  references.add(reference);
+  const reference = { $result: id, at };
+  // In the URL of a request that is queued. No member: JSON has none of it.
+  Object.defineProperty(reference, "toString", { value: () => `$result(${encoded(id)},${encoded(at)})` });
+  references.add(Object.freeze(reference));
   return reference;
+}
+
+/** A text such that a URL holds it as it is. */
+function encoded(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/**
+ * @internal What a request depends on: what it says itself, else what its URL names.
+ *
+ * @throws {@link InvalidInputError} if these are several.
+ */
+export function urlDependency(url: string, given: Action["dependsOn"]): Action["dependsOn"] {
+  if (!url.includes("$result(")) return given;
+  const known = idOf(given);
+  let found = given;
+  for (const [, id = ""] of url.matchAll(/\$result\(([\w.~%-]+),[\w.~%-]*\)/g)) {
+    const named = decodeURIComponent(id);
+    if ((known ?? idOf(found) ?? named) !== named) {
+      throw invalidAction(
+        "request.url",
+        `naming the result of ${named}`,
+        "to name the result of one action, that which it depends on",
+      );
+    }
+    found ??= named;
+  }
+  return found;
 }
 
 /** @internal An action as the core takes it. */
@@ -100,8 +132,17 @@ export interface WrittenAction {
  * @throws {@link InvalidInputError} for what JSON has no word for, and would silently change or leave out.
  */
 export function written(action: Action): WrittenAction {
-  const { data: value, coalesce, dependsOn, ...all } = Object(action) as Action & Record<string, unknown>;
-  const data = serialize(value);
+  const { data: value, ...rest } = Object(action) as Action;
+  return writtenAs(rest, serialize(value), value);
+}
+
+/**
+ * @internal The same, of an action whose data is a text already; `value` is what it was, if it may name another action's result.
+ *
+ * @throws {@link InvalidInputError} as {@link written}.
+ */
+export function writtenAs(action: Omit<Action, "type" | "data">, data: string, value: unknown): WrittenAction {
+  const { coalesce, dependsOn, ...all } = action as typeof action & Record<string, unknown>;
   const dependency = dependencyOf(value, data, idOf(dependsOn));
   if (dependency !== undefined) all.dependsOn = dependency;
   const isFunction = typeof coalesce === "function";

@@ -1,11 +1,12 @@
 import type { CoreHandle } from "./core.js";
-import { ApiError, completed, InvalidInputError, toError } from "./errors.js";
+import { ApiError, completed, InvalidInputError, invalidOption, toError } from "./errors.js";
 import type { SteadfastEvent } from "./events.js";
 import { alternativeTo, type Fallback, fallbacksOf, type GoodAnswer, GoodAnswers, LARGEST_KEPT } from "./fallback.js";
 import { randomKey } from "./operations.js";
 import { type CallOptions, optionsText } from "./options.js";
-import type { Action } from "./action.js";
+import type { Receipt } from "./outcome.js";
 import type { Queue } from "./queue.js";
+import { keyOf, type QueueIfOffline, writtenCall } from "./request.js";
 import type { Timeline } from "./timeline.js";
 import type { Vocabulary } from "./vocabulary.js";
 
@@ -156,18 +157,24 @@ export class Calls {
     wrap: (value: V) => T,
     apart?: "credentials",
   ): Promise<T> {
-    const { fallback, queueAs, ...plain } = options;
+    const { fallback, queueAs, queueIfOffline, ...plain } = options;
     const fallbacks = fallbacksOf(fallback);
     const key = fallbacks.includes("lastGood") ? GoodAnswers.key(kind.name, request) : undefined;
     // Of now: when all is forgotten meanwhile, this call still belongs to the user of before.
     const good = this.#good;
     const deadline = performance.now() + (plain.totalTimeoutMs ?? this.#world.totalTimeoutMs ?? Infinity);
-    const own = ownKey(request);
+    const own = keyOf(request.headers.get("idempotency-key"));
     const given = typeof plain.idempotencyKey === "string" ? plain.idempotencyKey : undefined;
     // One id for the call and for the action that does the same later.
-    const id = queueAs && (queueAs.id ?? given ?? own ?? randomKey());
-    // Now, and not when it is needed: what went wrong then would be hidden by it.
-    if (queueAs) this.#world.queue.check({ ...queueAs, id });
+    const whole = wholeOf(queueIfOffline);
+    if (queueAs && whole) throw invalidOption("queueIfOffline", queueIfOffline, "one of queueAs and queueIfOffline");
+    const later = queueAs ?? whole;
+    const id = later && (later.id ?? given ?? own ?? randomKey());
+    // Now, and not when it is needed: what went wrong then would be hidden by it, and the body of the request is gone.
+    const { queue } = this.#world;
+    const queued = whole && id !== undefined ? await writtenCall(request, whole, id) : undefined;
+    if (queued) queue.checkWritten(queued);
+    if (queueAs) queue.check({ ...queueAs, id });
     const idempotencyKey = id ?? plain.idempotencyKey;
     // The header that is there already is left as it is.
     const isThere = own !== undefined && (idempotencyKey === own || idempotencyKey === true);
@@ -176,6 +183,7 @@ export class Calls {
       ...(idempotencyKey !== undefined && { idempotencyKey: isThere ? false : idempotencyKey }),
       ...(apart && { apart }),
     });
+    const wasOnline = globalThis.navigator?.onLine !== false;
     try {
       const answer = await this.#timed(kind, request, text);
       if (key) void this.#keep(kind, good, key, answer);
@@ -193,14 +201,16 @@ export class Calls {
         if (request.signal.aborted) throw cause;
         thrown = cause;
       }
-      if (queueAs && id !== undefined) await this.#enqueue({ ...queueAs, id }, error);
+      const isTooLate = whole?.replay === "onlyIfUnsent" && !isUnsent(error, wasOnline);
+      if (queued && !isTooLate) await this.#enqueue(() => queue.enqueueWritten(queued, whole?.priority), error);
+      if (queueAs) await this.#enqueue(() => queue.enqueue({ ...queueAs, id }), error);
       throw thrown;
     }
   }
 
-  async #enqueue(action: Action, error: ApiError): Promise<void> {
+  async #enqueue(enqueue: () => Promise<Receipt>, error: ApiError): Promise<void> {
     try {
-      error.queued = await this.#world.queue.enqueue(action);
+      error.queued = await enqueue();
     } catch (cause) {
       // That the call failed stays what the caller is told.
       if (cause instanceof InvalidInputError) throw cause;
@@ -302,11 +312,19 @@ function signalOf(input: Request | string | URL, init?: RequestInit): AbortSigna
   return input instanceof Request ? input.signal : undefined;
 }
 
-/** The key in the request's own `Idempotency-Key`, which many write without the quotes that the header's draft asks for. */
-function ownKey(request: Request): string | undefined {
-  const key = request.headers.get("idempotency-key") || undefined;
-  const isQuoted = key !== undefined && /^"(?:[^"\\]|\\["\\])*"$/.test(key);
-  return isQuoted ? key.slice(1, -1).replace(/\\(.)/g, "$1") || undefined : key;
+/** What a call is queued as, if it is to be. */
+function wholeOf(given: boolean | QueueIfOffline | undefined): QueueIfOffline | undefined {
+  if (given === undefined || given === false) return undefined;
+  if (given === true) return {};
+  if (typeof given !== "object" || given === null)
+    throw invalidOption("queueIfOffline", given, "true, or an object { key, priority, … }");
+  return given;
+}
+
+/** Whether the server has certainly not carried out a call that began while there was a network, or none. */
+function isUnsent({ code, status, request }: ApiError, wasOnline: boolean): boolean {
+  const attempts = request?.attempts ?? 0;
+  return attempts === 0 || (attempts === 1 && ((code === "NETWORK_OFFLINE" && !wasOnline) || status === 425 || status === 429));
 }
 
 /** The body of a response, if it is one that ends soon. The caller gets the response as if nobody had looked. */

@@ -5,6 +5,7 @@ import type { ApiError } from "./errors.js";
 import type { Fallback } from "./fallback.js";
 import type { HedgeOptions, ProtectionOptions, Urgency } from "./protection.js";
 import type { ReadingOptions } from "./reading.js";
+import type { QueueIfOffline } from "./request.js";
 import { refuseForeign } from "./serialize.js";
 import type { WordsOptions } from "./vocabulary.js";
 
@@ -225,6 +226,12 @@ export interface CallOptions<T = unknown> extends RetryOptions {
    * receipt is then in the error that the fallback was given.
    */
   readonly queueAs?: Action;
+  /**
+   * As `queueAs`, but the request itself is put into the queue, whole: `true`, or what the action is to say beside it. For backends
+   * that take no batches. See {@link Queue.enqueueRequest}, and `replay` if the server does not honour `Idempotency-Key`: with
+   * `onlyIfUnsent` nothing is queued that the server may have carried out.
+   */
+  readonly queueIfOffline?: boolean | QueueIfOffline;
   /**
    * Lets a POST or a PATCH be sent again: the server knows by this key that it is the same request. `true` makes one for this
    * call, unless the request has an `Idempotency-Key` of its own; give your own to keep it across reloads.

@@ -1,4 +1,4 @@
-import { type Action, type Priority, written, writtenData } from "./action.js";
+import { type Action, type Priority, written, type WrittenAction, writtenData } from "./action.js";
 import { type ConflictHandler, Conflicts, type Decision, decisionOf, type Resolution } from "./conflicts.js";
 import type { Core, CoreHandle } from "./core.js";
 import { type ApiErrorData, completed, invalidOption, toError } from "./errors.js";
@@ -7,6 +7,7 @@ import { Intake } from "./intake.js";
 import { completedOutcome, type Conflict, type Durability, type Receipt, type Settled } from "./outcome.js";
 import { askForPersistence } from "./persistence.js";
 import { QueueChanges } from "./queue-changes.js";
+import { type QueuedRequest, queuedRequest, type QueuedRequestInit, type StoredRequest, writtenRequest } from "./request.js";
 import type { Vocabulary } from "./vocabulary.js";
 
 /** What is in a queue. */
@@ -68,6 +69,8 @@ export interface QueuedAction {
   /** When the user acted: milliseconds since the epoch. */
   readonly timestamp: number;
   readonly data: unknown;
+  /** What it is sent as, if it was queued as a whole request. */
+  readonly request: QueuedRequest | null;
   readonly state: ActionState;
   /** Whether it is being sent, or was, without an answer. */
   readonly inFlight: boolean;
@@ -121,6 +124,8 @@ interface Surroundings {
   readonly onConflict: ConflictHandler | undefined;
   /** What its locks begin with: of this database and this user. */
   readonly scope: string;
+  /** What the URLs of requests are relative to. */
+  readonly baseUrl: string;
 }
 
 /** The lanes of the core, by what the application calls them. */
@@ -136,8 +141,8 @@ const PAGE = 200;
 
 /** An action as the core lists it. */
 interface Listed {
-  readonly action: Omit<QueuedAction, "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn" | "text"> &
-    Partial<Pick<QueuedAction, "expiresAt" | "dependsOn" | "text">> & { readonly sent?: boolean };
+  readonly action: Omit<QueuedAction, "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn" | "text" | "request"> &
+    Partial<Pick<QueuedAction, "expiresAt" | "dependsOn" | "text">> & { readonly sent?: boolean; readonly request?: StoredRequest };
   readonly lane: number;
   readonly inFlight: boolean;
 }
@@ -186,8 +191,31 @@ export class Queue {
    * (`quotaExceeded`). Nothing is stored then.
    */
   async enqueue<Data>(action: Action<Data>): Promise<Receipt> {
-    const [receipt] = await this.#intake.take([written(action)]);
-    if (action.priority === "critical") this.#askForPersistence();
+    return this.enqueueWritten(written(action), action.priority);
+  }
+
+  /**
+   * Puts a whole request into the queue, for a backend that takes no batches. All that holds for actions holds for it. It is sent by
+   * itself, under an `Idempotency-Key` that is its id. Resolves when it is stored.
+   *
+   * ```ts
+   * const receipt = await sdk.queue.enqueueRequest("/api/drafts/7", { method: "PUT", data: draft, key: "draft_7", coalesce: "replace" });
+   * ```
+   *
+   * Any success settles it, and its answer, if that is JSON, is the `result`. 409 and 412 are conflicts, with the answer as
+   * `conflict.server`; other statuses from 400 to 499 make a dead letter of it, except those that pass: 401, 403, 408, 425 and 429.
+   *
+   * @throws {@link InvalidInputError} and {@link StoreError} as {@link enqueue}.
+   */
+  async enqueueRequest<Data>(input: Request | string | URL, init?: QueuedRequestInit<Data>): Promise<Receipt> {
+    const written = writtenRequest(input, init, this.#surroundings.baseUrl);
+    return this.enqueueWritten("then" in written ? await written : written, init?.priority);
+  }
+
+  /** @internal */
+  async enqueueWritten(action: WrittenAction, priority?: Priority): Promise<Receipt> {
+    const [receipt] = await this.#intake.take([action]);
+    if (priority === "critical") this.#askForPersistence();
     return receipt as Receipt;
   }
 
@@ -208,7 +236,11 @@ export class Queue {
    * @throws {@link InvalidInputError} as {@link enqueue}.
    */
   check(action: Action): void {
-    const { fields, data } = written(action);
+    this.checkWritten(written(action));
+  }
+
+  /** @internal The same. */
+  checkWritten({ fields, data }: WrittenAction): void {
     try {
       this.#core.get().checkAction(fields, data);
     } catch (thrown) {
@@ -393,6 +425,7 @@ export class Queue {
       expiresAt: action.expiresAt ?? null,
       dependsOn: action.dependsOn ?? null,
       text: action.text ?? null,
+      request: action.request ? queuedRequest(action.request) : null,
       lastError: action.lastError && completed(action.lastError, this.#vocabulary),
     };
   }

@@ -186,6 +186,7 @@ export class Steadfast {
     const ownQueue = new Queue(handle, vocabulary, {
       publish,
       scope,
+      baseUrl: base.href,
       onConflict: plain.userId === undefined ? undefined : onConflict,
     });
     queue = ownQueue;

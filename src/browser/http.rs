@@ -8,7 +8,9 @@ use crate::call::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER};
 use crate::call::trace_context::{TRACEPARENT_HEADER, TRACESTATE_HEADER};
 use crate::error::ApiError;
 use crate::error::network::{Page, Rejection, Surroundings};
-use crate::platform::{Connectivity, Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
+use crate::platform::{
+    Connectivity, Headers, Http, NetworkFailure, NetworkFailureKind, OutgoingRequest, RequestSummary, Response, ResponseBody,
+};
 use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array};
 use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -182,22 +184,32 @@ impl Http for Fetch {
     type Response = FetchResponse;
 
     fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<FetchRequest, NetworkFailure> {
-        let headers = web_sys::Headers::new().map_err(invalid)?;
+        let mut headers = vec![("Accept".into(), "application/json".into())];
         if body.is_some() {
-            headers.set("Content-Type", "application/json").map_err(invalid)?;
+            headers.push(("Content-Type".into(), "application/json".into()));
         }
-        headers.set("Accept", "application/json").map_err(invalid)?;
+        self.request(&OutgoingRequest { method, url, headers: &headers, body: body.as_deref(), credentials: None })
+    }
+
+    fn request(&self, request: &OutgoingRequest<'_>) -> Result<FetchRequest, NetworkFailure> {
+        let headers = web_sys::Headers::new().map_err(invalid)?;
+        for (name, value) in request.headers {
+            headers.append(name, value).map_err(invalid)?;
+        }
         let init = RequestInit::new();
-        init.set_method(method);
+        init.set_method(request.method);
         init.set_headers(&headers);
-        if let Some(body) = body {
+        if let Some(body) = request.body {
             // It may be the last moment of the page: the server is to get it all the same.
             if body.len() <= LARGEST_FAREWELL && !PageConnectivity.visible() {
                 let _: Result<bool, JsValue> = Reflect::set(&init, &"keepalive".into(), &JsValue::TRUE);
             }
-            init.set_body(&JsValue::from_str(&body));
+            init.set_body(&JsValue::from_str(body));
         }
-        let request = Request::new_with_str_and_init(url, &init).map_err(invalid)?;
+        if let Some(mode) = request.credentials {
+            Reflect::set(&init, &"credentials".into(), &JsValue::from_str(mode)).map_err(invalid)?;
+        }
+        let request = Request::new_with_str_and_init(request.url, &init).map_err(invalid)?;
         Ok(FetchRequest::new(request, None))
     }
 

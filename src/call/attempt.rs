@@ -82,19 +82,33 @@ pub async fn exchange<P: Platform>(
     limit: Duration,
     largest_body: usize,
 ) -> Result<ResponseParts, AttemptError> {
+    let answered = exchange_from(platform, request, summary, headers, limit, largest_body).await?;
+    Ok(answered.0)
+}
+
+/// As [`exchange`], and whether a redirect led to another origin than the one that was asked.
+pub async fn exchange_from<P: Platform>(
+    platform: &P,
+    request: &<P::Http as Http>::Request,
+    summary: &RequestSummary,
+    headers: &Headers,
+    limit: Duration,
+    largest_body: usize,
+) -> Result<(ResponseParts, bool), AttemptError> {
     let exchange = async {
         let response = dispatch(platform, request, summary, headers).await?;
+        let is_elsewhere = response.redirected_elsewhere();
         let mut parts = head(platform, &response);
         let most = if parts.status < 400 { largest_body } else { LARGEST_ERROR_BODY };
         match read_body(&mut parts, response, most).await {
             // An error whose body broke off is still that error; an answer is only whole or none.
             Some(failure) if parts.status < 400 => Err(failure),
-            _ => Ok(parts),
+            _ => Ok((parts, is_elsewhere)),
         }
     };
     let sent = platform.clock().monotonic();
     match within(platform, limit, exchange).await? {
-        Ok(parts) => Ok(parts),
+        Ok(answered) => Ok(answered),
         Err(failure) => Err(AttemptError::Failed(diagnose(platform, summary, sent, failure).await)),
     }
 }

@@ -205,6 +205,7 @@ impl<P: Platform> Queue<P> {
             priority: draft.priority,
             expires_at: draft.time_to_live.or(self.drainer.policy.max_age).map(|age| now.after(age)),
             depends_on: draft.depends_on,
+            request: draft.request,
             lane: Lane::of(draft.priority),
             ..Action::new(id, self.user_id(), draft.kind, draft.data, now)
         };

@@ -64,6 +64,7 @@ pub const CODES: &[KnownCode] = {
         known("PAYMENT_INSUFFICIENT_FUNDS", Payment, Medium, NO),
         known("RATE_LIMIT_EXCEEDED", RateLimit, Low, YES),
         known("REQUEST_INVALID", Client, Medium, NO),
+        known("REQUEST_OUTCOME_UNKNOWN", Client, Medium, NO),
         known("RESOURCE_ALREADY_EXISTS", Conflict, Low, NO),
         known("RESOURCE_GONE", NotFound, Low, NO),
         known("RESOURCE_NOT_FOUND", NotFound, Low, NO),

@@ -14,6 +14,7 @@ use crate::queue::dependency;
 use crate::queue::limits::QueueLimits;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
+use crate::queue::request::WholeRequest;
 use crate::queue::row::{Row, id_at, place_named_by};
 use crate::time::WallTime;
 use crate::wire::Priority;
@@ -109,6 +110,9 @@ pub async fn append_behind<S: Store>(
     Ok(Appended { groups: results, settled: intake.settled, changed: intake.changed, restored, record })
 }
 
+/// What an action will say when it is sent.
+type Content = (Box<RawValue>, Option<Box<WholeRequest>>);
+
 /// What is known while actions are taken in.
 struct Intake<'a, T> {
     ledger: Ledger<'a, T>,
@@ -170,9 +174,9 @@ impl<'a, T: Transaction> Intake<'a, T> {
         Ok(())
     }
 
-    /// Whether a group can be taken in, and which of its actions with other data than they came with. Changes nothing, but for making
-    /// room.
-    async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Option<Box<RawValue>>>, AppendError>, StoreError> {
+    /// Whether a group can be taken in, and which of its actions with another content than they came with. Changes nothing, but for
+    /// making room.
+    async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Option<Content>>, AppendError>, StoreError> {
         let mut changed = Vec::with_capacity(group.len());
         let mut ids: FlatMap<&str, ()> = FlatMap::default();
         // What the group itself would leave behind.
@@ -188,7 +192,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 }
                 ids.insert(&action.id, ());
             }
-            let mut data = None;
+            let mut content: Option<Content> = None;
             if let Some(other) = &action.depends_on
                 && !self.present.contains_key(other)
                 && !ids.contains_key(other.as_str())
@@ -197,23 +201,27 @@ impl<'a, T: Transaction> Intake<'a, T> {
                     let allowed = "the id of an action that is in the queue, or was applied a short while ago";
                     return invalid("dependsOn", other, allowed);
                 };
-                data = match dependency::put_in(&action.data, other, applied.result.as_ref()) {
-                    Ok(data) => Some(data),
-                    Err(missing) => return invalid("data", &missing.to_string(), "what the result of the other action has"),
-                };
+                let (data, request) = content.get_or_insert_with(|| (action.data.clone(), action.request.clone()));
+                if let Err(missing) = dependency::complete(data, request, other, applied.result.as_ref()) {
+                    return invalid("data", &missing.to_string(), "what the result of the other action has");
+                }
             }
             if let Some(key) = action.key.as_ref().filter(|_| self.coalesces) {
                 let older = lasts.get(key.as_str()).or_else(|| self.lasts.get(key));
                 if let Some(older) = older.filter(|older| self.applies(coalescing, older, action)) {
-                    data = match coalescing.data(older, action) {
-                        Ok(data) => Some(data),
+                    let merged = match coalescing.data(older, action) {
+                        Ok(data) => data,
                         Err(error) => return invalid("coalesce", &error, "a function that makes one action's data of two"),
                     };
+                    content = Some((merged, content.map_or_else(|| action.request.clone(), |(_, request)| request)));
                 }
-                let last = Action { lane: Lane::Normal, ..action.clone() };
-                lasts.insert(key, Action { data: data.clone().unwrap_or(last.data), ..last });
+                let mut last = Action { lane: Lane::Normal, ..action.clone() };
+                if let Some((data, request)) = &content {
+                    (last.data, last.request) = (data.clone(), request.clone());
+                }
+                lasts.insert(key, last);
             }
-            changed.push(data);
+            changed.push(content);
         }
         if let Err(full) = self.make_room(group).await? {
             return Ok(Err(AppendError::Store(full)));
@@ -247,7 +255,8 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 {
                     let action = Action::read(&row, self.ledger.user_id);
                     // Its effect may be there; or it cannot be read, and is not ours to give up.
-                    if action.sent && !broken::is(Variant::EvictsSent) || self.needed.contains_key(&action.id) {
+                    if action.may_have_been_applied() && !broken::is(Variant::EvictsSent) || self.needed.contains_key(&action.id)
+                    {
                         continue;
                     }
                     with_group.discount(lane, action.bytes());
@@ -289,18 +298,14 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 
     /// Takes in a group that was checked.
-    async fn take_in(
-        &mut self,
-        group: &mut [Newcomer],
-        changed: Vec<Option<Box<RawValue>>>,
-    ) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn take_in(&mut self, group: &mut [Newcomer], changed: Vec<Option<Content>>) -> Result<Vec<(String, u64)>, StoreError> {
         let mut places = Vec::with_capacity(group.len());
-        for (newcomer, data) in group.iter_mut().zip(changed) {
+        for (newcomer, content) in group.iter_mut().zip(changed) {
             if newcomer.action.expires_at.is_some() {
                 newcomer.action.server_ahead = self.ledger.record.server_ahead;
             }
             // What it came with stays with it: it may have to be taken in once more.
-            let mut other = data.map(|data| Action { data, ..newcomer.action.clone() });
+            let mut other = content.map(|(data, request)| Action { data, request, ..newcomer.action.clone() });
             let (has_id, may_change) = (newcomer.is_named, newcomer.may_change());
             let action = other.as_mut().unwrap_or(&mut newcomer.action);
             if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {

@@ -5,7 +5,7 @@ use super::ledger::Ledger;
 use crate::broken::{self, Variant};
 use crate::platform::tables::{Lane, Store, Transaction};
 use crate::platform::{Access, StoreError};
-use crate::queue::action::{Action, ActionState};
+use crate::queue::action::ActionState;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
 use serde_json::value::RawValue;
@@ -88,7 +88,9 @@ async fn decide<S: Store>(
         Resolution::Again(data) => {
             let (lane, bytes) = (action.lane, action.bytes());
             action.reset();
-            action.data = data.unwrap_or(action.data);
+            if let Some(data) = data {
+                action.give(data);
+            }
             ledger.put_back(lane, bytes, action).await?;
         }
         Resolution::Out => {
@@ -121,7 +123,8 @@ pub async fn edit<S: Store>(store: &S, user_id: &str, id: &str, data: Box<RawVal
         }
         Some(action) => action,
     };
-    let edited = Action { data, ..action.clone() };
+    let mut edited = action.clone();
+    edited.give(data);
     ledger.rewrite(action.lane, action.bytes(), &edited)?;
     Ok(Change::Done(Box::new(finish(ledger, vec![]).await?)))
 }

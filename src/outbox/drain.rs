@@ -135,6 +135,13 @@ pub struct Batch {
     pub failures: u32,
 }
 
+impl Batch {
+    /// The id of its first action.
+    pub fn first_id(&self) -> String {
+        self.actions.first().map(|action| action.id.clone()).unwrap_or_default()
+    }
+}
+
 /// What a transaction of a drain has led to.
 #[derive(Debug)]
 pub struct Step {

@@ -282,13 +282,9 @@ impl<'u, T: Transaction> Ledger<'u, T> {
                 let failed = match outcome {
                     Outcome::Applied { .. } | Outcome::Duplicate { .. } if broken::is(Variant::ResultNotPutIn) => None,
                     Outcome::Applied { result } | Outcome::Duplicate { result } => {
-                        match dependency::put_in(&action.data, id, result.as_ref()) {
-                            Ok(data) => {
-                                action.data = data;
-                                None
-                            }
-                            Err(missing) => Some(missing.to_string()),
-                        }
+                        dependency::complete(&mut action.data, &mut action.request, id, result.as_ref())
+                            .err()
+                            .map(|missing| missing.to_string())
                     }
                     _ => Some(
                         ["the action ", id, ", on which this one depends, has left the queue without being applied"].concat(),

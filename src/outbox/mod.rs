@@ -9,6 +9,7 @@ mod due;
 mod history;
 mod ledger;
 mod look;
+mod mark;
 mod mirror;
 mod restore;
 
@@ -18,5 +19,6 @@ pub use decide::{Change, Decided, Resolution, discard, edit, purge, requeue, res
 pub use drain::{Batch, Begin, Claim, Claiming, Failure, Step, begin, claim, close_gate, read_again, settle};
 pub use due::{Arrived, bring_due};
 pub use look::{Known, list, outcomes, record};
+pub use mark::mark_sent;
 pub use mirror::Mirror;
 pub use restore::{Restored, restore};

@@ -16,6 +16,8 @@ pub trait Http {
 
     /// A request for JSON, with a body of JSON if there is one.
     fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<Self::Request, NetworkFailure>;
+    /// Any request.
+    fn request(&self, request: &OutgoingRequest<'_>) -> Result<Self::Request, NetworkFailure>;
     /// The same request, which will be sent only once: its body need not be kept.
     fn once(&self, request: Self::Request) -> Self::Request {
         request
@@ -38,6 +40,21 @@ pub trait Http {
     /// Whether anything answers at that URL: asks with `HEAD`, without credentials, in a way that shows nothing of the answer but
     /// that there is one. "No" may also mean that the browser did not let the question out, or the answer in.
     fn probe(&self, url: &str) -> impl Future<Output = bool>;
+}
+
+/// A request that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct OutgoingRequest<'a> {
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The absolute URL.
+    pub url: &'a str,
+    /// Its headers.
+    pub headers: &'a Headers,
+    /// Its body.
+    pub body: Option<&'a str>,
+    /// Which of the browser's own credentials go along, if it is not the usual ones: `include` or `omit`.
+    pub credentials: Option<&'a str>,
 }
 
 /// What the call path needs to know of a request.

@@ -10,7 +10,7 @@ pub mod tables;
 mod texts;
 
 pub use crate::error::network::NetworkFailureKind;
-pub use http::{Headers, Http, NetworkFailure, RequestSummary, Response, ResponseBody};
+pub use http::{Headers, Http, NetworkFailure, OutgoingRequest, RequestSummary, Response, ResponseBody};
 pub use store::{Access, StoreError, StoreErrorKind};
 pub use tables::{Durability, Store, Transaction};
 pub use texts::Texts;

@@ -1,5 +1,6 @@
 //! A queued action, as it lies on disk.
 
+use super::request::{Replay, WholeRequest};
 use super::row::{Lane, Row};
 use crate::broken::{self, Variant};
 use crate::time::WallTime;
@@ -71,6 +72,9 @@ pub struct Action {
     /// How many actions of its key were let into the lanes to be sent together before it.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub window: u32,
+    /// What it is sent as instead of a place in a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Box<WholeRequest>>,
     /// The part of the queue that it lies in.
     #[serde(skip, default = "Lane::unknown")]
     pub lane: Lane,
@@ -129,6 +133,8 @@ struct Stored<'a> {
     alone: bool,
     #[serde(skip_serializing_if = "is_usual")]
     window: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: &'a Option<Box<WholeRequest>>,
 }
 
 fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
@@ -145,6 +151,8 @@ struct Names<'a> {
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request: Option<&'a RawValue>,
 }
 
 impl Action {
@@ -171,6 +179,7 @@ impl Action {
             sent: false,
             alone: false,
             window: 0,
+            request: None,
             lane: Lane::Normal,
             text: None,
         }
@@ -195,6 +204,7 @@ impl Action {
             key: row.key.clone().or_else(|| text(names.key)),
             state: ActionState::Unreadable,
             sent: true,
+            request: names.request.and_then(|request| serde_json::from_str(request.get()).ok()),
             lane: row.lane,
             text: Some(row.text.clone()),
             ..Self::new(id, user_id, text(names.kind).unwrap_or_default(), data, WallTime(0))
@@ -235,6 +245,7 @@ impl Action {
                 sent: self.sent,
                 alone: self.alone,
                 window: self.window,
+                request: &self.request,
             })?,
         })
     }
@@ -247,7 +258,7 @@ impl Action {
 
     /// Whether it may cease to be worth sending. What may have been sent has its effect, perhaps: only the server can tell.
     fn may_expire(&self) -> bool {
-        self.lane <= Lane::Dependent && (!self.sent || broken::is(Variant::ExpiresSent))
+        self.lane <= Lane::Dependent && (!self.may_have_been_applied() || broken::is(Variant::ExpiresSent))
     }
 
     /// When it expires, if it may, by a clock that the server's is so many milliseconds ahead of now: if the clocks have come apart
@@ -258,10 +269,29 @@ impl Action {
         Some(WallTime(named.0.saturating_add(apart.max(0))))
     }
 
-    /// What it weighs against the limits: the bytes of its data and of its names.
+    /// What it weighs against the limits: the bytes of its data and of its names, and of the request that it is.
     pub fn bytes(&self) -> u64 {
         let names = self.id.len() + self.kind.len() + self.key.as_ref().map_or(0, String::len);
-        (self.data.get().len() + names) as u64
+        let request = self.request.as_ref().map_or(0, |request| request.bytes());
+        ((self.data.get().len() + names) as u64).saturating_add(request)
+    }
+
+    /// Gives it other data, which is what it will say from now on.
+    pub fn give(&mut self, data: Box<RawValue>) {
+        self.data = data;
+        if let Some(request) = &mut self.request {
+            request.take_data();
+        }
+    }
+
+    /// Whether the server may have applied it, as far as is known: then only what the server says ends it.
+    pub fn may_have_been_applied(&self) -> bool {
+        self.sent || self.request.as_ref().is_some_and(|request| request.is_in_doubt)
+    }
+
+    /// Whether it must not be sent again once the server may have seen it.
+    pub fn is_sent_once(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.replay == Replay::OnlyIfUnsent)
     }
 
     /// As it is sent.

@@ -9,6 +9,7 @@ use crate::json::{Document, Json, Value};
 use crate::time::WallTime;
 use crate::wire::{ActionStatus, Conflict};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// What the server says of one action.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,8 @@ pub enum Verdict {
     Retry(Option<Box<ApiError>>),
     /// Not now, and not together with others: the server has failed over it when it was alone.
     StepsAside(Box<ApiError>),
+    /// Not now: it was not sent, because where it goes wants to be left alone for so long.
+    Postponed(Duration),
     /// Nothing: the answer does not list it, or in a way that cannot be understood.
     Unlisted,
 }
@@ -135,7 +138,7 @@ fn verdict(listed: Option<ActionStatus>, entry: Value<'_>, now: WallTime, extens
 }
 
 /// The most that is kept of what came of an action, in bytes of JSON.
-const LARGEST_RESULT: usize = 16 << 10;
+pub(crate) const LARGEST_RESULT: usize = 16 << 10;
 
 /// What came of an action, such as the id that the server has given to what it made.
 fn result(entry: Value<'_>) -> Option<Json> {
@@ -143,7 +146,7 @@ fn result(entry: Value<'_>) -> Option<Json> {
 }
 
 /// A conflict without particulars is still one.
-fn conflict(entry: Option<Value<'_>>) -> Conflict {
+pub(crate) fn conflict(entry: Option<Value<'_>>) -> Conflict {
     let text = |name| Some(entry?.get(name)?.as_str()?.into_owned());
     Conflict {
         conflict_type: text("conflictType").unwrap_or_else(|| "unspecified".into()),

@@ -41,10 +41,14 @@ impl Coalescing {
     /// be there, and the server would know the new one by another id.
     pub fn applies(&self, older: &Action, newer: &Action, is_in_flight: bool) -> bool {
         !matches!(self, Self::Never)
-            && (!is_in_flight && !older.sent || broken::is(Variant::SentIsReplaced))
+            && (!is_in_flight && !older.may_have_been_applied() || broken::is(Variant::SentIsReplaced))
             && older.state == ActionState::Pending
             && (older.lane.is_ready() || older.lane == Lane::Waiting)
             && older.kind == newer.kind
+            && match (&older.request, &newer.request) {
+                (Some(older), Some(newer)) => older.is_about_the_same_as(newer),
+                (older, newer) => older.is_none() && newer.is_none(),
+            }
             && older.depends_on.is_none()
             && newer.depends_on.is_none()
     }

@@ -3,6 +3,7 @@
 //! Data that is to be sent after another action has been applied may name a part of that action's result:
 //! `{ "$result": "<the action's id>", "at": "/id" }`, with a JSON pointer (RFC 6901). It is put in before the data is sent.
 
+use super::request::WholeRequest;
 use crate::json::{Document, Json, Value};
 use serde_json::value::RawValue;
 
@@ -42,6 +43,21 @@ pub fn put_in(data: &RawValue, id: &str, result: Option<&Json>) -> Result<Box<Ra
     }
     put.push_str(text.get(copied..).ok_or(Missing::Data)?);
     RawValue::from_string(put).map_err(|_| Missing::Data)
+}
+
+/// Puts all that an action names of the result of that one into what it will say: its data and, if it is a request, its URL.
+pub fn complete(
+    data: &mut Box<RawValue>,
+    request: &mut Option<Box<WholeRequest>>,
+    id: &str,
+    result: Option<&Json>,
+) -> Result<(), Missing> {
+    let put = put_in(data, id, result)?;
+    if let Some(request) = request {
+        request.put_in(id, result)?;
+    }
+    *data = put;
+    Ok(())
 }
 
 /// Where parts of the result of that action are named, in the order of the text, and which.

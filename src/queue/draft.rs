@@ -1,6 +1,7 @@
 //! What an application hands to `enqueue`, checked.
 
 use super::coalescing::{Coalescing, Merge};
+use super::request::{Body, WholeRequest};
 use crate::input::{InvalidInput, Subject};
 use crate::json::{Document, Json, Value};
 use crate::wire::{LARGEST_DATA, LONGEST_NAME, Priority};
@@ -8,7 +9,7 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 
 /// What an action may be given, beside its data.
-const MEMBERS: [&str; 7] = ["id", "type", "key", "priority", "ttlMs", "dependsOn", "coalesce"];
+const MEMBERS: [&str; 8] = ["id", "type", "key", "priority", "ttlMs", "dependsOn", "coalesce", "request"];
 
 /// The longest time after which an action may cease to be worth sending: a year.
 const LONGEST_TIME_TO_LIVE: u64 = 366 * 86_400_000;
@@ -32,6 +33,8 @@ pub struct Draft {
     pub depends_on: Option<String>,
     /// What it does to the last one of its key.
     pub coalescing: Coalescing,
+    /// What it is sent as, if it is a whole request.
+    pub request: Option<Box<WholeRequest>>,
 }
 
 impl Draft {
@@ -80,7 +83,8 @@ impl Draft {
                 .and_then(|name| Priority::from_name(&name))
                 .ok_or_else(|| InvalidInput::new(subject, "priority", &shown(other), &Priority::NAMES.join(", ")))?,
         };
-        let kind = name("type")?.ok_or_else(|| {
+        let request = fields.get("request").map(WholeRequest::read).transpose()?.map(Box::new);
+        let kind = name("type")?.or_else(|| request.as_ref().map(|request| request.kind())).ok_or_else(|| {
             InvalidInput::new(subject, "type", "nothing", &format!("a string of 1 to {LONGEST_NAME} characters"))
         })?;
         let data = RawValue::NULL.to_owned();
@@ -104,7 +108,8 @@ impl Draft {
                 return Err(InvalidInput::new(subject, "coalesce", &shown(value), allowed));
             }
         };
-        Ok(Self { id: name("id")?, kind, key, priority, data, time_to_live, depends_on: name("dependsOn")?, coalescing })
+        let (id, depends_on) = (name("id")?, name("dependsOn")?);
+        Ok(Self { id, kind, key, priority, data, time_to_live, depends_on, coalescing, request })
     }
 }
 
@@ -118,6 +123,9 @@ impl Draft {
     pub fn merge_by(&mut self, merge: Merge) -> Result<(), InvalidInput> {
         if self.key.is_none() {
             return Err(InvalidInput::new(Subject::Action, "coalesce", "a function", "a key beside it"));
+        }
+        if self.request.as_ref().is_some_and(|request| request.body != Body::Data) {
+            return Err(InvalidInput::new(Subject::Action, "coalesce", "a function", "a body of JSON that it can make of two"));
         }
         self.coalescing = Coalescing::Merge(merge);
         Ok(())

@@ -10,5 +10,6 @@ pub mod limits;
 pub mod outcome;
 pub mod plan;
 pub mod record;
+pub mod request;
 pub mod row;
 pub mod settlement;

@@ -22,7 +22,7 @@ pub const PLACES_PER_OLDEST: u64 = 8;
 ///
 /// The most urgent go first, and every eighth place is the oldest's. Within a lane the order is kept, and so it is within a key,
 /// whose actions are all in the same lane. The batch is in the order of the sequence numbers. One over which the server has failed
-/// when it was alone is sent alone.
+/// when it was alone is sent alone, and so is a whole request.
 pub fn choose(lanes: [Vec<Action>; 4], limits: BatchLimits, places: &mut u64) -> Vec<Action> {
     let lanes = lanes.map(|mut lane| {
         if broken::is(Variant::OrderByWallClock) {
@@ -37,13 +37,14 @@ pub fn choose(lanes: [Vec<Action>; 4], limits: BatchLimits, places: &mut u64) ->
         let heads = lanes.iter_mut().enumerate().filter_map(|(index, lane)| Some((lane.peek()?.seq, index)));
         let chosen = if is_the_oldests { heads.min() } else { heads.min_by_key(|(_, index)| *index) };
         let Some(lane) = chosen.and_then(|(_, index)| lanes.get_mut(index)) else { break };
-        let fits = |next: &Action| batch.is_empty() || !next.alone && bytes.saturating_add(next.bytes()) <= limits.bytes;
+        let goes_alone = |action: &Action| action.alone || action.request.is_some();
+        let fits = |next: &Action| batch.is_empty() || !goes_alone(next) && bytes.saturating_add(next.bytes()) <= limits.bytes;
         let Some(action) = lane.next_if(fits) else { break };
         bytes = bytes.saturating_add(action.bytes());
         *places = places.wrapping_add(1);
-        let goes_alone = action.alone;
+        let is_alone = goes_alone(&action);
         batch.push(action);
-        if goes_alone {
+        if is_alone {
             break;
         }
     }
@@ -119,6 +120,22 @@ pub(crate) mod tests {
             seen.push(batch);
         }
         assert_eq!(seen, [vec![1], vec![2], vec![3, 4]]);
+    }
+
+    #[test]
+    fn a_whole_request_is_never_part_of_a_batch() {
+        let mut of = lanes([&[], &[1, 2, 3], &[], &[4]]);
+        for index in [0, 2] {
+            of[1][index].request = Some(Box::new(crate::queue::request::tests::request("PUT", "https://api.example/a")));
+        }
+        let limits = BatchLimits { actions: 100, bytes: 1 << 18 };
+        let mut seen = Vec::new();
+        while of.iter().any(|lane| !lane.is_empty()) {
+            let batch: Vec<u64> = choose(of.clone(), limits, &mut 0).iter().map(|action| action.seq).collect();
+            of = of.map(|lane| lane.into_iter().filter(|action| !batch.contains(&action.seq)).collect());
+            seen.push(batch);
+        }
+        assert_eq!(seen, [vec![1], vec![2], vec![3], vec![4]]);
     }
 
     #[test]

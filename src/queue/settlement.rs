@@ -3,6 +3,7 @@
 use super::action::{Action, ActionState};
 use super::answer::Verdict;
 use super::outcome::Outcome;
+use super::request::OUTCOME_UNKNOWN;
 use super::row::Lane;
 use crate::error::ApiError;
 use crate::policy::backoff::Backoff;
@@ -46,6 +47,10 @@ pub fn carry_out(action: &mut Action, verdict: &Verdict, moment: Moment<'_>) -> 
             action.state = ActionState::Dead;
             action.lane = Lane::Dead;
             action.last_error = to_json(error);
+            if let Some(request) = &mut action.request {
+                // Whoever puts it back does not know either.
+                request.is_in_doubt |= error.code.as_deref() == Some(OUTCOME_UNKNOWN);
+            }
             Fate::Rests(Outcome::Rejected { error: error.clone() })
         }
         Verdict::Conflict(conflict) => {
@@ -54,11 +59,17 @@ pub fn carry_out(action: &mut Action, verdict: &Verdict, moment: Moment<'_>) -> 
             action.conflict = Some(conflict.clone());
             Fate::Rests(Outcome::Conflict { conflict: conflict.clone() })
         }
+        Verdict::Postponed(wait) => {
+            action.lane = Lane::Delayed;
+            action.not_before = Some(moment.now.after(spread((*wait).min(LONGEST_HONOURED_HINT), moment.unit)));
+            return Fate::Stays;
+        }
         Verdict::Retry(_) | Verdict::StepsAside(_) | Verdict::Unlisted => Fate::Stays,
     };
     action.attempts = action.attempts.saturating_add(1);
     // The server has spoken of it: what it was not applied for may be changed.
-    action.sent = matches!(verdict, Verdict::StepsAside(_) | Verdict::Unlisted);
+    let may_have_been_seen = action.sent || !action.is_sent_once();
+    action.sent = may_have_been_seen && matches!(verdict, Verdict::StepsAside(_) | Verdict::Unlisted);
     action.alone |= matches!(verdict, Verdict::StepsAside(_));
     if outcome == Fate::Stays {
         let said = match verdict {
@@ -105,6 +116,16 @@ mod tests {
         assert_eq!(carry_out(&mut tired, &Verdict::Retry(None), MOMENT), Fate::Stays);
         assert_eq!((tired.attempts, tired.lane), (u32::MAX, Lane::Delayed));
         assert!(tired.not_before.unwrap() > MOMENT.now);
+    }
+
+    #[test]
+    fn what_was_not_sent_waits_as_it_was() {
+        for sent in [false, true] {
+            let mut postponed = Action { sent, attempts: 2, ..action(7, None) };
+            assert_eq!(carry_out(&mut postponed, &Verdict::Postponed(Duration::from_secs(5)), MOMENT), Fate::Stays);
+            assert_eq!((postponed.attempts, postponed.sent, postponed.lane), (2, sent, Lane::Delayed));
+            assert!(postponed.not_before.unwrap() >= MOMENT.now.after(Duration::from_secs(5)));
+        }
     }
 
     #[test]

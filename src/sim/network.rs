@@ -5,7 +5,9 @@ use super::witness::Sight;
 use super::world::Inner;
 use crate::error::ApiError;
 use crate::error::network::{Rejection, Surroundings};
-use crate::platform::{Headers, Http, NetworkFailure, NetworkFailureKind, RequestSummary, Response, ResponseBody};
+use crate::platform::{
+    Headers, Http, NetworkFailure, NetworkFailureKind, OutgoingRequest, RequestSummary, Response, ResponseBody,
+};
 use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, abortable};
 use futures_util::task::LocalSpawnExt as _;
@@ -319,6 +321,11 @@ impl Http for SimHttp {
     fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<SimRequest, NetworkFailure> {
         let headers = body.iter().map(|_| ("Content-Type".into(), "application/json".into())).collect();
         Ok(SimRequest { method: method.into(), url: url.into(), headers, body: body.unwrap_or_default(), sent_at: 0 })
+    }
+
+    fn request(&self, request: &OutgoingRequest<'_>) -> Result<SimRequest, NetworkFailure> {
+        let (method, url, headers) = (request.method.into(), request.url.into(), request.headers.clone());
+        Ok(SimRequest { method, url, headers, body: request.body.unwrap_or_default().into(), sent_at: 0 })
     }
 
     fn summary(&self, request: &SimRequest) -> RequestSummary {

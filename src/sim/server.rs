@@ -6,8 +6,9 @@ use super::world::BEGINNING;
 use super::world::Inner;
 use crate::platform::Headers;
 use crate::time::{WallTime, civil_from_days};
-use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, WireAction};
+use crate::wire::{ActionResult, ActionStatus, Priority, QUEUE_ACTIONS_PATH, QueueActionsRequest, WireAction};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -161,6 +162,8 @@ pub struct ModelServer {
     pub grace: u64,
     /// How far its clock is ahead of the truth, in milliseconds, if it tells it: the moments that it names are then dates.
     pub tells_date: Option<i64>,
+    /// How many whole requests it has carried out, or recognised.
+    pub whole_requests: u32,
     /// How often a request came with the credentials of another user than it was for.
     pub confused_users: u32,
     seen: BTreeSet<(String, String)>,
@@ -213,6 +216,11 @@ impl ModelServer {
     /// What was said to the queue of a user is no longer known to anyone.
     pub(super) fn forget_the_pauses_of_queue(&mut self, user_id: &str) {
         self.pauses.retain(|pause| pause.place.queue_of.as_deref() != Some(user_id));
+    }
+
+    /// What was said to no queue in particular is not known to everyone.
+    pub fn forget_pauses_of_all(&mut self) {
+        self.pauses.retain(|pause| pause.place.queue_of.is_some());
     }
 
     /// What was said is no longer known to anyone.
@@ -281,9 +289,10 @@ impl ModelServer {
         if let Some(reply) = self.answers.and_then(|answers| answers(request)) {
             return reply;
         }
-        let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else {
+        let Some(batch) = batch_of(request) else {
             return Reply::new(200, r#"{"success":true}"#);
         };
+        let is_whole = request.url.contains(THINGS);
         let credentials_of = request.credentials_of();
         if !credentials_of.is_empty() && credentials_of != batch.user_id {
             self.confused_users += 1;
@@ -295,6 +304,9 @@ impl ModelServer {
             return reply.clone();
         }
         let mut held = BTreeSet::new();
+        if is_whole {
+            self.whole_requests += 1;
+        }
         let results: Vec<ActionResult> = batch
             .actions
             .iter()
@@ -304,6 +316,9 @@ impl ModelServer {
             })
             .collect();
         world.show(Sight::CarriedOut { number, batch: &batch, results: &results });
+        if let (true, [action], [result]) = (is_whole, batch.actions.as_slice(), results.as_slice()) {
+            return answer_alone(action, result.status);
+        }
         let results =
             batch.actions.iter().zip(results).map(|(action, said)| Answered { said, result: made_of(action) }).collect();
         let answer = Answers { success: true, results };
@@ -366,6 +381,42 @@ impl ModelServer {
     }
 }
 
+/// Where whole requests go; the user's id follows.
+pub(super) const THINGS: &str = "/api/things/";
+
+/// The actions of a request: those of a batch, or the one that a whole request is. `None` if it is about something else.
+pub(super) fn batch_of(request: &SimRequest) -> Option<QueueActionsRequest> {
+    let Some((_, user_id)) = request.url.split_once(THINGS) else {
+        return serde_json::from_str(&request.body).ok();
+    };
+    let id = request.header("Idempotency-Key")?.trim_matches('"').into();
+    let action = WireAction {
+        id,
+        kind: "save_thing".into(),
+        key: request.header("x-key").map(Into::into),
+        timestamp: String::new(),
+        priority: Priority::default(),
+        data: RawValue::from_string(request.body.clone()).ok()?,
+    };
+    Some(QueueActionsRequest { user_id: user_id.into(), actions: vec![action] })
+}
+
+/// What it answers to a whole request, of which it says that.
+fn answer_alone(action: &WireAction, status: ActionStatus) -> Reply {
+    let reply = match status {
+        ActionStatus::Applied | ActionStatus::Duplicate => {
+            let made = made_of(action).map(|made| serde_json::to_string(&made).unwrap());
+            Reply::new(200, &made.unwrap_or_default())
+        }
+        ActionStatus::Rejected => {
+            Reply::new(422, r#"{"success":false,"error":{"code":"VALIDATION_ERROR","message":"It is wrong"}}"#)
+        }
+        ActionStatus::Conflict => Reply::new(409, r#"{"version":8}"#),
+        ActionStatus::Retry => Reply::new(425, ""),
+    };
+    reply.header("Content-Type", "application/json")
+}
+
 /// What it answers to a batch.
 #[derive(Serialize, Deserialize)]
 struct Answers {
@@ -396,7 +447,7 @@ fn made_of(action: &WireAction) -> Option<Made> {
 
 /// The part of the server that a request goes to.
 fn place_of(request: &SimRequest) -> Place {
-    let is_the_queues = request.url.ends_with(QUEUE_ACTIONS_PATH);
+    let is_the_queues = request.url.ends_with(QUEUE_ACTIONS_PATH) || request.url.contains(THINGS);
     Place {
         origin: request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/"),
         queue_of: is_the_queues.then(|| request.credentials_of().to_string()),

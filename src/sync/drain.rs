@@ -1,10 +1,11 @@
 //! One drain: lock, claim, send, settle, until nothing is due.
 
+use super::replay::{Resting, Sending, is_everywhere};
 use super::turn::Draining;
 use super::waiters::{Announcement, Waiters};
 use crate::broken::{self, Variant};
 use crate::call::attempt::{self, AttemptError};
-use crate::call::correlation::{Brought, CallTrace, CorrelationPolicy, Recipient, idempotency_header, unique_id};
+use crate::call::correlation::{CallTrace, CorrelationPolicy, idempotency_header, unique_id};
 use crate::call::credentials::{self, Credentials};
 use crate::call::exposure;
 use crate::connectivity::Watch;
@@ -24,6 +25,7 @@ use crate::queue::answer::{self, NoAnswer, Verdict};
 use crate::queue::outcome::Outcome;
 use crate::queue::plan::BatchLimits;
 use crate::queue::record::{BatchRecord, Counts, UserRecord};
+use crate::queue::request::encoded;
 use crate::queue::settlement::Moment;
 use crate::resilience::services::Services;
 use crate::store::At;
@@ -37,7 +39,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// The most that is read of the answer to a batch. A result with the server's copy of a document may be long.
-const LARGEST_ANSWER: usize = 16 << 20;
+pub(super) const LARGEST_ANSWER: usize = 16 << 20;
 /// A page that stood still for longer between claiming a batch and sending it claims it again: another one may have taken over and been
 /// told to wait meanwhile. That takes longer; see [`super::turn`].
 const LONGEST_CLAIM: Duration = Duration::from_secs(3);
@@ -65,6 +67,8 @@ pub struct SyncPolicy {
     pub extensions: Rc<Extensions>,
     /// After how long actions cease to be worth sending that do not say so themselves.
     pub max_age: Option<Duration>,
+    /// The origins that get the SDK's headers and credentials, the backend's among them.
+    pub trusted_origins: Vec<String>,
 }
 
 /// What a drain leaves behind.
@@ -100,6 +104,8 @@ pub struct Drainer<P: Platform> {
     pace: Cell<Option<f64>>,
     /// How often in a row a better place for the queue could not be had, and until when it is not tried again.
     promotions: Cell<(u32, MonotonicTime)>,
+    /// The origins beside the backend's that have failed lately.
+    pub(super) resting: Resting,
     /// Whether what could not be read has been looked at again.
     has_read_again: Cell<bool>,
     /// What this tab has put into the queue and not seen settled.
@@ -125,13 +131,13 @@ type Surroundings<P> = (Rc<Waiters>, Rc<Services<P>>, Rc<Watch<P>>, Rc<Credentia
 
 /// What a drain shows in each of its transactions: where it sends from, and that no other one has begun since.
 #[derive(Debug, Clone, Copy)]
-struct Turn {
-    place: Durability,
-    epoch: u64,
+pub(super) struct Turn {
+    pub(super) place: Durability,
+    pub(super) epoch: u64,
 }
 
 /// What became of a batch that was sent.
-enum Sent {
+pub(super) enum Sent {
     Answered(Vec<Verdict>),
     /// A success that does not say of which actions.
     Unnamed(Box<ApiError>),
@@ -146,25 +152,27 @@ enum Sent {
     },
 }
 
-/// A user's id as a segment of a path (RFC 3986 §2.3).
-fn encoded(user_id: &str) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut segment = String::with_capacity(user_id.len());
-    for byte in user_id.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            segment.push(char::from(byte));
-        } else {
-            let digit = |half: u8| char::from(DIGITS.get(usize::from(half)).copied().unwrap_or_default());
-            segment.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-    segment
-}
-
 /// Whether a batch that has failed once more is a lone action over which the server fails.
 fn is_to_step_aside(batch: &Batch) -> bool {
     let [action] = batch.actions.as_slice() else { return false };
     action.alone || batch.failures.saturating_add(1) >= BatchRecord::FAILURES_PER_HALVING
+}
+
+/// What a batch has come to that got no answer.
+pub(super) fn failed_attempt(error: AttemptError) -> Sent {
+    let (because, counts_against_batch) = match &error {
+        // Made here, and not by the network: news about the network changes nothing.
+        AttemptError::Failed(failure)
+            if matches!(failure.verdict.kind, NetworkFailureKind::Invalid | NetworkFailureKind::Application) =>
+        {
+            (GateReason::ServerError, false)
+        }
+        // Whatever it looks like: it is a guess, and the batch waits for better times as it is.
+        AttemptError::Failed(_) => (GateReason::Network, false),
+        // On a slow network a smaller batch may make it in time.
+        AttemptError::TimedOut(_) => (GateReason::Network, true),
+    };
+    Sent::Failed { error: Box::new(error.into_api_error()), because, counts_against_batch }
 }
 
 fn failed(error: ApiError, because: GateReason) -> Sent {
@@ -194,6 +202,7 @@ impl<P: Platform> Drainer<P> {
             credentials,
             pace: Cell::default(),
             promotions: Cell::default(),
+            resting: Resting::default(),
             has_read_again: Cell::default(),
             mirror: RefCell::default(),
             known: Cell::default(),
@@ -381,19 +390,12 @@ impl<P: Platform> Drainer<P> {
         // What a batch belongs to that is sent again with new credentials: that is no retry.
         let mut resumed: Option<CallTrace> = None;
         let mut claimed: Option<(MonotonicTime, Step)> = None;
-        // Once until a batch is sent: a slow disk is no reason to send nothing at all.
-        let mut may_claim_again = true;
         loop {
-            let (asked_at, step) = if let Some(claimed) = claimed.take() {
-                claimed
-            } else {
-                if let Some(report) = self.paused(turn, trigger).await? {
-                    return Ok(report);
-                }
-                let asked_at = self.platform.clock().monotonic();
-                (asked_at, self.claim(turn, limits).await?)
+            let step = match self.claim_anew(turn, trigger, limits, claimed.take()).await? {
+                Ok(step) => step,
+                Err(paused) => return Ok(paused),
             };
-            let batch = match step.claim {
+            let mut batch = match step.claim {
                 Claim::Batch(batch) => batch,
                 Claim::Nothing { next_due } => {
                     return Ok(self.report(&step.record, next_due.map(|moment| moment.since(self.now()))));
@@ -404,21 +406,25 @@ impl<P: Platform> Drainer<P> {
                     return Ok(self.report(&step.record, next));
                 }
             };
-            if may_claim_again && self.platform.clock().monotonic().since(asked_at) > LONGEST_CLAIM {
-                may_claim_again = false;
-                continue;
-            }
-            may_claim_again = true;
-            let trace = resumed.take().unwrap_or_else(|| self.trace());
             let seen = may_refresh.then(|| self.credentials.generation()).flatten();
-            let correlation_id = trace.correlation_id().to_string();
-            self.platform.emit(&Event::BatchSent {
-                correlation_id: correlation_id.clone(),
-                ids: batch.actions.iter().map(|action| action.id.clone()).collect(),
-            });
             let began = self.platform.clock().monotonic();
-            let verdicts = match self.send(&batch.actions, &batch.key, &trace).await {
+            let (sent, trace, elsewhere) = match batch.actions.as_mut_slice() {
+                [whole] if whole.request.is_some() => match self.send_whole(turn, whole, resumed.take()).await? {
+                    Some((Sending { sent, elsewhere }, trace)) => (sent, trace, elsewhere),
+                    None => continue,
+                },
+                _ => {
+                    let trace = resumed.take().unwrap_or_else(|| self.trace_to(&self.policy.service, None));
+                    self.tell_sent(&trace, &batch.actions);
+                    (self.send(&batch.actions, &batch.key, &trace).await, trace, None)
+                }
+            };
+            let correlation_id = trace.correlation_id().to_string();
+            let verdicts = match sent {
                 Sent::Answered(verdicts) => {
+                    if let (Some(origin), false) = (&elsewhere, matches!(verdicts.as_slice(), [Verdict::Postponed(_)])) {
+                        self.wake_up(origin);
+                    }
                     if let (true, Ok(applied)) =
                         (broken::is(Variant::SettledOnAnswer), to_raw_value(&Outcome::Applied { result: None }))
                     {
@@ -441,8 +447,10 @@ impl<P: Platform> Drainer<P> {
                 }
                 // It stands alone and fails again and again: it waits by itself, and holds nothing but its key.
                 Sent::Failed { error, counts_against_batch: true, .. } if is_to_step_aside(&batch) => {
-                    let id = batch.actions.first().map(|action| action.id.clone()).unwrap_or_default();
-                    self.platform.emit(&Event::ActionStepsAside { id, error: error.clone() });
+                    if let Some(origin) = &elsewhere {
+                        self.rest(origin);
+                    }
+                    self.platform.emit(&Event::ActionStepsAside { id: batch.first_id(), error: error.clone() });
                     vec![Verdict::StepsAside(error)]
                 }
                 Sent::Failed { error, because: GateReason::Authentication, .. }
@@ -452,6 +460,12 @@ impl<P: Platform> Drainer<P> {
                     may_refresh = false;
                     resumed = Some(trace);
                     continue;
+                }
+                // Nothing is known of the backend by that: what else there is goes on.
+                Sent::Failed { error, because, .. } if elsewhere.is_some() && !is_everywhere(&error, because) => {
+                    self.rest(elsewhere.as_deref().unwrap_or_default());
+                    self.platform.emit(&Event::ActionStepsAside { id: batch.first_id(), error: error.clone() });
+                    vec![Verdict::StepsAside(error)]
                 }
                 Sent::Unnamed(error) => match self.reconcile(&batch.actions, &trace).await {
                     Ok(verdicts) => verdicts,
@@ -474,8 +488,34 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// What a drain does that sends from there, it does there.
-    fn at(&self, place: Durability) -> At<'_, P::Store> {
+    pub(super) fn at(&self, place: Durability) -> At<'_, P::Store> {
         At { store: self.platform.store(), place }
+    }
+
+    /// The batch that was `claimed` when that was asked for, if it is still new enough, or else the next one; or what to report if the
+    /// server wants to be left alone.
+    async fn claim_anew(
+        &self,
+        turn: Turn,
+        trigger: Trigger,
+        limits: BatchLimits,
+        mut claimed: Option<(MonotonicTime, Step)>,
+    ) -> Result<Result<Step, DrainReport>, StoreError> {
+        let clock = self.platform.clock();
+        // Once: a slow disk is no reason to send nothing at all.
+        let mut may_claim_again = true;
+        loop {
+            if let Some((asked_at, step)) = claimed.take() {
+                let is_old = matches!(step.claim, Claim::Batch(_)) && clock.monotonic().since(asked_at) > LONGEST_CLAIM;
+                if !is_old || !std::mem::take(&mut may_claim_again) {
+                    return Ok(Ok(step));
+                }
+            }
+            if let Some(report) = self.paused(turn, trigger).await? {
+                return Ok(Err(report));
+            }
+            claimed = Some((clock.monotonic(), self.claim(turn, limits).await?));
+        }
     }
 
     async fn claim(&self, turn: Turn, limits: BatchLimits) -> Result<Step, StoreError> {
@@ -526,13 +566,11 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
-    /// What ties a batch to what it causes: as for a call, except that it goes to the backend, which is trusted.
-    fn trace(&self) -> CallTrace {
-        let (platform, policy) = (self.platform.as_ref(), &self.policy);
-        let (page, trusted) = (&platform.http().surroundings().page, std::slice::from_ref(&policy.service));
-        let recipient = Recipient::of(&policy.service, page.origin.as_deref(), trusted, &policy.correlation.traced_origins);
-        let brought = Brought { page_traceparent: page.traceparent.as_deref(), ..Brought::default() };
-        CallTrace::begin(platform, &policy.correlation, recipient, brought)
+    pub(super) fn tell_sent(&self, trace: &CallTrace, actions: &[Action]) {
+        self.platform.emit(&Event::BatchSent {
+            correlation_id: trace.correlation_id().into(),
+            ids: actions.iter().map(|action| action.id.clone()).collect(),
+        });
     }
 
     async fn send(&self, actions: &[Action], key: &str, trace: &CallTrace) -> Sent {
@@ -570,7 +608,7 @@ impl<P: Platform> Drainer<P> {
                 let sent = self.understand(&response, actions);
                 if let Sent::Refused(error) | Sent::Failed { error, .. } = &sent {
                     exposure::warn_of_hidden_hint(platform, &summary.origin, &response.headers, error);
-                    self.learn_pause(error);
+                    self.learn_pause(&self.policy.service, error);
                 }
                 match &sent {
                     Sent::Failed { error, .. } if error.format.name == "html" && response.status < 400 => {
@@ -582,19 +620,7 @@ impl<P: Platform> Drainer<P> {
             }
             Err(error) => {
                 self.watch.not_answered(&summary.origin, error.kind(), began);
-                let (because, counts_against_batch) = match &error {
-                    // Made here, and not by the network: news about the network changes nothing.
-                    AttemptError::Failed(failure)
-                        if matches!(failure.verdict.kind, NetworkFailureKind::Invalid | NetworkFailureKind::Application) =>
-                    {
-                        (GateReason::ServerError, false)
-                    }
-                    // Whatever it looks like: it is a guess, and the batch waits for better times as it is.
-                    AttemptError::Failed(_) => (GateReason::Network, false),
-                    // On a slow network a smaller batch may make it in time.
-                    AttemptError::TimedOut(_) => (GateReason::Network, true),
-                };
-                Sent::Failed { error: Box::new(error.into_api_error()), because, counts_against_batch }
+                failed_attempt(error)
             }
         }
     }
@@ -611,16 +637,16 @@ impl<P: Platform> Drainer<P> {
             return answer::reconcile(&response.body, actions).ok_or(None);
         }
         let error = parse(&response, &self.policy.extensions);
-        self.learn_pause(&error);
+        self.learn_pause(&self.policy.service, &error);
         Err(error.retry_hint.is_some().then(|| Box::new(error)))
     }
 
     /// What the server has asked for holds for calls as well.
-    fn learn_pause(&self, error: &ApiError) {
+    pub(super) fn learn_pause(&self, service: &str, error: &ApiError) {
         if let (Some(429 | 503), Some(hint)) = (error.status, error.retry_hint)
             && !broken::is(Variant::HintIgnored)
         {
-            self.services.pause(&self.policy.service, Duration::from_millis(hint.after_ms));
+            self.services.pause(service, Duration::from_millis(hint.after_ms));
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod drain;
 mod keep;
+mod replay;
+mod reply;
 pub mod schedule;
 mod turn;
 mod waiters;

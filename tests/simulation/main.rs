@@ -9,6 +9,7 @@ mod connectivity;
 mod herd;
 mod network_failures;
 mod queue;
+mod requests;
 mod resilience;
 mod scenarios;
 mod settings;

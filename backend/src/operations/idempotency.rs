@@ -13,7 +13,7 @@ use crate::{authentication::User, clock, error::RequestError};
 const HEADER: &str = "idempotency-key";
 
 /// The key of a request: a string as structured fields have it (RFC 9651 §3.3.3), or, as many send it, without its quotes.
-pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, RequestError> {
+pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, RequestError> {
     let invalid = || {
         let message = format!("must be one string of 1 to {LONGEST_NAME} visible ASCII characters and spaces, in quotes");
         RequestError::Invalid { field: "Idempotency-Key".to_owned(), message }

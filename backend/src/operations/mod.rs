@@ -2,7 +2,7 @@
 //!
 //! What the operations are is nobody's business here: this backend has none of its own, and takes every id for one of the user's.
 
-mod idempotency;
+pub(crate) mod idempotency;
 mod recovery;
 mod retry;
 

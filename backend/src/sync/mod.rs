@@ -1,9 +1,12 @@
 //! The sync contract: a batch of queued actions in, what became of each out.
 
 mod action;
+mod alone;
 mod batch;
 mod effect;
 mod status;
+
+pub(crate) use alone::save_draft;
 
 use axum::{
     Extension, Json,

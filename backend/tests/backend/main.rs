@@ -13,6 +13,7 @@ mod configuration;
 mod connections;
 mod correlation;
 mod demonstration;
+mod drafts;
 mod endpoints;
 mod faults;
 mod limits;

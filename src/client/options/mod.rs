@@ -159,7 +159,7 @@ impl Options {
             health_path,
             call: CallPolicy {
                 retry: resolved.retry,
-                trusted_origins,
+                trusted_origins: trusted_origins.clone(),
                 correlation: correlation.clone(),
                 extensions: extensions.clone(),
             },
@@ -174,6 +174,7 @@ impl Options {
                 correlation,
                 extensions,
                 max_age,
+                trusted_origins,
             },
             queue: limits_of_queue,
             development,

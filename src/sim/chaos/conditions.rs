@@ -60,6 +60,8 @@ pub(super) struct Conditions {
     pub(super) expires: bool,
     /// Whether actions depend on others.
     pub(super) depends: bool,
+    /// Whether some actions are whole requests.
+    pub(super) whole: bool,
     /// Whether some are given up for others.
     pub(super) evicts: bool,
     /// How many pages there are.
@@ -152,6 +154,7 @@ impl Conditions {
             expires,
             depends,
             evicts: limits,
+            whole: one_in(2),
             moody: if one_in(3) { u16::try_from(world.below(300)).unwrap() } else { 0 },
             pages: 1 + size(4),
             users: 1 + usize::from(one_in(3)),

@@ -143,6 +143,10 @@ impl Run {
         let tab = Tab::open(&self.world, USERS[user], &self.conditions.options);
         self.promises.note(self.world.now(), || format!("tab {} opens for {}", tab.number(), USERS[user]));
         self.pages.push(Page { tab, user, is_worker: false, is_frozen: false, ends_at: None });
+        if !self.conditions.key_value {
+            // What another user's page was told of the server as a whole, nothing tells this one.
+            self.world.server(ModelServer::forget_pauses_of_all);
+        }
     }
 
     pub(super) fn thaw(&mut self) {
@@ -273,8 +277,11 @@ impl Run {
     /// What is special about an action.
     fn particulars(&self, user: usize, has_key: bool) -> Particulars {
         let one_in = |odds: u64| self.below(odds) == 0;
-        let Conditions { coalesces, expires, depends, .. } = self.conditions;
+        let Conditions { coalesces, expires, depends, whole, .. } = self.conditions;
+        let is_whole = whole && one_in(3);
         Particulars {
+            is_whole,
+            is_once: is_whole && one_in(3),
             coalescing: (coalesces && has_key && one_in(3)).then(|| *self.world.inner.one_of(&["replace", "dropOlder"])),
             time_to_live: (expires && one_in(4)).then(|| 1 + self.below(120_000)),
             depends_on: if depends && one_in(4) {
@@ -296,6 +303,9 @@ impl Run {
         let data = Draft::read_data(&edit.data).unwrap();
         let requeues = self.below(3) == 0;
         let is_put_aside = self.world.inner.disk.table().find(USERS[page.user], &id).is_some_and(is_put_aside);
+        if requeues {
+            self.promises.repeat(&id);
+        }
         if requeues && is_put_aside {
             self.promises.put_back(&self.world, &id);
         }
@@ -521,6 +531,7 @@ impl Run {
         let page = &self.pages[place];
         let is_put_aside = self.world.inner.disk.table().find(USERS[page.user], &id).is_some_and(is_put_aside);
         self.promises.count("requeues");
+        self.promises.repeat(&id);
         self.promises.note(self.world.now(), || format!("the user of tab {} puts {id} back", page.tab.number()));
         if is_put_aside {
             self.promises.put_back(&self.world, &id);

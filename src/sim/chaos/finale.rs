@@ -20,6 +20,8 @@ const ROUNDS: u32 = 4;
 pub(super) fn play(run: &mut Run) {
     run.promises.note(run.world.now(), || "-- the faults stop".into());
     run.calm();
+    // What must not be sent twice is not sent at all while the browser says that there is no network.
+    run.world.set_online(true);
     run.world.server(|server| {
         server.moody = 0;
         server.strangers.clear();
@@ -85,6 +87,7 @@ fn all_is_decided(run: &mut Run) {
             let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_awake()) else { continue };
             run.check();
             for id in run.world.stored(name) {
+                run.promises.repeat(&id);
                 let client = page.tab.client.clone();
                 // The last fault of the disk may still be to come.
                 run.world.block_on(async move { while client.requeue(&id).await.is_err() {} });

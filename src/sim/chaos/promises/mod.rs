@@ -16,6 +16,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 pub(super) const USERS: [&str; 2] = ["ada", "bob"];
 /// The code of an action whose dependency was not applied.
 const DEPENDENCY_FAILED: &str = "ACTION_DEPENDENCY_FAILED";
+/// The code of a request that may have been carried out, and must not be sent again.
+const OUTCOME_UNKNOWN: &str = "REQUEST_OUTCOME_UNKNOWN";
 /// As much as is told of an event.
 const LONGEST_LINE: usize = 400;
 
@@ -96,6 +98,8 @@ struct Known {
     /// What it was before it was edited, and the last request that may have been sent with that.
     outdated: Option<(Vec<String>, u64)>,
     is_being_edited: bool,
+    /// A user has wanted it sent again.
+    may_be_repeated: bool,
     /// The tab that has it in memory.
     kept_by: Option<u64>,
     /// Whether it has outlived a queue that was deleted: its place was another one.
@@ -112,6 +116,9 @@ pub(super) struct Particulars {
     pub(super) time_to_live: Option<u64>,
     /// The number of another one.
     pub(super) depends_on: Option<usize>,
+    /// Whether it is sent by itself, to an endpoint of its own; and if so, whether it must not be sent twice.
+    pub(super) is_whole: bool,
+    pub(super) is_once: bool,
 }
 
 /// A change of an action's data.

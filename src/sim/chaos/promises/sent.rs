@@ -1,7 +1,8 @@
 //! What is sent is what it may be, by whom it may be sent, and has its effect once: what arrives, against what was promised.
 
 use super::super::super::network::SimRequest;
-use super::{OVERTAKEN_UNAWARE, Promises, USERS, UnderWay};
+use super::super::super::server::{THINGS, batch_of};
+use super::{Known, OVERTAKEN_UNAWARE, Promises, USERS, UnderWay};
 use crate::wire::{ActionResult, ActionStatus, QUEUE_ACTIONS_PATH, QueueActionsRequest, WireAction};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -10,7 +11,8 @@ const FINAL: [u16; 6] = [400, 404, 409, 410, 413, 422];
 
 impl Promises {
     pub(super) fn sees_sent(&self, now: u64, tab: u64, number: u64, credentials_of: &str, request: &SimRequest) {
-        let is_batch = request.url.ends_with(QUEUE_ACTIONS_PATH);
+        let is_whole = request.url.contains(THINGS);
+        let is_batch = is_whole || request.url.ends_with(QUEUE_ACTIONS_PATH);
         self.note(now, || {
             let ids: Vec<&str> = request.body.split(r#""id":""#).skip(1).filter_map(|rest| rest.split('"').next()).collect();
             let key = request.header("Idempotency-Key").unwrap_or("no key");
@@ -29,11 +31,17 @@ impl Promises {
             }
             return;
         }
-        let owner = request.body.split(r#""userId":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let of_thing = request.url.split_once(THINGS).map(|(_, user)| user);
+        let of_batch = || request.body.split(r#""userId":""#).nth(1).and_then(|rest| rest.split('"').next());
+        let owner = of_thing.or_else(of_batch).unwrap_or_default();
         if owner != credentials_of {
             self.break_promise(now, format!("what {owner} had queued was sent under the credentials of {credentials_of}"));
         }
+        if request.header("authorization") == Some("stale") {
+            self.break_promise(now, "a credential was stored with a request".into());
+        }
         self.check_edits(now, tab, number, request);
+        self.check_repetition(now, request);
         let Some(key) = request.header("Idempotency-Key") else {
             return self.break_promise(now, "a batch was sent without an idempotency key".into());
         };
@@ -42,9 +50,10 @@ impl Promises {
         let user = USERS.iter().position(|user| *user == owner).unwrap_or_default();
         let (is_same, is_alone) = {
             let mut books = self.books.borrow_mut();
-            books.tally.count("batches sent");
+            books.tally.count(if is_whole { "whole requests sent" } else { "batches sent" });
             let hash = hasher.finish();
-            let is_same = books.bodies.get(key).is_none_or(|first| *first == hash);
+            // The key of a whole request is its id, and stays when its data is changed.
+            let is_same = is_whole || books.bodies.get(key).is_none_or(|first| *first == hash);
             books.bodies.entry(key.into()).or_insert(hash);
             let has_slept = books.thawed.get(&tab).is_some_and(|thawed| now < thawed + OVERTAKEN_UNAWARE);
             let is_alone = has_slept || !books.under_way.iter().any(|other| other.user == user && !other.was_frozen);
@@ -59,6 +68,23 @@ impl Promises {
         }
     }
 
+    /// What must not be sent twice is not, once the server has carried it out.
+    fn check_repetition(&self, now: u64, request: &SimRequest) {
+        let Some(batch) = batch_of(request) else { return };
+        for action in &batch.actions {
+            let books = self.books.borrow();
+            let known = number_of(action).and_then(|number| books.actions.get(number));
+            // What the network delivers twice is not the SDK's doing, and may be carried out after an answer that said otherwise.
+            let is_repeated =
+                |known: &Known| known.particulars.is_once && known.applied > 0 && !known.may_be_repeated && !books.has_echoes;
+            let is_repeated = known.is_some_and(is_repeated);
+            drop(books);
+            if is_repeated {
+                self.break_promise(now, format!("{} must not be sent twice, and is", action.id));
+            }
+        }
+    }
+
     /// What has been changed is sent as it is now.
     fn check_edits(&self, now: u64, tab: u64, number: u64, request: &SimRequest) {
         let mut books = self.books.borrow_mut();
@@ -66,7 +92,7 @@ impl Promises {
         if !books.has_edits || has_slept {
             return;
         }
-        let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else { return };
+        let Some(batch) = batch_of(request) else { return };
         for action in &batch.actions {
             let known = number_of(action).and_then(|number| books.actions.get(number));
             let Some((others, since)) = known.and_then(|known| known.outdated.as_ref()) else { continue };
@@ -141,7 +167,7 @@ impl Promises {
     /// What the server says to a batch as a whole it may mean of a lone action.
     pub(super) fn sees_refused(&self, now: u64, number: u64, status: u16, request: &SimRequest) {
         self.note(now, || format!("#{number} is answered {status}"));
-        let Ok(batch) = serde_json::from_str::<QueueActionsRequest>(&request.body) else { return };
+        let Some(batch) = batch_of(request) else { return };
         let request = number;
         for action in &batch.actions {
             if let Some(number) = number_of(action) {

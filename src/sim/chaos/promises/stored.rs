@@ -2,7 +2,7 @@
 
 use super::super::super::world::World;
 use super::super::drive::is_put_aside;
-use super::{DEPENDENCY_FAILED, Known, Promises, USERS};
+use super::{DEPENDENCY_FAILED, Known, OUTCOME_UNKNOWN, Promises, USERS};
 use crate::platform::tables::{Kind, Lane};
 use crate::store::Table;
 use serde_json::value::RawValue;
@@ -38,8 +38,11 @@ impl Promises {
             let waits_for = |known: &Known| known.particulars.depends_on.map(|other| (other, &actions[other]));
             let found = unsettled.filter(|(_, known)| {
                 waits_for(known).is_some_and(|(number, other)| {
+                    // A dead letter of which nobody can say whether it was applied holds them, too.
+                    let is_in_doubt = other.particulars.is_once && other.is_refused;
                     rests(other)
-                        || (other.applied == 0 || stands(other)) && (waiting.contains(&number) || is_parked(other, &waiting))
+                        || (other.applied == 0 || stands(other) || is_in_doubt)
+                            && (waiting.contains(&number) || is_parked(other, &waiting))
                 })
             });
             let found: Vec<usize> = found.map(|(number, _)| number).collect();
@@ -58,6 +61,12 @@ impl Promises {
         let stored = USERS.map(|user| table.all_rows(user));
         for row in stored.iter().flatten().filter(|row| row.lane == Lane::Dead && row.text.contains(DEPENDENCY_FAILED)) {
             self.lose_dependency(&row.id);
+        }
+        for row in stored.iter().flatten().filter(|row| row.lane == Lane::Dead && row.text.contains(OUTCOME_UNKNOWN)) {
+            let mut books = self.books.borrow_mut();
+            if let Some(action) = books.by_id.get(&row.id).copied() {
+                books.actions[action].is_refused |= books.actions[action].particulars.is_once;
+            }
         }
         self.read_history(now, table);
         if world.server(|server| server.asked_too_early > 0) && !self.is_broken() {

@@ -1,6 +1,6 @@
 //! What pages are told is so.
 
-use super::{DEPENDENCY_FAILED, Known, Promises};
+use super::{DEPENDENCY_FAILED, Known, OUTCOME_UNKNOWN, Promises};
 use crate::event::Event;
 
 impl Promises {
@@ -21,12 +21,18 @@ impl Promises {
             let known = &mut books.actions[action];
             let given_up = |known: &mut Known, may_be: bool| {
                 known.is_given_up = true;
-                may_be && (!is_certain || known.applied == 0)
+                // A server that has changed its mind about what it had applied, and said so, is believed.
+                may_be && (!is_certain || known.applied == 0 || known.is_refused)
             };
             match status {
                 "applied" | "duplicate" => known.applied > 0,
                 "rejected" if known.particulars.depends_on.is_some() && outcome.contains(DEPENDENCY_FAILED) => {
                     known.has_lost_its_dependency = true;
+                    known.is_refused = true;
+                    true
+                }
+                // What nobody can say of it, nobody has said.
+                "rejected" if known.particulars.is_once && outcome.contains(OUTCOME_UNKNOWN) => {
                     known.is_refused = true;
                     true
                 }

@@ -1,7 +1,8 @@
 //! What users and pages do, and what they were promised.
 
+use super::super::super::server::THINGS;
 use super::super::super::world::World;
-use super::{Edit, Known, Particulars, Promises, Wait};
+use super::{Edit, Known, Particulars, Promises, USERS, Wait};
 use std::collections::BTreeSet;
 
 impl Promises {
@@ -26,7 +27,16 @@ impl Promises {
         let time_to_live = particulars.time_to_live.map(|age| format!(r#","ttlMs":{age}"#));
         let other = particulars.depends_on.and_then(|other| books.actions[other].id.clone());
         let depends_on = other.map(|id| format!(r#","dependsOn":"{id}""#));
-        ([coalesce, time_to_live, depends_on].into_iter().flatten().collect(), data[0].clone())
+        let request = particulars.is_whole.then(|| {
+            let header = books.actions[action].key.map_or_else(String::new, |key| format!(r#",["x-key","key-{key}"]"#));
+            let user = USERS[books.actions[action].user];
+            let replay = if particulars.is_once { r#","replay":"onlyIfUnsent""# } else { "" };
+            let headers = format!(r#"[["Content-Type","application/json"],["Authorization","stale"]{header}]"#);
+            format!(
+                r#","request":{{"method":"POST","url":"https://api.example{THINGS}{user}","headers":{headers},"body":"data"{replay}}}"#
+            )
+        });
+        ([coalesce, time_to_live, depends_on, request].into_iter().flatten().collect(), data[0].clone())
     }
 
     /// The last actions that a user was promised, by number.
@@ -200,8 +210,18 @@ impl Promises {
     /// A user is about to put back an action that was put aside.
     pub(in crate::sim::chaos) fn put_back(&self, world: &World, id: &str) {
         let mut books = self.books.borrow_mut();
-        if let Some(action) = books.by_id.get(id).copied() {
+        let action = books.by_id.get(id).copied();
+        // What may have been sent, by a page that knows no more than that, is put aside again.
+        if let Some(action) = action.filter(|action| !books.actions[*action].particulars.is_once) {
             books.put_back.insert(action, (world.server(|server| server.last_sent()), false));
+        }
+    }
+
+    /// A user wants an action sent again, whatever has become of it.
+    pub(in crate::sim::chaos) fn repeat(&self, id: &str) {
+        let mut books = self.books.borrow_mut();
+        if let Some(action) = books.by_id.get(id).copied() {
+            books.actions[action].may_be_repeated = true;
         }
     }
 
