@@ -83,6 +83,8 @@ struct Known {
     applied: u32,
     /// The server has said, or meant to say, that it will never take it.
     is_refused: bool,
+    /// It has said so after it had applied it.
+    is_denied: bool,
     /// The server has said, or meant to say, that something stands against it.
     is_conflicting: bool,
     is_discarded: bool,

@@ -148,6 +148,7 @@ impl Promises {
                 ActionStatus::Rejected => {
                     books.tally.count("actions rejected");
                     known.is_refused = true;
+                    known.is_denied |= known.applied > 0;
                 }
                 ActionStatus::Conflict => {
                     books.tally.count("conflicts");
@@ -179,6 +180,7 @@ impl Promises {
             let mut books = self.books.borrow_mut();
             if let Some(known) = number_of(action).and_then(|action| books.actions.get_mut(action)) {
                 known.is_refused = true;
+                known.is_denied |= known.applied > 0;
                 known.is_conflicting |= status == 409;
             }
         }

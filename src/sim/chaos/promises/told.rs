@@ -22,7 +22,7 @@ impl Promises {
             let given_up = |known: &mut Known, may_be: bool| {
                 known.is_given_up = true;
                 // A server that has changed its mind about what it had applied, and said so, is believed.
-                may_be && (!is_certain || known.applied == 0 || known.is_refused)
+                may_be && (!is_certain || known.applied == 0 || known.is_denied)
             };
             match status {
                 "applied" | "duplicate" => known.applied > 0,
