@@ -43,7 +43,7 @@ export class Intake {
   #handOver(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (let first = 0; first < waiting.length; ) {
+    for (let first = 0; first < waiting.length;) {
       let last = first;
       for (let actions = 0; last < waiting.length; last++) {
         actions += (waiting[last] as Group).actions.length;

@@ -142,7 +142,10 @@ const PAGE = 200;
 /** An action as the core lists it. */
 interface Listed {
   readonly action: Omit<QueuedAction, "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn" | "text" | "request"> &
-    Partial<Pick<QueuedAction, "expiresAt" | "dependsOn" | "text">> & { readonly sent?: boolean; readonly request?: StoredRequest };
+    Partial<Pick<QueuedAction, "expiresAt" | "dependsOn" | "text">> & {
+      readonly sent?: boolean;
+      readonly request?: StoredRequest;
+    };
   readonly lane: number;
   readonly inFlight: boolean;
 }
