@@ -12,8 +12,9 @@ impl Promises {
     /// The promised actions that nothing stands against and that are not settled.
     pub(in crate::sim::chaos) fn unsettled(&self, table: &Table) -> Vec<String> {
         // What was applied without the page knowing may be a dead letter, if the server was asked again and has changed its mind.
-        let rests =
-            |known: &Known| known.id.as_deref().and_then(|id| table.find(USERS[known.user], id)).is_some_and(is_put_aside);
+        let found = |known: &Known| known.id.as_deref().and_then(|id| table.find(USERS[known.user], id));
+        let rests = |known: &Known| found(known).is_some_and(is_put_aside);
+        let is_there = |known: &Known| found(known).is_some();
         let mut books = self.books.borrow_mut();
         let books = &mut *books;
         let actions = &books.actions;
@@ -40,8 +41,9 @@ impl Promises {
                 waits_for(known).is_some_and(|(number, other)| {
                     // A dead letter of which nobody can say whether it was applied holds them, too.
                     let is_in_doubt = other.particulars.is_once && other.is_refused;
+                    // What was applied without the client knowing may wait there behind something else.
                     rests(other)
-                        || (other.applied == 0 || stands(other) || is_in_doubt)
+                        || (other.applied == 0 || is_there(other) || stands(other) || is_in_doubt)
                             && (waiting.contains(&number) || is_parked(other, &waiting))
                 })
             });
