@@ -310,11 +310,16 @@ impl<P: Platform> Queue<P> {
         })
     }
 
-    /// Takes all of the user's actions out of the queue, as on signing out for good.
+    /// Takes all of the user's actions out of the queue, as on signing out for good. If they were encrypted, the key is forgotten: what
+    /// may still be found of them somewhere cannot be read by anyone.
     pub async fn purge(&self) -> Result<(), QueueError> {
-        let decided = outbox::purge(self.platform.store(), self.user_id()).await?;
+        let store = self.platform.store();
+        // The actions go, whatever becomes of the key.
+        let renewed = store.renew_key(self.user_id()).await;
+        let decided = outbox::purge(store, self.user_id()).await?;
         self.has_decided(Some(decided));
-        Ok(())
+        renewed?;
+        Ok(store.forget_old_keys(self.user_id()).await?)
     }
 
     fn has_decided(&self, decided: Option<Decided>) -> bool {

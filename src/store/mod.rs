@@ -24,6 +24,7 @@
 mod key_value;
 mod ladder;
 mod memory;
+mod sealed;
 mod sorted;
 pub mod table;
 mod turn;
@@ -31,4 +32,5 @@ mod turn;
 pub use key_value::{CAPACITY, Journalled, TextStore};
 pub use ladder::{Ladder, LadderTransaction, Promotion, Rung};
 pub use memory::{Backing, Memory, MemoryTransaction, Nowhere, TableStore, TableTransaction};
+pub use sealed::{Opener, Sealed, SealedTransaction};
 pub use table::Table;
