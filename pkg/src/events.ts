@@ -128,6 +128,8 @@ export type SteadfastEvent =
    * again (`error` is `null`), where all that lay in the lesser one is now.
    */
   | { readonly type: "placeChanged"; readonly from: Durability; readonly to: Durability; readonly error: StoreFailure | null }
+  /** The queue ought to be encrypted (`queue.encryption`), and there is no key to do it with. Told once in a page. */
+  | { readonly type: "encryptionUnavailable"; readonly error: StoreFailure }
   /** The browser was asked to keep the queue when it runs out of space, at the first action of priority `critical` in this page. */
   | { readonly type: "persistence"; readonly granted: boolean }
   /** The disk failed while Steadfast worked in the background. It is tried again. */

@@ -68,6 +68,8 @@ pub trait Keys: 'static {
     /// Makes another key for a user, unless there is one already that is newer than `newest`, and gives all of that user's. Of several
     /// tabs that do this at once, one makes it.
     fn make(&self, user_id: &str, newest: Option<u64>) -> impl Future<Output = Result<OfUsers, StoreError>>;
+    /// Makes sure that this key of a user is there, which it may not be any longer if all was deleted meanwhile.
+    fn keep(&self, user_id: &str, key: &DataKey) -> impl Future<Output = Result<(), StoreError>>;
     /// Forgets the keys of a user that are older than that one.
     fn forget(&self, user_id: &str, before: u64) -> impl Future<Output = Result<(), StoreError>>;
     /// Fills a buffer with random bytes that no one can foresee.

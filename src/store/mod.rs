@@ -1,6 +1,7 @@
 //! Where the queue is kept. Above this floor there is one [`Store`](crate::platform::tables::Store), and nobody asks which.
 //!
 //! ```text
+//!                        Sealed                          encrypts, if that is wanted
 //!                        Ladder                          one store out of three: down when a rung fails, up by promotion
 //!             ┌────────────┼──────────────┐
 //!          IndexedDB    TextStore       Memory           a rung each
@@ -12,6 +13,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `sealed` | [`Sealed`]: what lies below says nothing to those who have no key |
 //! | `ladder` | [`Ladder`]: the three rungs of a tab, what goes from one to the other, and what may be sent from below |
 //! | `key_value` | [`TextStore`]: a text for each row, in `localStorage`; a page that dies leaves all of a transaction or nothing |
 //! | `memory` | [`TableStore`], and [`Memory`], which is one with nothing behind it |

@@ -44,6 +44,15 @@ impl Keys for FakeKeys {
         ready(self.answer(|owner| owner == user_id))
     }
 
+    fn keep(&self, user_id: &str, key: &DataKey) -> impl Future<Output = Result<(), StoreError>> {
+        let is_there = self.kept.borrow().iter().any(|(owner, known)| owner == user_id && known == key);
+        if !is_there && self.failure.get().is_none() {
+            self.kept.borrow_mut().push((user_id.into(), key.clone()));
+            self.kept.borrow_mut().sort_by_key(|(_, key)| key.number);
+        }
+        ready(self.answer(|_| false).map(|_| ()))
+    }
+
     fn forget(&self, user_id: &str, before: u64) -> impl Future<Output = Result<(), StoreError>> {
         self.kept.borrow_mut().retain(|(owner, key)| owner != user_id || key.number >= before);
         ready(Ok(()))

@@ -436,7 +436,7 @@ fn a_key_is_not_forgotten_before_the_record_says_that_there_is_a_newer_one() {
 }
 
 #[test]
-fn where_everything_was_deleted_a_tab_that_is_open_makes_another_key() {
+fn where_everything_was_deleted_what_an_open_tab_writes_can_be_read_later() {
     run(async {
         let world = World::default();
         let tab = world.sealing();
@@ -445,6 +445,16 @@ fn where_everything_was_deleted_a_tab_that_is_open_makes_another_key() {
         world.keys.kept.borrow_mut().clear();
         put(&tab, &[row(2, None)]).await.unwrap();
         assert_eq!(rows(&world.sealing()).await, [row(2, None)]);
+
+        // As long as that is not certain, it is not said to be stored.
+        world.disk.clear();
+        world.keys.kept.borrow_mut().clear();
+        world.keys.failure.set(Some(StoreErrorKind::TimedOut));
+        assert_eq!(put(&tab, &[row(3, None)]).await.unwrap_err().kind, StoreErrorKind::KeyUnavailable);
+        assert_eq!(put(&tab, &[row(4, None)]).await.unwrap_err().kind, StoreErrorKind::KeyUnavailable);
+        world.keys.failure.set(None);
+        put(&tab, &[row(5, None)]).await.unwrap();
+        assert_eq!(rows(&world.sealing()).await, [row(3, None), row(5, None)]);
     });
 }
 

@@ -28,7 +28,7 @@ const BLOCK: usize = 16;
 
 /// A data key, ready for use. Its key schedules are wiped from memory when it is dropped.
 pub(super) struct Cipher {
-    number: u64,
+    key: DataKey,
     texts: Aes256Gcm,
     keys: Aes256,
 }
@@ -36,18 +36,22 @@ pub(super) struct Cipher {
 impl Cipher {
     pub(super) fn new(key: &DataKey) -> Self {
         let (texts, keys) = key.bytes.split_at(DATA_KEY_BYTES / 2);
-        Self { number: key.number, texts: Aes256Gcm::new(texts.into()), keys: Aes256::new(keys.into()) }
+        Self { key: key.clone(), texts: Aes256Gcm::new(texts.into()), keys: Aes256::new(keys.into()) }
     }
 
     pub(super) fn number(&self) -> u64 {
-        self.number
+        self.key.number
+    }
+
+    pub(super) fn key(&self) -> &DataKey {
+        &self.key
     }
 
     /// Encrypts a text of that place. No two texts ever may get the same nonce. `None` beyond 64 GiB.
     pub(super) fn seal(&self, place: &str, nonce: &[u8; NONCE], text: Vec<u8>) -> Option<String> {
         let mut text = text;
         let tag = self.texts.encrypt_in_place_detached(nonce.into(), place.as_bytes(), &mut text);
-        let number = self.number.to_be_bytes();
+        let number = self.number().to_be_bytes();
         let sealed = tag.ok().map(|tag| {
             let number = number.split_at(number.len() - NUMBER).1;
             base64::encode(VERSION, &[number, nonce, &text, &tag])

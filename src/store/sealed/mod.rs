@@ -52,6 +52,8 @@ struct Shared<S, K> {
     failure: RefCell<Option<StoreError>>,
     /// Whether something may be there that was not sealed with the newest key.
     has_rest: Cell<bool>,
+    /// Whether something may have been written with a key that is not there.
+    unkept: Rc<Cell<bool>>,
     /// A key that was asked for and is not there any longer.
     gone: Cell<Option<u64>>,
 }
@@ -75,6 +77,7 @@ impl<S: Store, K: Keys> Sealed<S, K> {
             asking: Rc::default(),
             failure: RefCell::default(),
             has_rest: Cell::new(false),
+            unkept: Rc::default(),
             gone: Cell::new(None),
         };
         Self { shared: Rc::new(shared) }
@@ -100,6 +103,9 @@ impl<S: Store, K: Keys> Sealed<S, K> {
         let mut found = shared.keys.load(Some(user_id)).await;
         if shared.encryption != Encryption::Off && found.as_ref().is_ok_and(Vec::is_empty) {
             found = shared.keys.make(user_id, None).await;
+            if found.as_ref().is_ok_and(Vec::is_empty) {
+                found = Err(StoreError::new(StoreErrorKind::Failed, "making a key for the queue", "it was deleted at once"));
+            }
         }
         match found {
             Ok(keys) => {
@@ -137,30 +143,17 @@ impl<S: Store, K: Keys> Sealed<S, K> {
 
     async fn begin_for(&self, user_id: &str, access: Access) -> Result<SealedTransaction<S::Transaction, K>, StoreError> {
         let shared = &self.shared;
-        let mut is_confirmed = false;
+        let mut is_certain = false;
         loop {
             let ring = self.wanted(user_id, access).await?;
-            // Elsewhere than in the database, the keys may have been renewed without a trace where this tab writes.
-            let is_elsewhere = shared.inner.durability() != Durability::IndexedDb;
-            if is_elsewhere && access == Access::Write && ring.newest(user_id).is_some() && !is_confirmed {
-                is_confirmed = true;
-                // If they cannot be had just now, they are there, as far as anyone knows.
-                let _: Result<bool, StoreError> = self.ask(user_id, &ring).await;
-                continue;
+            if let Some(key) = ring.newest(user_id).filter(|_| shared.unkept.get()) {
+                shared.keys.keep(user_id, key.key()).await.map_err(|failed| unavailable(&failed))?;
+                shared.unkept.set(false);
             }
             let inner = shared.inner.transaction(access).await?;
             let transaction = SealedTransaction::new(inner, ring.clone(), shared.keys.clone(), shared.encryption, access);
             match transaction.look_at_record(user_id).await? {
-                Record::Sealed => {}
                 Record::Rest => shared.has_rest.set(shared.encryption != Encryption::Off),
-                // All may have been deleted, the keys with it.
-                Record::Absent if access == Access::Write && ring.newest(user_id).is_some() && !is_confirmed => {
-                    is_confirmed = true;
-                    drop(transaction);
-                    self.ask(user_id, &ring).await?;
-                    continue;
-                }
-                Record::Absent => {}
                 Record::Unknown(number) if shared.gone.get() == Some(number) => {}
                 Record::Unknown(number) => {
                     drop(transaction);
@@ -169,8 +162,19 @@ impl<S: Store, K: Keys> Sealed<S, K> {
                     }
                     continue;
                 }
+                Record::Sealed => {}
+                // All may have been deleted since the key was read, and the key with it: a moment ago, or since this transaction waits.
+                Record::Absent if access == Access::Write && !is_certain && ring.newest(user_id).is_some() => {
+                    drop(transaction);
+                    is_certain = true;
+                    shared.unkept.set(true);
+                    continue;
+                }
+                Record::Absent => return Ok(transaction.keeping(user_id, shared.unkept.clone(), true)),
             }
-            return Ok(transaction);
+            // Elsewhere than in the database, the key may have been renewed without a trace where this tab writes.
+            let is_elsewhere = shared.inner.durability() != Durability::IndexedDb;
+            return Ok(if is_elsewhere { transaction.keeping(user_id, shared.unkept.clone(), false) } else { transaction });
         }
     }
 
@@ -203,13 +207,11 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
     }
 
     async fn transaction(&self, access: Access) -> Result<Self::Transaction, StoreError> {
-        match &self.shared.user_id {
-            Some(user_id) => self.begin_for(user_id, access).await,
-            None => {
-                let inner = self.shared.inner.transaction(access).await?;
-                Ok(SealedTransaction::new(inner, self.ring(), self.shared.keys.clone(), Encryption::Off, access))
-            }
+        if let Some(user_id) = &self.shared.user_id {
+            return self.begin_for(user_id, access).await;
         }
+        let inner = self.shared.inner.transaction(access).await?;
+        Ok(SealedTransaction::new(inner, self.ring(), self.shared.keys.clone(), Encryption::Off, access))
     }
 
     fn step_down(&self, error: StoreError) -> bool {

@@ -123,16 +123,11 @@ impl Ring {
     pub(super) fn open_row(&self, user_id: &str, row: &mut Row) -> Result<bool, StoreError> {
         Ok(match self.open(user_id, &place_of_row(user_id, &row.id), &row.text)? {
             Opened::Plain => false,
-            Opened::Open(bytes, number) => match read(bytes) {
-                Some((key, text)) => {
-                    (row.key, row.text) = (key, text);
-                    self.newest(user_id).is_some_and(|cipher| cipher.number() == number)
-                }
-                None => {
-                    row.key = row.key.take().map(|hidden| [HIDDEN, &hidden].concat());
-                    true
-                }
-            },
+            Opened::Open(bytes, number) => {
+                // What opens is as it was sealed.
+                (row.key, row.text) = read(bytes).unwrap_or_default();
+                self.newest(user_id).is_some_and(|cipher| cipher.number() == number)
+            }
             Opened::Shut => {
                 row.key = row.key.take().map(|hidden| [HIDDEN, &hidden].concat());
                 // There is nothing to be done about it.
@@ -146,7 +141,7 @@ impl Ring {
         let cipher = self.newest(user_id)?;
         let text = cipher.seal(&place_of_row(user_id, &row.id), nonce, write(row.key.as_deref(), &row.text))?;
         let key = row.key.as_deref().map(|key| cipher.hide(key));
-        Some(Row { text, key, ..row.clone() })
+        Some(Row { key, text, ..row.clone() })
     }
 
     /// A row that could not be opened, as it was kept, if it is one.

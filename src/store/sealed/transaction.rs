@@ -6,7 +6,7 @@ use crate::platform::tables::{Kind, Lane, Row, Transaction};
 use crate::platform::{Access, Encryption, Keys, StoreError, StoreErrorKind};
 use crate::time::WallTime;
 use futures_util::future::try_join_all;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// See the module.
@@ -18,6 +18,16 @@ pub struct SealedTransaction<T, K> {
     access: Access,
     /// The record that was looked at first, until it is written.
     record: RefCell<Option<Looked>>,
+    keeping: Option<Keeping>,
+}
+
+/// After the commit, the key of a user has to be there.
+struct Keeping {
+    user_id: String,
+    /// Whether it may not be.
+    unkept: Rc<Cell<bool>>,
+    /// Whether the commit is none if that cannot be known.
+    is_strict: bool,
 }
 
 struct Looked {
@@ -41,7 +51,12 @@ pub(super) enum Record {
 
 impl<T: Transaction, K: Keys> SealedTransaction<T, K> {
     pub(super) fn new(inner: T, ring: Rc<Ring>, keys: Rc<K>, encryption: Encryption, access: Access) -> Self {
-        Self { inner, ring, keys, encryption, access, record: RefCell::default() }
+        Self { inner, ring, keys, encryption, access, record: RefCell::default(), keeping: None }
+    }
+
+    /// Makes sure that the newest key of a user is there, after the commit of what was sealed with it.
+    pub(super) fn keeping(self, user_id: &str, unkept: Rc<Cell<bool>>, is_strict: bool) -> Self {
+        Self { keeping: Some(Keeping { user_id: user_id.into(), unkept, is_strict }), ..self }
     }
 
     /// Gives the transaction back, with all that this one has to say in it.
@@ -244,7 +259,21 @@ impl<T: Transaction, K: Keys> Transaction for SealedTransaction<T, K> {
         self.inner.users().await
     }
 
-    async fn commit(self) -> Result<(), StoreError> {
-        self.into_inner()?.commit().await
+    async fn commit(mut self) -> Result<(), StoreError> {
+        let (ring, keys) = (self.ring.clone(), self.keys.clone());
+        let keeping = self.keeping.take().filter(|_| self.access == Access::Write);
+        let kept = keeping.and_then(|keeping| Some((ring.newest(&keeping.user_id)?, keeping.user_id.clone(), keeping)));
+        let Some((cipher, user_id, keeping)) = kept else { return self.into_inner()?.commit().await };
+        keeping.unkept.set(keeping.is_strict || keeping.unkept.get());
+        self.into_inner()?.commit().await?;
+        match keys.keep(&user_id, cipher.key()).await {
+            Ok(()) => keeping.unkept.set(false),
+            Err(failed) if keeping.is_strict => {
+                return Err(StoreError::new(StoreErrorKind::KeyUnavailable, failed.operation, failed.message));
+            }
+            // It was had from where it cannot be had now.
+            Err(_) => {}
+        }
+        Ok(())
     }
 }
