@@ -153,7 +153,6 @@ impl<S: Store, K: Keys> Sealed<S, K> {
             let inner = shared.inner.transaction(access).await?;
             let transaction = SealedTransaction::new(inner, ring.clone(), shared.keys.clone(), shared.encryption, access);
             match transaction.look_at_record(user_id).await? {
-                Record::Rest => shared.has_rest.set(shared.encryption != Encryption::Off),
                 Record::Unknown(number) if shared.gone.get() == Some(number) => {}
                 Record::Unknown(number) => {
                     drop(transaction);
@@ -164,11 +163,16 @@ impl<S: Store, K: Keys> Sealed<S, K> {
                 }
                 Record::Sealed => {}
                 // All may have been deleted since the key was read, and the key with it: a moment ago, or since this transaction waits.
-                Record::Absent if access == Access::Write && !is_certain && ring.newest(user_id).is_some() => {
+                // Where the record does not say that the newest key is in use, it has to be certain that others find it.
+                Record::Absent | Record::Rest if access == Access::Write && !is_certain && ring.newest(user_id).is_some() => {
                     drop(transaction);
                     is_certain = true;
                     shared.unkept.set(true);
                     continue;
+                }
+                Record::Rest => {
+                    shared.has_rest.set(shared.encryption != Encryption::Off);
+                    return Ok(transaction.keeping(user_id, shared.unkept.clone(), true));
                 }
                 Record::Absent => return Ok(transaction.keeping(user_id, shared.unkept.clone(), true)),
             }
