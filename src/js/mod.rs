@@ -160,6 +160,7 @@ impl Core {
         let surroundings = Surroundings::new(this_page(), options.development, options.probe).into();
         let http = Fetch { fetch, headers, refresh, trusted_origins: options.call.trusted_origins.clone(), surroundings };
         let browser = Browser::new(&options.database, http, emit);
+        let browser = browser.for_user(&options.database, options.user_id.clone(), options.encryption);
         Ok(Self { client: Client::open(browser, options) })
     }
 
@@ -256,7 +257,7 @@ impl Core {
     pub fn resolve(&self, id: String, goes_back: bool, data: Option<String>) -> Promise {
         let client = self.client.clone();
         promise_of(async move {
-            let data = data.map(Draft::read_data).transpose()?;
+            let data = data.as_deref().map(Draft::read_data).transpose()?;
             let resolution = if goes_back { Resolution::Again(data) } else { Resolution::Out };
             Ok(client.queue()?.resolve(&id, resolution).await?)
         })

@@ -15,6 +15,7 @@ use crate::error::parse::{CustomCode, Extensions};
 use crate::error::{Category, Severity};
 use crate::input::{InvalidInput, Subject};
 use crate::json::Value;
+use crate::platform::Encryption;
 use crate::policy::backoff::Backoff;
 use crate::policy::configuration::CONFIGURATION_PATH;
 use crate::queue::draft::{quoted, shown};
@@ -69,6 +70,8 @@ pub struct Options {
     pub sync: SyncPolicy,
     /// How much the queue may hold.
     pub queue: QueueLimits,
+    /// Whether it is encrypted where it is kept.
+    pub encryption: Encryption,
     /// Whether developers are looking; `None` leaves that to where the page is.
     pub development: Option<bool>,
     /// Whether a server whose request failed may be probed; `None` leaves that to `development`.
@@ -147,6 +150,7 @@ impl Options {
             bytes: queue.whole("maxBytes", 1024, u32::MAX)?.map_or(defaults.bytes, u64::from),
             evicts,
         };
+        let encryption = named(&mut queue, "encryption", &Encryption::NAMES, Encryption::from_name)?.unwrap_or_default();
         let max_age = queue.milliseconds("maxAgeMs", 1, u32::MAX)?;
         queue.finish()?;
         members.finish()?;
@@ -176,6 +180,7 @@ impl Options {
                 max_age,
             },
             queue: limits_of_queue,
+            encryption,
             development,
             probe,
             database,
