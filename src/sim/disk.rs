@@ -85,11 +85,12 @@ impl Disk {
         let (opener, sealed) = (Opener::new(&self.made.borrow()), self.memory.committed());
         self.memory.tamper(|table| {
             for row in rows {
-                let was_sealed = sealed.find(user_id, &row.id).is_some_and(|there| there.text != row.text);
+                let there = sealed.find(user_id, &row.id).filter(|there| there.text != row.text);
                 let rewritten = Row { text: row.text.replace(&old, &new), ..row };
                 let resealed = self.resealed.replace(self.resealed.get() + 1).to_be_bytes();
                 let nonce = std::array::from_fn(|place| resealed.get(place).copied().unwrap_or(0xff));
-                let again = opener.seal_row(user_id, &rewritten, &nonce).filter(|_| was_sealed);
+                // With the key that it was sealed with: the newest one of all may have been deleted with a disk that was cleared.
+                let again = there.and_then(|there| opener.seal_row_like(&there.text, user_id, &rewritten, &nonce));
                 table.write(user_id, &again.unwrap_or(rewritten));
             }
         });

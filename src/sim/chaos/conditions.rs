@@ -163,11 +163,12 @@ impl Conditions {
             keys: 1 + world.below(4),
             keyless: world.below(6),
             options,
-            encryption: if one_in(4) { world.inner.one_of::<&[&str]>(&ENCRYPTION) } else { &[] },
             steps,
             length: 25 + world.below(25),
             disk: std::array::from_fn(|_| one_in(3)),
             network: std::array::from_fn(|_| one_in(3)),
+            // Last, so that the others are what they are without it.
+            encryption: if one_in(4) { world.inner.one_of::<&[&str]>(&ENCRYPTION) } else { &[] },
         }
     }
 

@@ -38,8 +38,8 @@ impl Opener {
         Ok(open)
     }
 
-    /// A row as it is kept once it is sealed; `None` if there is no key for its user. No two may have the same nonce.
-    pub fn seal_row(&self, user_id: &str, row: &Row, nonce: &[u8; NONCE]) -> Option<Row> {
-        self.0.seal_row(user_id, row, nonce)
+    /// A row as it is kept once it is sealed with the key of that sealed text; `None` if there is none. No two may have the same nonce.
+    pub fn seal_row_like(&self, sealed: &str, user_id: &str, row: &Row, nonce: &[u8; NONCE]) -> Option<Row> {
+        self.0.seal_row_like(sealed, user_id, row, nonce)
     }
 }

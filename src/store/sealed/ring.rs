@@ -1,6 +1,6 @@
 //! The keys that a tab has in memory.
 
-use super::cipher::{self, Cipher};
+use super::cipher::{self, Cipher, NONCE};
 use crate::platform::tables::{Kind, Lot, Row};
 use crate::platform::{DataKey, StoreError, StoreErrorKind};
 use std::rc::Rc;
@@ -114,7 +114,7 @@ impl Ring {
         })
     }
 
-    pub(super) fn seal_document(&self, user_id: &str, kind: Kind, name: &str, text: &str, nonce: &[u8; 12]) -> Option<String> {
+    pub(super) fn seal_document(&self, user_id: &str, kind: Kind, name: &str, text: &str, nonce: &[u8; NONCE]) -> Option<String> {
         let place = place_of_document(user_id, kind, name);
         self.newest(user_id)?.seal(&place, nonce, text.as_bytes().to_vec())
     }
@@ -137,11 +137,14 @@ impl Ring {
     }
 
     /// A row as it is kept.
-    pub(super) fn seal_row(&self, user_id: &str, row: &Row, nonce: &[u8; 12]) -> Option<Row> {
-        let cipher = self.newest(user_id)?;
-        let text = cipher.seal(&place_of_row(user_id, &row.id), nonce, write(row.key.as_deref(), &row.text))?;
-        let key = row.key.as_deref().map(|key| cipher.hide(key));
-        Some(Row { key, text, ..row.clone() })
+    pub(super) fn seal_row(&self, user_id: &str, row: &Row, nonce: &[u8; NONCE]) -> Option<Row> {
+        seal_row(self.newest(user_id)?, user_id, row, nonce)
+    }
+
+    /// The same with the key of that sealed text.
+    pub(super) fn seal_row_like(&self, sealed: &str, user_id: &str, row: &Row, nonce: &[u8; NONCE]) -> Option<Row> {
+        let number = cipher::number_of(sealed)?;
+        seal_row(self.of(user_id).find(|cipher| cipher.number() == number)?, user_id, row, nonce)
     }
 
     /// A row that could not be opened, as it was kept, if it is one.
@@ -182,6 +185,12 @@ impl Ring {
         }
         Ok(())
     }
+}
+
+fn seal_row(cipher: &Cipher, user_id: &str, row: &Row, nonce: &[u8; NONCE]) -> Option<Row> {
+    let text = cipher.seal(&place_of_row(user_id, &row.id), nonce, write(row.key.as_deref(), &row.text))?;
+    let key = row.key.as_deref().map(|key| cipher.hide(key));
+    Some(Row { key, text, ..row.clone() })
 }
 
 /// What a row's text belongs to: its id, which it keeps wherever it lies.
