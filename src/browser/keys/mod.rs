@@ -13,7 +13,7 @@ use crate::platform::{Clock, DATA_KEY_BYTES, DataKey, Keys, OfUsers, Random, Sto
 use js_sys::Uint8Array;
 use std::cell::RefCell;
 use std::rc::Rc;
-use store::{Connection, Kept};
+use store::{Connection, Kept, Place};
 use wasm_bindgen::JsValue;
 
 const READING: &str = "reading the keys of the queue";
@@ -65,13 +65,16 @@ impl KeyDatabase {
         keys
     }
 
-    /// The key that wraps the others. Of those that several tabs make at once, the first to be written is it.
-    async fn wrapping_key(&self, connection: &Connection) -> Result<JsValue, StoreError> {
-        if let Some(there) = connection.wrapping_key().await? {
-            return Ok(there);
-        }
-        let made = crypto::generate().await.map_err(|thrown| crypto::failure(MAKING, &thrown))?;
-        connection.put_wrapping_key(&made).await
+    /// Wraps a key and writes it. Of the wrapping keys that several tabs make at once, the first to be written is it.
+    async fn write(&self, user_id: &str, key: &DataKey, place: Place) -> Result<(), StoreError> {
+        let connection = self.connect().await?;
+        let wrapping = if let Some(there) = connection.wrapping_key().await? {
+            there
+        } else {
+            let made = crypto::generate().await.map_err(|thrown| crypto::failure(MAKING, &thrown))?;
+            connection.put_wrapping_key(&made).await?
+        };
+        connection.put(wrap(&wrapping, user_id, key).await?, place).await
     }
 }
 
@@ -103,15 +106,12 @@ impl Keys for KeyDatabase {
     }
 
     async fn make(&self, user_id: &str, newest: Option<u64>) -> Result<OfUsers, StoreError> {
-        let connection = self.connect().await?;
-        let wrapping = self.wrapping_key(&connection).await?;
         let number = u64::try_from(self.clock.wall().0).unwrap_or(0) & ((1 << 47) - 1);
         let number = number.max(newest.map_or(0, |newest| newest.saturating_add(1)));
         let mut key = DataKey { number, bytes: Box::new([0; DATA_KEY_BYTES]) };
         BrowserRandom.fill(key.bytes.as_mut_slice());
-        connection.add(wrap(&wrapping, user_id, &key).await?, newest).await?;
-        let kept = connection.kept(Some(user_id)).await?;
-        let keys = self.unwrap(Some(wrapping), kept).await;
+        self.write(user_id, &key, Place::UnlessNewer(newest)).await?;
+        let keys = self.load(Some(user_id)).await?;
         if keys.iter().any(|(_, key)| Some(key.number) > newest) {
             Ok(keys)
         } else {
@@ -121,14 +121,10 @@ impl Keys for KeyDatabase {
     }
 
     async fn keep(&self, user_id: &str, key: &DataKey) -> Result<(), StoreError> {
-        let connection = self.connect().await?;
-        let kept = connection.kept(Some(user_id)).await?;
-        let there = self.unwrap(connection.wrapping_key().await?, kept).await;
-        if there.iter().any(|(_, known)| known == key) {
+        if self.load(Some(user_id)).await?.iter().any(|(_, known)| known == key) {
             return Ok(());
         }
-        let wrapping = self.wrapping_key(&connection).await?;
-        connection.put(wrap(&wrapping, user_id, key).await?).await
+        self.write(user_id, key, Place::Any).await
     }
 
     async fn forget(&self, user_id: &str, before: u64) -> Result<(), StoreError> {

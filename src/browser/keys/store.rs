@@ -30,6 +30,15 @@ pub(super) struct Kept {
     pub(super) wrapped: Uint8Array,
 }
 
+/// Where a data key may be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// In the place of what may be there.
+    Any,
+    /// Nowhere, if the user has one that is newer than that.
+    UnlessNewer(Option<u64>),
+}
+
 /// An open database, until it is dropped.
 pub(super) struct Connection {
     database: IdbDatabase,
@@ -155,34 +164,26 @@ impl Connection {
         Ok(names.iter().zip(values.iter()).filter_map(|(name, value)| read(&Array::from(&name), &value)).collect())
     }
 
-    /// Writes a data key, unless there is one that is newer than `newest`.
-    pub(super) async fn add(&self, key: Kept, newest: Option<u64>) -> Result<(), StoreError> {
+    /// Writes a data key.
+    pub(super) async fn put(&self, key: Kept, place: Place) -> Result<(), StoreError> {
         let (transaction, store) = self.begin("readwrite")?;
-        let names = self.ask(store.get_all_keys_with_key(&of_user(&key.user_id, None)?)).await?;
-        let number = |name: JsValue| Array::from(&name).get(1).as_f64();
-        #[expect(clippy::cast_precision_loss, reason = "below 2^48")]
-        let is_newer = |number: f64| newest.is_none_or(|newest| number > newest as f64);
-        if Array::from(&names).iter().filter_map(number).any(is_newer) {
-            return Ok(());
+        if let Place::UnlessNewer(newest) = place {
+            let names = self.ask(store.get_all_keys_with_key(&of_user(&key.user_id, None)?)).await?;
+            let number = |name: JsValue| Array::from(&name).get(1).as_f64();
+            #[expect(clippy::cast_precision_loss, reason = "below 2^48")]
+            let is_newer = |number: f64| newest.is_none_or(|newest| number > newest as f64);
+            if Array::from(&names).iter().filter_map(number).any(is_newer) {
+                return Ok(());
+            }
         }
-        self.write(&transaction, &store, key).await
-    }
-
-    /// Writes a data key in the place of what may be there.
-    pub(super) async fn put(&self, key: Kept) -> Result<(), StoreError> {
-        let (transaction, store) = self.begin("readwrite")?;
-        self.write(&transaction, &store, key).await
-    }
-
-    async fn write(&self, transaction: &IdbTransaction, store: &IdbObjectStore, key: Kept) -> Result<(), StoreError> {
         let value = Object::new();
         for (name, member) in [("iv", key.iv), ("key", key.wrapped)] {
             // An object of our own takes any member.
             let _: Result<bool, JsValue> = Reflect::set(&value, &name.into(), &member);
         }
-        let place = place(&key.user_id, key.number);
-        store.put_with_key(&value, &place).map_err(|thrown| store_error(WRITING, &thrown))?;
-        self.complete(transaction).await
+        let named = name_of(&key.user_id, key.number);
+        store.put_with_key(&value, &named).map_err(|thrown| store_error(WRITING, &thrown))?;
+        self.complete(&transaction).await
     }
 
     pub(super) async fn forget(&self, user_id: &str, before: u64) -> Result<(), StoreError> {
@@ -192,7 +193,7 @@ impl Connection {
     }
 }
 
-fn place(user_id: &str, number: u64) -> Array {
+fn name_of(user_id: &str, number: u64) -> Array {
     #[expect(clippy::cast_precision_loss, reason = "below 2^48")]
     let number = number as f64;
     Array::of2(&user_id.into(), &number.into())
@@ -202,7 +203,7 @@ fn place(user_id: &str, number: u64) -> Array {
 fn of_user(user_id: &str, before: Option<u64>) -> Result<JsValue, StoreError> {
     let first = Array::of1(&user_id.into());
     // An array comes after all numbers.
-    let end = before.map_or_else(|| Array::of2(&user_id.into(), &Array::new()), |before| place(user_id, before));
+    let end = before.map_or_else(|| Array::of2(&user_id.into(), &Array::new()), |before| name_of(user_id, before));
     let range = IdbKeyRange::bound_with_lower_open_and_upper_open(&first, &end, false, true);
     range.map(Into::into).map_err(|thrown| store_error(READING, &thrown))
 }

@@ -8,6 +8,7 @@ use crate::time::WallTime;
 use futures_util::future::try_join_all;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 /// See the module.
@@ -127,15 +128,29 @@ impl<T: Transaction, K: Keys> SealedTransaction<T, K> {
         Ok(rows)
     }
 
-    /// The same for rows that were found by a key, which is theirs, whether they can be opened or not.
-    fn open_all_of(&self, user_id: &str, key: &str, rows: Vec<Row>) -> Result<Vec<Row>, StoreError> {
-        let mut rows = self.open_all(user_id, rows)?;
-        for row in rows.iter_mut().filter(|row| cipher::is_sealed(&row.text)) {
-            row.key = Some(key.into());
-        }
-        // A key in plain text may read like a hidden one.
-        rows.retain(|row| Ring::is_hidden(key) || row.key.as_deref() == Some(key));
-        Ok(rows)
+    /// The rows of a key, whose it is whether they can be opened or not, by each of its names: what stands for it with each of the
+    /// keys, and itself, where they are in plain text.
+    fn ask_by_names<'t>(
+        &'t self,
+        user_id: &str,
+        key: &str,
+        limit: u32,
+        ask: &dyn Fn(String, String) -> Pending<'t, Vec<Row>>,
+    ) -> Pending<'t, Vec<Row>> {
+        let (user_id, key) = (user_id.to_string(), key.to_string());
+        let names = self.ring.names_of(&user_id, &key).into_iter().chain([key.clone()]);
+        let asked: Vec<_> = names.map(|name| ask(user_id.clone(), name)).collect();
+        Box::pin(async move {
+            let mut rows = self.open_all(&user_id, try_join_all(asked).await?.into_iter().flatten().collect())?;
+            for row in rows.iter_mut().filter(|row| cipher::is_sealed(&row.text)) {
+                row.key = Some(key.clone());
+            }
+            // A key in plain text may read like a hidden one.
+            rows.retain(|row| Ring::is_hidden(&key) || row.key.as_ref() == Some(&key));
+            rows.sort_unstable_by_key(|row| row.seq);
+            rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(rows)
+        })
     }
 
     fn nonce(&self) -> [u8; NONCE] {
@@ -149,6 +164,10 @@ impl<T: Transaction, K: Keys> SealedTransaction<T, K> {
         self.encryption != Encryption::Off
     }
 }
+
+/// What is asked of a transaction. One type for all questions: futures of their own, and what holds and joins them, weigh more in
+/// WebAssembly than what is done here.
+type Pending<'t, A> = Pin<Box<dyn Future<Output = Result<A, StoreError>> + 't>>;
 
 fn too_large() -> StoreError {
     StoreError::new(StoreErrorKind::Failed, "encrypting the queue", "a text is too long")
@@ -191,50 +210,54 @@ impl<T: Transaction, K: Keys> Transaction for SealedTransaction<T, K> {
         }
     }
 
-    async fn rows(&self, user_id: &str, lane: Lane, first: u64, last: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
-        self.open_all(user_id, self.inner.rows(user_id, lane, first, last, limit).await?)
+    fn rows(
+        &self,
+        user_id: &str,
+        lane: Lane,
+        first: u64,
+        last: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> {
+        let user_id = user_id.to_string();
+        let found = async move { self.open_all(&user_id, self.inner.rows(&user_id, lane, first, last, limit).await?) };
+        Box::pin(found) as Pending<'_, _>
     }
 
-    async fn find(&self, user_id: &str, id: &str) -> Result<Option<Row>, StoreError> {
-        let Some(mut row) = self.inner.find(user_id, id).await? else { return Ok(None) };
-        self.ring.open_row(user_id, &mut row)?;
-        Ok(Some(row))
+    fn find(&self, user_id: &str, id: &str) -> impl Future<Output = Result<Option<Row>, StoreError>> {
+        let (user_id, id) = (user_id.to_string(), id.to_string());
+        let found = async move {
+            let found = self.inner.find(&user_id, &id).await?;
+            Ok(self.open_all(&user_id, found.into_iter().collect())?.pop())
+        };
+        Box::pin(found) as Pending<'_, _>
     }
 
-    async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
-        let names = self.ring.names_of(user_id, key);
-        let sealed = names.iter().map(|name| self.inner.of_key(user_id, name, first, limit));
-        let plain = self.inner.of_key(user_id, key, first, limit);
-        if names.is_empty() {
-            return self.open_all_of(user_id, key, plain.await?);
-        }
-        let (plain, sealed) = futures_util::future::try_join(plain, try_join_all(sealed)).await?;
-        let rows = plain.into_iter().chain(sealed.into_iter().flatten()).collect();
-        let mut rows = self.open_all_of(user_id, key, rows)?;
-        rows.sort_unstable_by_key(|row| row.seq);
-        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(rows)
+    fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> impl Future<Output = Result<Vec<Row>, StoreError>> {
+        let ask = |user_id: String, name: String| {
+            let found = async move { self.inner.of_key(&user_id, &name, first, limit).await };
+            Box::pin(found) as Pending<'_, _>
+        };
+        self.ask_by_names(user_id, key, limit, &ask)
     }
 
     async fn last_of_key(&self, user_id: &str, key: &str) -> Result<Option<Row>, StoreError> {
-        let names = self.ring.names_of(user_id, key);
-        let plain = self.inner.last_of_key(user_id, key);
-        let (plain, sealed) = if names.is_empty() {
-            (plain.await?, Vec::new())
-        } else {
-            let sealed = names.iter().map(|name| self.inner.last_of_key(user_id, name));
-            futures_util::future::try_join(plain, try_join_all(sealed)).await?
+        let ask = |user_id: String, name: String| {
+            let found = async move { Ok(self.inner.last_of_key(&user_id, &name).await?.into_iter().collect()) };
+            Box::pin(found) as Pending<'_, _>
         };
-        let rows = plain.into_iter().chain(sealed.into_iter().flatten()).collect();
-        Ok(self.open_all_of(user_id, key, rows)?.into_iter().max_by_key(|row| row.seq))
+        Ok(self.ask_by_names(user_id, key, u32::MAX, &ask).await?.pop())
     }
 
-    async fn due(&self, user_id: &str, until: WallTime, limit: u32) -> Result<Vec<Row>, StoreError> {
-        self.open_all(user_id, self.inner.due(user_id, until, limit).await?)
+    fn due(&self, user_id: &str, until: WallTime, limit: u32) -> impl Future<Output = Result<Vec<Row>, StoreError>> {
+        let user_id = user_id.to_string();
+        let found = async move { self.open_all(&user_id, self.inner.due(&user_id, until, limit).await?) };
+        Box::pin(found) as Pending<'_, _>
     }
 
-    async fn after(&self, user_id: &str, id: &str, limit: u32) -> Result<Vec<Row>, StoreError> {
-        self.open_all(user_id, self.inner.after(user_id, id, limit).await?)
+    fn after(&self, user_id: &str, id: &str, limit: u32) -> impl Future<Output = Result<Vec<Row>, StoreError>> {
+        let (user_id, id) = (user_id.to_string(), id.to_string());
+        let found = async move { self.open_all(&user_id, self.inner.after(&user_id, &id, limit).await?) };
+        Box::pin(found) as Pending<'_, _>
     }
 
     async fn count(&self, user_id: &str, lane: Lane) -> Result<u64, StoreError> {
