@@ -213,6 +213,11 @@ pub enum Event {
         #[serde(flatten)]
         change: crate::platform::tables::PlaceChange,
     },
+    /// The queue ought to be encrypted, and there is no key to do it with. Told once, until there has been one.
+    EncryptionUnavailable {
+        /// Why.
+        error: crate::platform::StoreError,
+    },
     /// The disk failed while the SDK worked in the background. It is tried again.
     StoreFailed {
         /// What happened.

@@ -483,7 +483,8 @@ export class StoreError extends SteadfastError {
   constructor(
     message: string,
     /** What kind of failure it is. */
-    readonly kind: "unavailable" | "quotaExceeded" | "blocked" | "timedOut" | "closed" | "unreadable" | "failed",
+    readonly kind:
+      "unavailable" | "quotaExceeded" | "blocked" | "timedOut" | "closed" | "unreadable" | "keyUnavailable" | "failed",
     /** What was being done. */
     readonly operation: string,
   ) {

@@ -133,6 +133,8 @@ export type SteadfastEvent =
    * again, under the same ids: so many actions.
    */
   | { readonly type: "actionsRestored"; readonly count: number }
+  /** The queue ought to be encrypted (`queue.encryption`), and there is no key to do it with. Told once in a page. */
+  | { readonly type: "encryptionUnavailable"; readonly error: StoreFailure }
   /** The browser was asked to keep the queue when it runs out of space, at the first action of priority `critical` in this page. */
   | { readonly type: "persistence"; readonly granted: boolean }
   /** The disk failed while Steadfast worked in the background. It is tried again. */

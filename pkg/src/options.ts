@@ -110,6 +110,14 @@ export interface QueueOptions {
    * never given up. Default: none.
    */
   readonly evicts?: readonly Priority[];
+  /**
+   * Whether what is queued is encrypted where it is kept (AES-256-GCM, with a key that no script can read). `preferred`: wherever there
+   * can be a key; where there is none, as without HTTPS or IndexedDB, it is kept in plain text, and the event
+   * `encryptionUnavailable` says so. `required`: without a key nothing is written, `enqueue` rejects with a {@link StoreError} of kind
+   * `keyUnavailable`, and nothing is sent. Whatever it is, what was encrypted before is read, and what was not as well. Not
+   * encrypted are the ids of users and actions, how many there are, and when they are due. Default `off`.
+   */
+  readonly encryption?: "off" | "preferred" | "required";
   /** After how many milliseconds actions cease to be worth sending that have no `ttlMs` of their own: 1 to 4 294 967 295. Default: never. */
   readonly maxAgeMs?: number;
 }

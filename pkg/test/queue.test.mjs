@@ -583,3 +583,21 @@ test("the browser is asked once to keep what is stored, at the first critical ac
     });
   }
 });
+
+test("where there can be no key, what requires encryption is refused, and what prefers it is kept and said", async () => {
+  const { sdk: required, server: unused } = await withServer(undefined, { queue: { encryption: "required" } });
+  const refused = await failure(required.queue.enqueue({ type: "note", data: 1 }));
+  assert.ok(refused instanceof StoreError);
+  assert.equal(refused.kind, "keyUnavailable");
+  assert.deepEqual(unused.seen, []);
+
+  const { sdk, server } = await withServer(undefined, { queue: { encryption: "preferred" } });
+  const told = new Promise((resolve) => sdk.on("encryptionUnavailable", resolve));
+  const receipt = await sdk.queue.enqueue({ type: "note", data: 2 });
+  assert.equal((await receipt.settled).status, "applied");
+  assert.deepEqual(server.data(), [2]);
+  assert.equal(/** @type {any} */ (await told).error.kind, "unavailable");
+
+  const wrong = Steadfast.open({ baseUrl, queue: { encryption: /** @type {any} */ ("on") } });
+  assert.equal((await failure(wrong)).path, "queue.encryption");
+});

@@ -67,7 +67,7 @@ export async function queued(sdk: Steadfast, signal: AbortSignal): Promise<numbe
   await sdk.queue.resolve(receipt.id, { resolution: "merge" });
   for await (const { pending, remainingMs } of sdk.queue.changes({ signal })) console.log(pending, remainingMs ?? 0);
   const current: Snapshot | null = sdk.queue.current;
-  const limits: QueueOptions = { maxActions: 10, evicts: ["low"] };
+  const limits: QueueOptions = { maxActions: 10, evicts: ["low"], encryption: "preferred" };
   await Steadfast.open({ userId: "ada", queue: limits, onConflict: async ({ data }, { server }) => (server ? { resolution: "keepLocal", data } : "later") });
   // @ts-expect-error a resolution that there is not
   await Steadfast.open({ onConflict: () => ({ resolution: "keep" }) });

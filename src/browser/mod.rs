@@ -8,6 +8,7 @@ mod database;
 mod global;
 mod http;
 mod key_value;
+mod keys;
 mod locks;
 mod policy_violation;
 mod random;
@@ -22,14 +23,15 @@ pub use database::{Database, DatabaseTransaction};
 pub(crate) use global::describe;
 pub use http::{Fetch, FetchRequest, FetchResponse, this_page};
 pub use key_value::LocalStorage;
+pub use keys::KeyDatabase;
 pub use locks::{WebLock, WebLocks};
 pub use random::BrowserRandom;
 pub use texts::LocalTexts;
 
 use crate::error::network::Surroundings;
 use crate::event::Event;
-use crate::platform::{Platform, Random};
-use crate::store::{Journalled, Ladder, Memory, TextStore};
+use crate::platform::{Encryption, Platform, Random};
+use crate::store::{Journalled, Ladder, Memory, Sealed, TextStore};
 use js_sys::Function;
 use wasm_bindgen::JsValue;
 
@@ -51,7 +53,7 @@ impl Browser {
     pub fn new(database: &str, http: Fetch, emit: Function) -> Self {
         let clock = BrowserClock::new();
         Self {
-            store: stores(database, &clock),
+            store: stores(database, &clock, Encryption::Off, None),
             clock,
             random: BrowserRandom,
             http,
@@ -62,17 +64,24 @@ impl Browser {
             emit,
         }
     }
+
+    /// The same for a client of that user, whose queue in the database of that name is encrypted if that is wanted, and read if it was.
+    #[must_use]
+    pub fn for_user(self, database: &str, user_id: Option<String>, encryption: Encryption) -> Self {
+        Self { store: stores(database, &self.clock, encryption, user_id), ..self }
+    }
 }
 
-/// Where the queue is kept: in IndexedDB, below that in `localStorage`, below that in memory.
-pub type Stores = Ladder<Database, TextStore<LocalTexts>, Memory, LocalStorage>;
+/// Where the queue is kept: in IndexedDB, below that in `localStorage`, below that in memory; encrypted, if that is wanted.
+pub type Stores = Sealed<Ladder<Database, TextStore<LocalTexts>, Memory, LocalStorage>, KeyDatabase>;
 
-fn stores(database: &str, clock: &BrowserClock) -> Stores {
+fn stores(database: &str, clock: &BrowserClock, encryption: Encryption, user_id: Option<String>) -> Stores {
     let mut name = [0; 8];
     BrowserRandom.fill(&mut name);
     let writer = u64::from_le_bytes(name).to_string();
     let texts = TextStore::new(Journalled::new(LocalTexts::new(database), &writer));
-    Ladder::new(Database::new(database, clock.clone()), texts, Memory::default(), LocalStorage::new(database))
+    let ladder = Ladder::new(Database::new(database, clock.clone()), texts, Memory::default(), LocalStorage::new(database));
+    Sealed::new(ladder, KeyDatabase::new(database, clock.clone()), encryption, user_id)
 }
 
 impl Browser {

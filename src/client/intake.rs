@@ -130,7 +130,11 @@ impl<P: Platform> Intake<P> {
                 }
             };
             failures += 1;
-            let is_final = failures >= TRIES || matches!(error.kind, StoreErrorKind::QuotaExceeded | StoreErrorKind::Unavailable);
+            let is_final = failures >= TRIES
+                || matches!(
+                    error.kind,
+                    StoreErrorKind::QuotaExceeded | StoreErrorKind::Unavailable | StoreErrorKind::KeyUnavailable
+                );
             if is_final {
                 if store.step_down(error.clone()) {
                     failures = 0;

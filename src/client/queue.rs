@@ -322,13 +322,18 @@ impl<P: Platform> Queue<P> {
         })
     }
 
-    /// Takes all of the user's actions out of the queue, as on signing out for good.
+    /// Takes all of the user's actions out of the queue, as on signing out for good. If they were encrypted, the key is forgotten: what
+    /// may still be found of them somewhere cannot be read by anyone.
     pub async fn purge(&self) -> Result<(), QueueError> {
+        let store = self.platform.store();
+        // The actions go, whatever becomes of the key.
+        let renewed = store.renew_key(self.user_id()).await;
         // Whatever is put into the queue again from here on, it is taken out with the rest.
         self.drainer.mirror.borrow_mut().clear();
-        let decided = outbox::purge(self.platform.store(), self.user_id()).await?;
+        let decided = outbox::purge(store, self.user_id()).await?;
         self.tell(decided, None, true);
-        Ok(())
+        renewed?;
+        Ok(store.forget_old_keys(self.user_id()).await?)
     }
 
     /// What this tab has put into the queue is in it, also if the storage was cleared a moment ago.

@@ -160,6 +160,7 @@ impl Core {
         let surroundings = Surroundings::new(this_page(), options.development, options.probe).into();
         let http = Fetch { fetch, headers, refresh, trusted_origins: options.call.trusted_origins.clone(), surroundings };
         let browser = Browser::new(&options.database, http, emit);
+        let browser = browser.for_user(&options.database, options.user_id.clone(), options.encryption);
         Ok(Self { client: Client::open(browser, options) })
     }
 

@@ -146,17 +146,21 @@ impl<'u, T: Transaction> Ledger<'u, T> {
     /// it may have to wait now.
     pub(super) async fn readable(&mut self, rows: Vec<Row>) -> Result<Option<Vec<Action>>, StoreError> {
         let mut actions = Vec::with_capacity(rows.len());
-        let mut is_whole = true;
+        let mut held: Vec<Option<String>> = Vec::new();
         for row in rows {
             let action = Action::read(&row, self.user_id);
             if action.state == ActionState::Unreadable {
+                // One of its key has been put aside: this one waits behind it by now, and is no longer where it was read.
+                if action.key.is_some() && held.contains(&action.key) {
+                    continue;
+                }
                 self.quarantine(row).await?;
-                is_whole = false;
+                held.push(action.key);
             } else {
                 actions.push(action);
             }
         }
-        Ok(is_whole.then_some(actions))
+        Ok(held.is_empty().then_some(actions))
     }
 
     /// The action of that id, with the row that it was read from.

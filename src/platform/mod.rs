@@ -5,12 +5,14 @@
 
 pub mod first_version;
 mod http;
+mod keys;
 mod store;
 pub mod tables;
 mod texts;
 
 pub use crate::error::network::NetworkFailureKind;
 pub use http::{Headers, Http, NetworkFailure, OutgoingRequest, RequestSummary, Response, ResponseBody};
+pub use keys::{DATA_KEY_BYTES, DataKey, Encryption, Keys, OfUsers};
 pub use store::{Access, StoreError, StoreErrorKind};
 pub use tables::{Durability, Store, Transaction};
 pub use texts::Texts;

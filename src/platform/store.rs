@@ -40,6 +40,8 @@ pub enum StoreErrorKind {
     Closed,
     /// What is stored cannot be read.
     Unreadable,
+    /// What is stored is encrypted, or has to be, and the key cannot be had just now.
+    KeyUnavailable,
     /// Anything else.
     Failed,
 }

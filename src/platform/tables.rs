@@ -56,6 +56,22 @@ pub trait Store {
     /// Calls the listener when the browser has ended what was open here, as it does when it deletes it. It need not be so that anything
     /// is gone, and something may be gone without it.
     fn on_loss(&self, _listener: Box<dyn Fn()>) {}
+    /// Takes why what ought to be encrypted is kept in plain text, if that has come to be since this was asked last.
+    fn take_key_failure(&self) -> Option<StoreError> {
+        None
+    }
+    /// Encrypts what is there of a user's queue in plain text, if it ought not to be: once, after that was asked for.
+    fn seal_the_rest(&self, _user_id: &str) -> impl Future<Output = Result<(), StoreError>> {
+        ready(Ok(()))
+    }
+    /// From now on what is written of a user is encrypted with another key, if it is encrypted.
+    fn renew_key(&self, _user_id: &str) -> impl Future<Output = Result<(), StoreError>> {
+        ready(Ok(()))
+    }
+    /// Forgets the keys that were renewed, and with that all that only they can open.
+    fn forget_old_keys(&self, _user_id: &str) -> impl Future<Output = Result<(), StoreError>> {
+        ready(Ok(()))
+    }
     /// Takes what has happened since this was asked last, in order.
     fn take_changes(&self) -> Vec<PlaceChange> {
         Vec::new()

@@ -2,9 +2,9 @@
 
 use super::world::Inner;
 use crate::platform::tables::{Durability, Kind, Lane, Row, Store, Transaction};
-use crate::platform::{Access, StoreError, StoreErrorKind};
+use crate::platform::{Access, OfUsers, StoreError, StoreErrorKind};
 use crate::queue::record::UserRecord;
-use crate::store::{Memory, MemoryTransaction, Table};
+use crate::store::{Memory, MemoryTransaction, Opener, Table};
 use crate::time::WallTime;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,6 +20,11 @@ pub(super) struct Disk {
     pub(super) faults: Cell<DiskFaults>,
     /// Whether nothing more goes on it.
     pub(super) is_full: Cell<bool>,
+    /// All keys that were ever made, for those who look on.
+    pub(super) made: RefCell<OfUsers>,
+    /// The keys beside it, and how many rows were sealed from outside.
+    pub(super) keys: RefCell<OfUsers>,
+    resealed: Cell<u64>,
     /// By tab: how many transactions it has begun, or waits to begin.
     begun: RefCell<BTreeMap<u64, u32>>,
 }
@@ -38,9 +43,17 @@ pub struct DiskFaults {
 }
 
 impl Disk {
-    /// What has been committed.
+    /// What has been committed, in the clear.
     pub(super) fn table(&self) -> Table {
-        self.memory.committed()
+        let table = self.memory.committed();
+        let keys = self.made.borrow();
+        if keys.is_empty() { table } else { Opener::new(&keys).open_table(&table).unwrap() }
+    }
+
+    /// All is deleted, the keys with it.
+    pub(super) fn clear(&self) {
+        self.memory.clear();
+        self.keys.borrow_mut().clear();
     }
 
     /// Whether a tab has a transaction under way.
@@ -69,9 +82,16 @@ impl Disk {
         let (old, new) = (text_of(old), text_of(new));
         let rows = self.rows(user_id).into_iter().filter(|row| id.as_ref().is_none_or(|id| *id == row.id));
         let rows: Vec<Row> = rows.collect();
+        let (opener, sealed) = (Opener::new(&self.made.borrow()), self.memory.committed());
         self.memory.tamper(|table| {
             for row in rows {
-                table.write(user_id, &Row { text: row.text.replace(&old, &new), ..row });
+                let there = sealed.find(user_id, &row.id).filter(|there| there.text != row.text);
+                let rewritten = Row { text: row.text.replace(&old, &new), ..row };
+                let resealed = self.resealed.replace(self.resealed.get() + 1).to_be_bytes();
+                let nonce = std::array::from_fn(|place| resealed.get(place).copied().unwrap_or(0xff));
+                // With the key that it was sealed with: the newest one of all may have been deleted with a disk that was cleared.
+                let again = there.and_then(|there| opener.seal_row_like(&there.text, user_id, &rewritten, &nonce));
+                table.write(user_id, &again.unwrap_or(rewritten));
             }
         });
     }
@@ -205,6 +225,10 @@ impl Transaction for SimTransaction {
 
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
         self.transaction.delete(user_id, lane, first, last)
+    }
+
+    async fn pace(&self) -> Result<(), StoreError> {
+        self.transaction.pace().await
     }
 
     async fn users(&self) -> Result<Vec<String>, StoreError> {

@@ -13,6 +13,7 @@
 mod books;
 pub mod chaos;
 mod disk;
+mod keys;
 mod locks;
 mod network;
 mod server;

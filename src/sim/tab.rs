@@ -1,6 +1,7 @@
 //! A tab: a client over the world's disk and network, which can crash at any moment.
 
 use super::disk::{DiskFaults, LossListener, SimStore};
+use super::keys::SimKeys;
 use super::locks::{Acquisition, Held};
 use super::network::SimHttp;
 use super::witness::Sight;
@@ -10,6 +11,7 @@ use crate::error::network::{Page, Surroundings};
 use crate::event::Event;
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, KeyValue, Locks, Platform, Random};
 use crate::policy::gate::GateReason;
+use crate::store::Sealed;
 use crate::time::{MonotonicTime, WallTime};
 use futures_util::future::{AbortHandle, Abortable, Aborted};
 use futures_util::task::LocalSpawnExt as _;
@@ -143,7 +145,7 @@ impl Tab {
         let options = Options::read(&text, "https://api.example", Rc::default()).unwrap();
         let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };
         let surroundings = Surroundings::new(page, options.development, options.probe);
-        let platform = TabPlatform::new(world.inner.clone(), process.clone(), surroundings);
+        let platform = TabPlatform::new(world.inner.clone(), process.clone(), surroundings, &options);
         Self { client: Client::open(platform, options), world: world.clone(), process }
     }
 
@@ -267,7 +269,7 @@ impl World {
 
     /// All that is on disk is deleted.
     pub fn clear_disk(&self) {
-        self.inner.disk.memory.clear();
+        self.inner.disk.clear();
     }
 
     /// After so many more commits, one fails.
@@ -281,7 +283,7 @@ pub struct TabPlatform {
     world: Rc<Inner>,
     process: Rc<Process>,
     http: SimHttp,
-    store: SimStore,
+    store: Sealed<SimStore, SimKeys>,
     shared: Shared,
 }
 
@@ -310,7 +312,8 @@ impl TabPlatform {
     /// The platform of a tab of `https://app.example` in which no client runs.
     pub fn bare(world: &World) -> Self {
         let page = Page { origin: Some("https://app.example".into()), is_isolated: false, traceparent: None };
-        Self::new(world.inner.clone(), Process::new(&world.inner, "", false), Surroundings::new(page, None, None))
+        let options = Options::read(r#"{"baseUrl":"https://api.example"}"#, "https://api.example", Rc::default()).unwrap();
+        Self::new(world.inner.clone(), Process::new(&world.inner, "", false), Surroundings::new(page, None, None), &options)
     }
 
     /// The events so far, as JSON.
@@ -318,11 +321,16 @@ impl TabPlatform {
         self.process.events.borrow().clone()
     }
 
-    fn new(world: Rc<Inner>, process: Rc<Process>, surroundings: Surroundings) -> Self {
+    fn new(world: Rc<Inner>, process: Rc<Process>, surroundings: Surroundings, options: &Options) -> Self {
         let (tab, is_worker, credentials_of) = (process.tab, process.is_worker, process.user_id.clone());
         Self {
             http: SimHttp { world: world.clone(), tab, surroundings, credentials_of },
-            store: SimStore { world: world.clone(), tab, on_loss: process.on_loss.clone() },
+            store: Sealed::new(
+                SimStore { world: world.clone(), tab, on_loss: process.on_loss.clone() },
+                SimKeys { world: world.clone() },
+                options.encryption,
+                options.user_id.clone(),
+            ),
             shared: Shared { tab, channel: world.subscription_id(), is_worker, world: world.clone(), texts: RefCell::default() },
             world,
             process,
@@ -334,7 +342,7 @@ impl Platform for TabPlatform {
     type Clock = Shared;
     type Random = Shared;
     type Http = SimHttp;
-    type Store = SimStore;
+    type Store = Sealed<SimStore, SimKeys>;
     type KeyValue = Shared;
     type Locks = Shared;
     type Channel = Shared;
@@ -349,7 +357,7 @@ impl Platform for TabPlatform {
     fn http(&self) -> &SimHttp {
         &self.http
     }
-    fn store(&self) -> &SimStore {
+    fn store(&self) -> &Sealed<SimStore, SimKeys> {
         &self.store
     }
     fn key_value(&self) -> &Shared {
@@ -530,11 +538,9 @@ impl Connectivity for Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::network::Page;
 
     fn tab(world: &World) -> TabPlatform {
-        let surroundings = Surroundings::new(Page::default(), None, None);
-        TabPlatform::new(world.inner.clone(), Process::new(&world.inner, "", false), surroundings)
+        TabPlatform::bare(world)
     }
 
     #[test]

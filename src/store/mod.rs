@@ -1,6 +1,7 @@
 //! Where the queue is kept. Above this floor there is one [`Store`](crate::platform::tables::Store), and nobody asks which.
 //!
 //! ```text
+//!                        Sealed                          encrypts, if that is wanted
 //!                        Ladder                          one store out of three: down when a rung fails, up by promotion
 //!             ┌────────────┼──────────────┐
 //!          IndexedDB    TextStore       Memory           a rung each
@@ -12,6 +13,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `sealed` | [`Sealed`]: what lies below says nothing to those who have no key |
 //! | `ladder` | [`Ladder`]: the three rungs of a tab, what goes from one to the other, and what may be sent from below |
 //! | `at` | [`At`]: the one place that a drain works on |
 //! | `key_value` | [`TextStore`]: a text for each row, in `localStorage`; a page that dies leaves all of a transaction or nothing |
@@ -26,6 +28,7 @@ mod at;
 mod key_value;
 mod ladder;
 mod memory;
+mod sealed;
 mod sorted;
 pub mod table;
 mod turn;
@@ -34,4 +37,5 @@ pub use at::At;
 pub use key_value::{CAPACITY, Journalled, TextStore};
 pub use ladder::{Ladder, LadderTransaction, Promotion, Rung};
 pub use memory::{Backing, Memory, MemoryTransaction, Nowhere, TableStore, TableTransaction};
+pub use sealed::{Opener, Sealed, SealedTransaction};
 pub use table::Table;

@@ -280,6 +280,9 @@ impl<P: Platform> Drainer<P> {
         for change in self.platform.store().take_changes() {
             self.platform.emit(&Event::PlaceChanged { change });
         }
+        if let Some(error) = self.platform.store().take_key_failure() {
+            self.platform.emit(&Event::EncryptionUnavailable { error });
+        }
     }
 
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
@@ -313,6 +316,9 @@ impl<P: Platform> Drainer<P> {
         if !self.has_read_again.get() && record.counts().unreadable > 0 {
             record = outbox::read_again(store, &self.user_id).await?;
             self.has_read_again.set(true);
+        }
+        if let Err(error) = store.seal_the_rest(&self.user_id).await {
+            self.platform.emit(&Event::StoreFailed { error });
         }
         let Some(place) = store.sends_from(&self.user_id) else {
             return Ok(DrainReport { counts: record.counts(), next: None, wakes: None });

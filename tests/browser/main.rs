@@ -10,6 +10,7 @@ mod database;
 mod hints;
 mod http;
 mod key_value;
+mod keys;
 mod locks;
 mod network_failures;
 mod outbox;

@@ -1,6 +1,7 @@
 //! A store that fails when it is told to.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 use steadfast::platform::tables::{Durability, Kind, Lane, Row, Store, Transaction};
 use steadfast::platform::{Access, StoreError, StoreErrorKind};
@@ -25,6 +26,19 @@ pub(crate) struct Faults {
     pub(crate) is_unreported: Cell<bool>,
     /// Whether no transaction is committed that writes rows; those that delete some are.
     pub(crate) is_full: Cell<bool>,
+    /// How often it was asked whether the page may go on.
+    pub(crate) paced: Cell<u32>,
+    /// Who is told of a loss.
+    pub(crate) on_loss: RefCell<Option<Listener>>,
+}
+
+/// A listener, which says nothing of itself.
+pub(crate) struct Listener(pub(crate) Box<dyn Fn()>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Listener")
+    }
 }
 
 impl Faulty {
@@ -49,6 +63,10 @@ impl Store for Faulty {
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+
+    fn on_loss(&self, listener: Box<dyn Fn()>) {
+        self.faults.on_loss.replace(Some(Listener(listener)));
     }
 
     async fn transaction(&self, access: Access) -> Result<FaultyTransaction, StoreError> {
@@ -101,6 +119,10 @@ impl Transaction for FaultyTransaction {
     }
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
         self.transaction.delete(user_id, lane, first, last)
+    }
+    async fn pace(&self) -> Result<(), StoreError> {
+        self.faults.paced.set(self.faults.paced.get() + 1);
+        self.transaction.pace().await
     }
     async fn users(&self) -> Result<Vec<String>, StoreError> {
         self.transaction.users().await

@@ -11,11 +11,13 @@ macro_rules! test {
     };
 }
 
+mod fake_keys;
 mod fake_texts;
 mod faulty;
 mod key_value;
 mod ladder;
 mod promises;
+mod sealed;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

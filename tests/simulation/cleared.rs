@@ -211,3 +211,64 @@ fn a_result_that_was_heard_of_before_the_clearing_is_put_in() {
     assert!(world.run_until(MINUTE, || applied(&world).contains(&"second".into())));
     assert_eq!(sent(&world, "second"), r#"{"n":2,"after":1}"#);
 }
+
+const SEALED: &str = r#","queue":{"encryption":"required"}"#;
+
+/// All of it has been sent, each action once, though every tab but a new one has crashed.
+fn a_new_tab_sends_all(world: &World, tabs: Vec<Tab>, expected: &[String]) {
+    for tab in tabs {
+        tab.crash();
+    }
+    let tab = Tab::open(world, "ada", SEALED);
+    let mut stored = world.stored("ada");
+    stored.sort();
+    assert_eq!(stored, expected);
+    goes_online_and_drains(world);
+    let mut applied = applied(world);
+    applied.sort();
+    assert_eq!(applied, expected, "{:?}", tab.events());
+}
+
+#[test]
+fn a_tab_that_holds_the_key_of_storage_that_was_cleared_puts_it_there_again_before_it_writes() {
+    let world = offline(20);
+    let tab = Tab::open(&world, "ada", SEALED);
+    enqueue(&world, &tab, &ids("a", 2), Some("draft"));
+    world.clear_disk();
+    enqueue(&world, &tab, &ids("b", 2), Some("draft"));
+    a_new_tab_sends_all(&world, vec![tab], &[ids("a", 2), ids("b", 2)].concat());
+}
+
+#[test]
+fn a_tab_that_holds_the_key_of_storage_that_was_cleared_writes_beside_one_that_has_made_another_key() {
+    for old_first in [false, true] {
+        let world = offline(21);
+        let old = Tab::open(&world, "ada", SEALED);
+        enqueue(&world, &old, &ids("a", 2), Some("draft"));
+        world.clear_disk();
+        let new = Tab::open(&world, "ada", SEALED);
+        let (one, other) = if old_first { (&old, &new) } else { (&new, &old) };
+        enqueue(&world, one, &ids("b", 2), Some("draft"));
+        enqueue(&world, other, &ids("c", 2), Some("draft"));
+        enqueue(&world, one, &ids("d", 2), Some("draft"));
+        let expected = [ids("a", 2), ids("b", 2), ids("c", 2), ids("d", 2)].concat();
+        a_new_tab_sends_all(&world, vec![old, new], &expected);
+    }
+}
+
+/// Whatever the moment: before the transaction has begun, while it waits, and while it is committed.
+#[test]
+fn storage_that_is_cleared_while_a_tab_writes_with_its_key_never_leaves_what_nobody_can_open() {
+    for seed in 0..200 {
+        let world = offline(seed);
+        let (tab, other) = (Tab::open(&world, "ada", SEALED), Tab::open(&world, "ada", SEALED));
+        enqueue(&world, &tab, &ids("a", 1), None);
+        let (client, drafts) = (tab.client.clone(), ids("b", 1).iter().map(|id| draft(id, None)).collect());
+        tab.spawn(async move { drop(client.enqueue(drafts).await) });
+        world.advance(Duration::from_micros(seed * 100));
+        world.clear_disk();
+        enqueue(&world, &other, &ids("c", 1), None);
+        enqueue(&world, &tab, &ids("d", 1), None);
+        a_new_tab_sends_all(&world, vec![tab, other], &["a0", "b0", "c0", "d0"].map(String::from));
+    }
+}

@@ -326,6 +326,27 @@ fn a_row_of_a_newer_version_is_kept_as_it_is_and_holds_nothing_but_its_key() {
 }
 
 #[test]
+fn rows_of_one_key_that_only_a_newer_version_can_read_do_not_stop_the_others() {
+    let world = World::new(22);
+    world.set_faults(Faults::OUTAGE);
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &ids(3), Some("draft"));
+    tab.crash();
+    let (old, new) = (r#""schemaVersion":2"#, r#""schemaVersion":3,"shape":{"new":true}"#);
+    world.rewrite_rows("ada", old, new);
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &["other".to_string()], Some("elsewhere"));
+    world.set_faults(Faults::default());
+    assert!(world.run_until(HOUR, || world.stored("ada") == ids(3)), "{:?}", tab.events());
+    assert_eq!(applied(&world), ["other"]);
+    tab.crash();
+    world.rewrite_rows("ada", new, old);
+    let tab = Tab::open(&world, "ada", "");
+    assert!(drained(&world), "{:?}", tab.events());
+    assert_eq!(applied(&world), ["other", "a0", "a1", "a2"]);
+}
+
+#[test]
 fn who_waits_for_what_is_no_longer_there_is_told_so_when_the_page_is_looked_at_again() {
     let world = World::new(20);
     let tab = Tab::open(&world, "ada", "");

@@ -16,7 +16,7 @@ const FORBIDDEN: [&str; 2] = ["did not allow mutations", "denied"];
 const DAMAGED: [&str; 2] = ["failed to read", "corrupt"];
 
 /// What was thrown, or given as the reason of a failure or an abort.
-pub(super) fn store_error(operation: &'static str, thrown: &JsValue) -> StoreError {
+pub(in crate::browser) fn store_error(operation: &'static str, thrown: &JsValue) -> StoreError {
     let text = |name| property::<JsValue>(thrown, name).and_then(|value| value.as_string()).unwrap_or_default();
     let (name, message) = (text("name"), text("message").to_lowercase());
     let says = |words: &[&str]| words.iter().any(|words| message.contains(words));

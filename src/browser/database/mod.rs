@@ -7,6 +7,7 @@ mod listening;
 mod transaction;
 mod upgrade;
 
+pub(super) use failure::store_error;
 pub use transaction::DatabaseTransaction;
 
 use super::BrowserClock;

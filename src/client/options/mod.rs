@@ -15,6 +15,7 @@ use crate::error::parse::{CustomCode, Extensions};
 use crate::error::{Category, Severity};
 use crate::input::{InvalidInput, Subject};
 use crate::json::Value;
+use crate::platform::Encryption;
 use crate::policy::backoff::Backoff;
 use crate::policy::configuration::CONFIGURATION_PATH;
 use crate::queue::draft::{quoted, shown};
@@ -69,6 +70,8 @@ pub struct Options {
     pub sync: SyncPolicy,
     /// How much the queue may hold.
     pub queue: QueueLimits,
+    /// Whether it is encrypted where it is kept.
+    pub encryption: Encryption,
     /// Whether developers are looking; `None` leaves that to where the page is.
     pub development: Option<bool>,
     /// Whether a server whose request failed may be probed; `None` leaves that to `development`.
@@ -133,20 +136,8 @@ impl Options {
         let timeout = sync.milliseconds("timeoutMs", 1, LONGEST_CALL_WAIT)?.unwrap_or(Duration::from_secs(30));
         sync.finish()?;
         let mut queue = members.within("queue", "an object such as { maxActions: 10000, evicts: [\"low\"] }")?;
-        let defaults = QueueLimits::default();
-        let evicts = match queue.take("evicts") {
-            None => Vec::new(),
-            Some(value) => {
-                let read = |value: Value<'_>| Priority::from_name(&value.as_str()?);
-                let read = value.items().map(read).collect::<Option<Vec<_>>>().filter(|_| value.is_array());
-                read.ok_or_else(|| queue.refuse("evicts", &shown(value), "a list of priorities such as [\"low\", \"normal\"]"))?
-            }
-        };
-        let limits_of_queue = QueueLimits {
-            actions: queue.whole("maxActions", 1, 10_000_000)?.map_or(defaults.actions, u64::from),
-            bytes: queue.whole("maxBytes", 1024, u32::MAX)?.map_or(defaults.bytes, u64::from),
-            evicts,
-        };
+        let limits_of_queue = read_queue_limits(&mut queue)?;
+        let encryption = named(&mut queue, "encryption", &Encryption::NAMES, Encryption::from_name)?.unwrap_or_default();
         let max_age = queue.milliseconds("maxAgeMs", 1, u32::MAX)?;
         queue.finish()?;
         members.finish()?;
@@ -177,11 +168,30 @@ impl Options {
                 trusted_origins,
             },
             queue: limits_of_queue,
+            encryption,
             development,
             probe,
             database,
         })
     }
+}
+
+/// Reads how much the queue may hold.
+fn read_queue_limits(queue: &mut Members<'_>) -> Result<QueueLimits, InvalidInput> {
+    let defaults = QueueLimits::default();
+    let evicts = match queue.take("evicts") {
+        None => Vec::new(),
+        Some(value) => {
+            let read = |value: Value<'_>| Priority::from_name(&value.as_str()?);
+            let read = value.items().map(read).collect::<Option<Vec<_>>>().filter(|_| value.is_array());
+            read.ok_or_else(|| queue.refuse("evicts", &shown(value), "a list of priorities such as [\"low\", \"normal\"]"))?
+        }
+    };
+    Ok(QueueLimits {
+        actions: queue.whole("maxActions", 1, 10_000_000)?.map_or(defaults.actions, u64::from),
+        bytes: queue.whole("maxBytes", 1024, u32::MAX)?.map_or(defaults.bytes, u64::from),
+        evicts,
+    })
 }
 
 /// Reads what is asked again and again: `true` asks as usual, an object changes where and how often.

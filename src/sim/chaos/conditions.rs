@@ -73,7 +73,9 @@ pub(super) struct Conditions {
     /// How many of ten actions have none.
     pub(super) keyless: u64,
     /// What the client is opened with.
-    pub(super) options: String,
+    options: String,
+    /// How the queue is kept: each time a client is opened, as one of these says.
+    encryption: &'static [&'static str],
     /// The steps to choose from, as often as they are likely.
     pub(super) steps: Vec<Step>,
     /// How many there are.
@@ -85,6 +87,9 @@ pub(super) struct Conditions {
 }
 
 const FAULTS: usize = 16;
+
+/// It is encrypted, or was, or is in some tabs.
+const ENCRYPTION: [&[&str]; 4] = [&["preferred"], &["required"], &["off", "preferred"], &["off", "preferred", "required"]];
 
 /// Steps with their weights.
 const ALWAYS: [(Step, usize); 4] = [(Step::Enqueue, 10), (Step::Nap, 4), (Step::Sleep, 2), (Step::Weather, 3)];
@@ -165,6 +170,20 @@ impl Conditions {
             length: 25 + world.below(25),
             disk: std::array::from_fn(|_| one_in(3)),
             network: std::array::from_fn(|_| one_in(3)),
+            // Last, so that the others are what they are without it.
+            encryption: if one_in(4) { world.inner.one_of::<&[&str]>(&ENCRYPTION) } else { &[] },
+        }
+    }
+
+    /// What a client is opened with now.
+    pub(super) fn options(&self, world: &World) -> String {
+        if self.encryption.is_empty() {
+            return self.options.clone();
+        }
+        let member = format!(r#""encryption":"{}""#, world.inner.one_of(self.encryption));
+        match self.options.split_once(r#""queue":{"#) {
+            Some((before, behind)) => format!(r#"{before}"queue":{{{member},{behind}"#),
+            None => format!(r#"{},"queue":{{{member}}}"#, self.options),
         }
     }
 

@@ -140,7 +140,7 @@ impl Run {
     }
 
     pub(super) fn open(&mut self, user: usize) {
-        let tab = Tab::open(&self.world, USERS[user], &self.conditions.options);
+        let tab = Tab::open(&self.world, USERS[user], &self.conditions.options(&self.world));
         self.promises.note(self.world.now(), || format!("tab {} opens for {}", tab.number(), USERS[user]));
         self.pages.push(Page { tab, user, is_worker: false, is_frozen: false, ends_at: None });
         if !self.conditions.key_value {
@@ -487,7 +487,7 @@ impl Run {
         self.promises.note(self.world.now(), || format!("tab {} is now {}'s", page.tab.number(), USERS[user]));
         self.promises.forget_waits(page.tab.number());
         page.user = user;
-        page.tab.switch_user(USERS[user], &self.conditions.options);
+        page.tab.switch_user(USERS[user], &self.conditions.options(&self.world));
     }
 
     fn wake_worker(&mut self) {
@@ -495,7 +495,7 @@ impl Run {
             return;
         }
         let user = usize::try_from(self.below(self.conditions.users as u64)).unwrap();
-        let tab = Tab::open_worker(&self.world, USERS[user], &self.conditions.options);
+        let tab = Tab::open_worker(&self.world, USERS[user], &self.conditions.options(&self.world));
         self.promises.count("service workers woken");
         self.promises.note(self.world.now(), || format!("tab {} is a service worker of {}", tab.number(), USERS[user]));
         let client = tab.client.clone();
