@@ -26,6 +26,8 @@ const COUNTING: ReadonlySet<SteadfastEvent["type"]> = new Set([
 ] as const);
 
 /** The events that are heeded here, whoever else hears them. */
+/** What is told once, and as early as in the opening, when nobody can listen yet. */
+const TOLD_ONCE: ReadonlySet<string> = new Set<SteadfastEvent["type"]>(["placeChanged", "encryptionUnavailable"]);
 const HEEDED: ReadonlySet<string> = new Set<SteadfastEvent["type"]>(["preferencesChanged", "connectivityChanged", "warning"]);
 
 /**
@@ -158,11 +160,18 @@ export class Steadfast {
         };
         await refreshCredentials({ error, fetch: plainly });
       });
+    let isHeard = false;
+    const untold: string[] = [];
+    let tell: (text: string) => void;
     let core: Core;
     try {
       const text = optionsText({ ...plain, probe, health: plain.health ?? !send, baseUrl: base.href });
       const emit = (text: string) => {
         const type = typeOf(text);
+        if (!isHeard && TOLD_ONCE.has(type)) {
+          untold.push(text);
+          return;
+        }
         queue?.hear(type);
         const isCounted = backgroundSync !== undefined && COUNTING.has(type);
         const isWanted = timeline !== null || isCounted || HEEDED.has(type) || events.hasEars(type);
@@ -177,6 +186,7 @@ export class Steadfast {
         }
         publish(event);
       };
+      tell = emit;
       core = new Core(text, base.origin, readerOf({ formats, codes }), network, headersFor, refresh, emit);
     } catch (thrown) {
       throw toError(thrown, vocabulary);
@@ -228,6 +238,11 @@ export class Steadfast {
       );
     }
     opened();
+    // Whoever has opened it begins to listen now.
+    setTimeout(() => {
+      isHeard = true;
+      for (const text of untold) tell(text);
+    });
     return new this(handle, events, vocabulary, ownQueue, calls, timeline, mine, reachable, plain.userId, backgroundSync);
   }
 

@@ -252,11 +252,13 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         if rows.iter().any(|row| self.record.is_in_flight(row.seq)) && !broken::is(Variant::PromotionMovesBatch) {
             return Ok(false);
         }
-        for row in rows.into_iter().filter(|row| row.lane.is_ready()) {
-            let action = Action::read(&row, self.user_id);
-            if action.state == ActionState::Unreadable {
-                return Ok(false);
-            }
+        // Those that are as urgent already stay, whatever is said of them; and all that are moved can be read, or none is.
+        let less_urgent = rows.iter().filter(|row| row.lane.is_ready() && row.lane > lane);
+        let actions: Vec<Action> = less_urgent.map(|row| Action::read(row, self.user_id)).collect();
+        if actions.iter().any(|action| action.state == ActionState::Unreadable) {
+            return Ok(false);
+        }
+        for action in actions {
             self.relocate(action, lane)?;
         }
         Ok(true)

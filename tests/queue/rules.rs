@@ -20,7 +20,7 @@ use steadfast::queue::settlement::Moment;
 use steadfast::sim::check_books;
 use steadfast::store::Memory;
 use steadfast::time::WallTime;
-use steadfast::wire::Conflict;
+use steadfast::wire::{Conflict, Priority};
 
 const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
 const NOW: WallTime = WallTime(1_780_315_200_000);
@@ -368,4 +368,24 @@ fn what_cannot_be_read_is_listed_with_its_text() {
     let action = Action::read(&Row { text: "half a r".into(), ..row.clone() }, "ada");
     assert!(serde_json::to_string(&action).unwrap().contains(r#""text":"half a r""#));
     assert!(!serde_json::to_string(&Action::read(&row, "ada")).unwrap().contains("\"text\""));
+}
+
+#[test]
+fn an_urgent_action_moves_none_of_its_key_if_one_of_them_cannot_be_read() {
+    let queue = Queue::default();
+    let urgent = |id: &str, priority: Priority| {
+        let mut newcomer = newcomer(id, Some("k"));
+        (newcomer.action.priority, newcomer.action.lane) = (priority, Lane::of(priority));
+        newcomer
+    };
+    let make_unreadable = |id: &str| {
+        let row = Row { text: r#"{"schemaVersion":99,"key":"k","type":"save"}"#.into(), ..queue.row(id).unwrap() };
+        queue.0.tamper(|table| assert!(table.write("ada", &row)));
+    };
+    queue.append(vec![newcomer("a", Some("k")), newcomer("b", Some("k")), newcomer("c", Some("k"))]);
+    make_unreadable("c");
+    queue.append(vec![urgent("d", Priority::Critical)]);
+    assert_eq!(["a", "b", "c", "d"].map(|id| queue.lane(id)), [Lane::Normal; 4]);
+    make_unreadable("b");
+    queue.append(vec![urgent("e", Priority::High)]);
 }
