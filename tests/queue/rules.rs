@@ -379,7 +379,7 @@ fn an_urgent_action_moves_none_of_its_key_if_one_of_them_cannot_be_read() {
         newcomer
     };
     let make_unreadable = |id: &str| {
-        let row = Row { text: r#"{"schemaVersion":99,"key":"k","type":"save"}"#.into(), ..queue.row(id).unwrap() };
+        let row = Row { text: r#"{"schemaVersion":99,"key":"k","type":"save","data":1}"#.into(), ..queue.row(id).unwrap() };
         queue.0.tamper(|table| assert!(table.write("ada", &row)));
     };
     queue.append(vec![newcomer("a", Some("k")), newcomer("b", Some("k")), newcomer("c", Some("k"))]);
