@@ -111,7 +111,7 @@ export interface QueueOptions {
    */
   readonly evicts?: readonly Priority[];
   /**
-   * Whether what is queued is encrypted where it is kept (AES-256-GCM, with a key that no script can read). `preferred`: wherever there
+   * Whether what is queued is encrypted where it is kept (AES-256-GCM, with a key that is itself kept encrypted). `preferred`: wherever there
    * can be a key; where there is none, as without HTTPS or IndexedDB, it is kept in plain text, and the event
    * `encryptionUnavailable` says so. `required`: without a key nothing is written, `enqueue` rejects with a {@link StoreError} of kind
    * `keyUnavailable`, and nothing is sent. Whatever it is, what was encrypted before is read, and what was not as well. Not
