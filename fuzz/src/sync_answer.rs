@@ -41,7 +41,8 @@ pub fn holds(bytes: &[u8]) {
     let given = (0..GIVEN).filter_map(|seq| pending(seq).to_row().ok());
     let damaged = stored.take(16).zip(GIVEN..).map(|(text, seq)| {
         let lane = Lane::ALL[usize::try_from(seq).unwrap_or_default() % Lane::ALL.len()];
-        let row = Row { lane, seq, id: format!("damaged-{seq}"), key: None, due: None, after: None, text: text.into() };
+        let row =
+            Row { lane, seq, id: format!("damaged-{seq}"), key: None, due: None, after: None, text: text.into(), weight: None };
         row_holds(&row);
         row
     });

@@ -81,6 +81,9 @@ pub struct Action {
     /// What is stored of one that cannot be read, as it is.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// What one that cannot be read weighs, if that is known.
+    #[serde(skip)]
+    pub weight: Option<u64>,
 }
 
 /// Where an action on disk stands. One that is being sent is `Pending` and in the user's batch.
@@ -182,6 +185,7 @@ impl Action {
             request: None,
             lane: Lane::Normal,
             text: None,
+            weight: None,
         }
     }
 
@@ -207,6 +211,7 @@ impl Action {
             request: names.request.and_then(|request| serde_json::from_str(request.get()).ok()),
             lane: row.lane,
             text: Some(row.text.clone()),
+            weight: row.weight,
             ..Self::new(id, user_id, text(names.kind).unwrap_or_default(), data, WallTime(0))
         }
     }
@@ -227,6 +232,7 @@ impl Action {
             key: self.key.clone().filter(|_| self.lane != Lane::Dead),
             due: self.due(),
             after: self.depends_on.clone().filter(|_| self.lane == Lane::Dependent),
+            weight: Some(self.bytes()),
             text: serde_json::to_string(&Stored {
                 schema_version: self.schema_version,
                 key: &self.key,
@@ -271,6 +277,9 @@ impl Action {
 
     /// What it weighs against the limits: the bytes of its data and of its names, and of the request that it is.
     pub fn bytes(&self) -> u64 {
+        if let Some(weight) = self.weight {
+            return weight;
+        }
         let names = self.id.len() + self.kind.len() + self.key.as_ref().map_or(0, String::len);
         let request = self.request.as_ref().map_or(0, |request| request.bytes());
         ((self.data.get().len() + names) as u64).saturating_add(request)
@@ -330,6 +339,7 @@ mod tests {
             due: None,
             after: None,
             text: text.into(),
+            weight: None,
         }
     }
 

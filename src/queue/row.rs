@@ -125,6 +125,8 @@ pub struct Row {
     pub after: Option<String>,
     /// All that is known of it.
     pub text: String,
+    /// What it weighs against the limits of the queue, in bytes, where the text may not tell. A store need not keep it.
+    pub weight: Option<u64>,
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

@@ -288,8 +288,12 @@ fn read_row(key: &str, seq: u64, id: &str, text: &str) -> Row {
     let parts = checked(key, text).and_then(|content| content.split_once('\n'));
     let read = parts.and_then(|(columns, text)| Some((serde_json::from_str::<Columns>(columns).ok()?, text)));
     match read {
-        Some(((lane, key, due, after), text)) => Row { lane, seq, id: id.into(), key, due, after, text: text.into() },
-        None => Row { lane: Lane::Unreadable, seq, id: id.into(), key: None, due: None, after: None, text: text.into() },
+        Some(((lane, key, due, after), text)) => {
+            Row { lane, seq, id: id.into(), key, due, after, text: text.into(), weight: None }
+        }
+        None => {
+            Row { lane: Lane::Unreadable, seq, id: id.into(), key: None, due: None, after: None, text: text.into(), weight: None }
+        }
     }
 }
 

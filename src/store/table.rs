@@ -333,7 +333,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn row(lane: Lane, seq: u64, id: String) -> Row {
-        Row { lane, seq, id, key: None, due: None, after: None, text: String::new() }
+        Row { lane, seq, id, key: None, due: None, after: None, text: String::new(), weight: None }
     }
 
     #[test]

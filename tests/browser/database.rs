@@ -21,7 +21,7 @@ fn database(name: &str) -> Database {
 }
 
 fn row(lane: Lane, seq: u64) -> Row {
-    Row { lane, seq, id: format!("a{seq}"), key: None, due: None, after: None, text: format!("text {seq}") }
+    Row { lane, seq, id: format!("a{seq}"), key: None, due: None, after: None, text: format!("text {seq}"), weight: None }
 }
 
 async fn begin(store: &Database) -> DatabaseTransaction {
@@ -127,6 +127,7 @@ async fn what_was_written_is_there_to_the_letter_after_the_database_is_opened_an
         due: Some(WallTime(-5)),
         after: Some("other".into()),
         text: "{\"text\":\"Grüße 🚀 \u{0} \u{feff}\"}".into(),
+        weight: None,
     };
     let store = database(&name);
     write(&store, &[all.clone(), row(Lane::Critical, 0)]).await.unwrap();

@@ -122,6 +122,7 @@ async fn the_queue_in_the_database_is_encrypted_and_read_after_a_reload() {
         due: None,
         after: None,
         text: "{\"data\":\"marker\"}".into(),
+        weight: None,
     };
     let transaction = open().transaction(Access::Write).await.unwrap();
     transaction.write("ada", &row).unwrap();

@@ -69,7 +69,7 @@ mod local_storage {
     for_each_promise!(test, Here);
 
     fn row() -> Row {
-        Row { lane: Lane::Normal, seq: 1, id: "a".into(), key: None, due: None, after: None, text: "{}".into() }
+        Row { lane: Lane::Normal, seq: 1, id: "a".into(), key: None, due: None, after: None, text: "{}".into(), weight: None }
     }
 
     #[wasm_bindgen_test]

@@ -29,7 +29,16 @@ fn open(texts: &FakeTexts) -> TextStore<FakeTexts> {
 }
 
 fn row(lane: Lane, seq: u64, id: &str) -> Row {
-    Row { lane, seq, id: id.into(), key: Some("key".into()), due: Some(WallTime(1)), after: None, text: "{\"a\":1}".into() }
+    Row {
+        lane,
+        seq,
+        id: id.into(),
+        key: Some("key".into()),
+        due: Some(WallTime(1)),
+        after: None,
+        text: "{\"a\":1}".into(),
+        weight: None,
+    }
 }
 
 async fn begin(store: &TextStore<FakeTexts>) -> <TextStore<FakeTexts> as Store>::Transaction {

@@ -88,7 +88,7 @@ async fn absorb(transaction: OnTab, lot: Lot) -> Result<OnTab, StoreError> {
 }
 
 fn row(id: &str) -> Row {
-    Row { lane: Lane::Normal, seq: 0, id: id.into(), key: None, due: None, after: None, text: id.into() }
+    Row { lane: Lane::Normal, seq: 0, id: id.into(), key: None, due: None, after: None, text: id.into(), weight: None }
 }
 
 async fn append(tab: &Tab, user_id: &str, id: &str) -> Result<Durability, StoreError> {

@@ -61,7 +61,7 @@ const TEXT: &str = "{\"text\":\"Grüße 🚀 \u{0} \u{2028} \u{feff} \\u0000 \\ 
 const KEY: &str = "key/7 🚀\u{0}:\"";
 
 fn row(lane: Lane, seq: u64, id: &str) -> Row {
-    Row { lane, seq, id: id.into(), key: None, due: None, after: None, text: ["text of ", id].concat() }
+    Row { lane, seq, id: id.into(), key: None, due: None, after: None, text: ["text of ", id].concat(), weight: None }
 }
 
 /// One that is found by everything.

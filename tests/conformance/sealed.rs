@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use steadfast::platform::tables::{Durability, Kind, Lane, Row, Store, Transaction};
 use steadfast::platform::{Access, Encryption, StoreError, StoreErrorKind};
+use steadfast::queue::action::{Action, ActionState};
 use steadfast::store::{Memory, Opener, Sealed, Table};
 use steadfast::time::WallTime;
 
@@ -120,7 +121,7 @@ const MARKER: &str = "top secret";
 
 fn row(seq: u64, key: Option<&str>) -> Row {
     let text = format!(r#"{{"type":"save","data":"{MARKER} {seq}"}}"#);
-    Row { lane: Lane::Normal, seq, id: format!("id-{seq}"), key: key.map(Into::into), due: None, after: None, text }
+    Row { lane: Lane::Normal, seq, id: format!("id-{seq}"), key: key.map(Into::into), due: None, after: None, text, weight: None }
 }
 
 /// As the queue writes: rows, and the record that tells of them.
@@ -178,8 +179,8 @@ fn a_row_is_sealed_anew_each_time_and_never_with_the_same_nonce() {
             put(&tab, &[row(1, None), row(2, None)]).await.unwrap();
             let record = world.raw().document("ada", Kind::Queue, "").unwrap().to_string();
             for text in world.raw_rows().into_iter().map(|row| row.text).chain([record]) {
-                // Behind the version and the number.
-                assert!(nonces.insert(text[11..27].to_string()));
+                // Behind the version and the numbers.
+                assert!(nonces.insert(text[19..35].to_string()));
             }
         }
     });
@@ -390,6 +391,40 @@ fn what_only_a_lost_key_opens_is_kept_and_the_queue_goes_on() {
         transaction.commit().await.unwrap();
         assert_eq!(world.raw_rows()[0], before[0]);
         assert_eq!(rows(&world.sealing()).await[1], row(2, Some("draft")));
+    });
+}
+
+#[test]
+fn a_tab_that_asked_for_a_key_while_it_was_deleted_finds_it_when_another_tab_has_put_it_back() {
+    run(async {
+        let world = World::default();
+        let (one, other) = (world.sealing(), world.tab(Encryption::Off));
+        put(&one, &[row(1, Some("draft"))]).await.unwrap();
+        let kept = world.keys.kept.take();
+        assert_ne!(rows(&other).await[0], row(1, Some("draft")));
+        world.keys.kept.replace(kept);
+        put(&one, &[row(2, Some("draft"))]).await.unwrap();
+        assert_eq!(rows(&other).await, [row(1, Some("draft")), row(2, Some("draft"))]);
+        assert_eq!(record(&other).await.as_deref(), Some("{\"n\":2}"));
+    });
+}
+
+#[test]
+fn what_cannot_be_opened_weighs_as_much_as_for_those_who_can_open_it() {
+    run(async {
+        let world = World::default();
+        put(&world.sealing(), &[row(1, Some("draft"))]).await.unwrap();
+        let weight = Action::read(&row(1, Some("draft")), "ada").bytes();
+        world.keys.kept.take();
+        let tab = world.tab(Encryption::Off);
+        let transaction = tab.transaction(Access::Read).await.unwrap();
+        for shut in [
+            transaction.find("ada", "id-1").await.unwrap().unwrap(),
+            transaction.rows("ada", Lane::Normal, 0, 100, 100).await.unwrap().remove(0),
+        ] {
+            let action = Action::read(&shut, "ada");
+            assert_eq!((action.state, action.bytes()), (ActionState::Unreadable, weight));
+        }
     });
 }
 

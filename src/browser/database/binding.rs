@@ -193,7 +193,7 @@ pub(super) fn from_record(value: &JsValue, lane: Option<Lane>) -> Option<Row> {
     let text = record.t().as_string().unwrap_or_default();
     let damaged = || {
         let (seq, id) = (record.s().as_f64()? as u64, record.i().as_string().unwrap_or_default());
-        Some(Row { lane, seq, id, key: None, due: None, after: None, text: text.clone() })
+        Some(Row { lane, seq, id, key: None, due: None, after: None, text: text.clone(), weight: None })
     };
     unpack(&text, lane).or_else(damaged).map(found_by)
 }
@@ -209,7 +209,7 @@ fn unpack(packed: &str, lane: Lane) -> Option<Row> {
     let (seq, rest) = packed.split_once(' ')?;
     let (length, rest) = rest.split_once(' ')?;
     let (id, text) = rest.split_at_checked(length.parse().ok()?)?;
-    Some(Row { lane, seq: seq.parse().ok()?, id: id.into(), key: None, due: None, after: None, text: text.into() })
+    Some(Row { lane, seq: seq.parse().ok()?, id: id.into(), key: None, due: None, after: None, text: text.into(), weight: None })
 }
 
 impl FirstRecord {
@@ -217,6 +217,6 @@ impl FirstRecord {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     pub(super) fn to_row(&self, lane: Lane, key: Option<String>, due: Option<WallTime>) -> Option<(String, Row)> {
         let (user, seq, id) = (self.user_id().as_string()?, self.seq().as_f64()? as u64, self.id().as_string()?);
-        Some((user, Row { lane, seq, id, key, due, after: None, text: self.row().as_string().unwrap_or_default() }))
+        Some((user, Row { lane, seq, id, key, due, after: None, text: self.row().as_string().unwrap_or_default(), weight: None }))
     }
 }

@@ -183,7 +183,7 @@ impl DatabaseTransaction {
 fn foreign(lane: Lane, key: &JsValue) -> Row {
     let seq = key.unchecked_ref::<Array>().get(2).as_f64().unwrap_or_default() as u64;
     let id = ["unreadable-", &seq.to_string()].concat();
-    Row { lane, seq, id, key: None, due: None, after: None, text: String::new() }
+    Row { lane, seq, id, key: None, due: None, after: None, text: String::new(), weight: None }
 }
 
 impl Transaction for DatabaseTransaction {

@@ -4,24 +4,28 @@
 //!
 //! ```text
 //!   6 bytes    the number of the data key
+//!   6 bytes    what it weighs for whoever cannot open it
 //!  12 bytes    the nonce, random for each text
 //!   n bytes    the text, encrypted by AES-256-GCM
 //!  16 bytes    its tag
 //! ```
 //!
-//! What the text belongs to (the user, and the row or the document) is authenticated with it: a text that was put elsewhere cannot be
-//! opened there. Random nonces of 96 bits are good for 2^32 texts under one key (NIST SP 800-38D, 8.3).
+//! What the text belongs to (the user, and the row or the document) and what it weighs are authenticated with it: a text that was put
+//! elsewhere cannot be opened there. Random nonces of 96 bits are good for 2^32 texts under one key (NIST SP 800-38D, 8.3).
 
-use super::base64;
 use crate::platform::{DATA_KEY_BYTES, DataKey};
 use aes_gcm::aes::Aes256;
 use aes_gcm::aes::cipher::BlockEncrypt as _;
 use aes_gcm::{AeadInPlace as _, Aes256Gcm, KeyInit as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroize as _;
 
 /// What a sealed text of this version begins with.
 const VERSION: &str = "s1.";
+/// How many bytes numbers have. Both of them, and so what a sealed text begins with, come out whole in base64.
 const NUMBER: usize = 6;
+const HEAD: usize = NUMBER * 2;
 pub(super) const NONCE: usize = 12;
 const TAG: usize = 16;
 const BLOCK: usize = 16;
@@ -47,31 +51,37 @@ impl Cipher {
         &self.key
     }
 
-    /// Encrypts a text of that place. No two texts ever may get the same nonce. `None` beyond 64 GiB.
-    pub(super) fn seal(&self, place: &str, nonce: &[u8; NONCE], text: Vec<u8>) -> Option<String> {
-        let mut text = text;
-        let tag = self.texts.encrypt_in_place_detached(nonce.into(), place.as_bytes(), &mut text);
-        let number = self.number().to_be_bytes();
-        let sealed = tag.ok().map(|tag| {
-            let number = number.split_at(number.len() - NUMBER).1;
-            base64::encode(VERSION, &[number, nonce, &text, &tag])
-        });
-        if sealed.is_none() {
-            text.zeroize();
+    /// Encrypts a text of that place, which weighs so much. No two texts ever may get the same nonce. `None` beyond 64 GiB.
+    pub(super) fn seal(&self, place: &str, weight: u64, nonce: &[u8; NONCE], text: &[u8]) -> Option<String> {
+        let mut bytes = Vec::with_capacity(HEAD + NONCE + text.len() + TAG);
+        for number in [self.number(), weight] {
+            bytes.extend_from_slice(number.to_be_bytes().split_at(8 - NUMBER).1);
         }
-        sealed
+        bytes.extend_from_slice(nonce);
+        bytes.extend_from_slice(text);
+        let (head, content) = bytes.split_at_mut(HEAD);
+        let (_, text) = content.split_at_mut(NONCE);
+        let Ok(tag) = self.texts.encrypt_in_place_detached(nonce.into(), &about(place, head), text) else {
+            bytes.zeroize();
+            return None;
+        };
+        bytes.extend_from_slice(&tag);
+        let mut sealed = String::with_capacity(VERSION.len() + bytes.len().div_ceil(3) * 4);
+        sealed.push_str(VERSION);
+        URL_SAFE_NO_PAD.encode_string(&bytes, &mut sealed);
+        Some(sealed)
     }
 
     /// Opens what was sealed at that place with this key. `None` if it is damaged, or belongs elsewhere.
     pub(super) fn open(&self, place: &str, sealed: &str) -> Option<Vec<u8>> {
-        let mut bytes = base64::decode(sealed.strip_prefix(VERSION)?)?;
-        let length = bytes.len().checked_sub(NUMBER + NONCE + TAG)?;
-        let (_, content) = bytes.split_at_mut(NUMBER);
+        let mut bytes = URL_SAFE_NO_PAD.decode(sealed.strip_prefix(VERSION)?).ok()?;
+        let length = bytes.len().checked_sub(HEAD + NONCE + TAG)?;
+        let (head, content) = bytes.split_at_mut(HEAD);
         let (nonce, content) = content.split_at_mut(NONCE);
         let (text, tag) = content.split_at_mut(length);
-        self.texts.decrypt_in_place_detached((&*nonce).into(), place.as_bytes(), text, (&*tag).into()).ok()?;
-        bytes.truncate(NUMBER + NONCE + length);
-        bytes.drain(..NUMBER + NONCE);
+        self.texts.decrypt_in_place_detached((&*nonce).into(), &about(place, head), text, (&*tag).into()).ok()?;
+        bytes.truncate(HEAD + NONCE + length);
+        bytes.drain(..HEAD + NONCE);
         Some(bytes)
     }
 
@@ -89,8 +99,13 @@ impl Cipher {
             }
             self.keys.encrypt_block((&mut state).into());
         }
-        base64::encode("", &[&state])
+        URL_SAFE_NO_PAD.encode(state)
     }
+}
+
+/// What is authenticated with a text: what it belongs to, and what is said of it in the clear.
+fn about(place: &str, head: &[u8]) -> Vec<u8> {
+    [head, place.as_bytes()].concat()
 }
 
 /// Whether a text is sealed, by this version or a newer one. None that is not begins so: they are JSON.
@@ -99,10 +114,25 @@ pub(super) fn is_sealed(text: &str) -> bool {
     !version.is_empty() && version.len() <= 3 && version.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The number of the key that a text was sealed with. `None` if that cannot be known.
-pub(super) fn number_of(sealed: &str) -> Option<u64> {
-    let number = base64::decode(sealed.strip_prefix(VERSION)?.get(..NUMBER / 3 * 4)?)?;
-    Some(number.into_iter().fold(0, |number, byte| number << 8 | u64::from(byte)))
+/// What a sealed text says of itself in the clear. No two texts say the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sealing {
+    /// The number of the key that it was sealed with.
+    pub(super) number: u64,
+    /// What it weighs, if nobody has tampered with it.
+    pub(super) weight: u64,
+    nonce: [u8; NONCE],
+}
+
+impl Sealing {
+    /// `None` if a newer version has sealed it, or it is damaged.
+    pub(super) fn of(sealed: &str) -> Option<Self> {
+        let head = URL_SAFE_NO_PAD.decode(sealed.strip_prefix(VERSION)?.get(..(HEAD + NONCE) / 3 * 4)?).ok()?;
+        let (numbers, nonce) = head.split_at_checked(HEAD)?;
+        let (number, weight) = numbers.split_at_checked(NUMBER)?;
+        let read = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        Some(Self { number: read(number), weight: read(weight), nonce: nonce.try_into().ok()? })
+    }
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -165,17 +195,15 @@ mod tests {
     #[test]
     fn a_text_with_any_byte_changed_is_not_opened() {
         let cipher = cipher(1);
-        let sealed = cipher.seal("place", &[7; NONCE], b"{\"type\":\"save_draft\"}".to_vec()).unwrap();
+        let sealed = cipher.seal("place", 7, &[7; NONCE], b"{\"type\":\"save_draft\"}").unwrap();
         assert_eq!(cipher.open("place", &sealed).as_deref(), Some(&b"{\"type\":\"save_draft\"}"[..]));
         for place in 0..sealed.len() {
             for bit in 0..7 {
                 let mut changed = sealed.clone().into_bytes();
                 changed[place] ^= 1 << bit;
                 let changed = String::from_utf8(changed).unwrap();
-                let in_number = (VERSION.len()..VERSION.len() + 8).contains(&place);
-                // The number says which key to take; with the right one, the text is what it was.
-                assert!(in_number || cipher.open("place", &changed).is_none(), "{place} {bit}");
-                let _: Option<u64> = number_of(&changed);
+                assert!(cipher.open("place", &changed).is_none(), "{place} {bit}");
+                let _: Option<Sealing> = Sealing::of(&changed);
             }
             assert_eq!(cipher.open("place", &sealed[..place]), None);
         }
@@ -185,10 +213,11 @@ mod tests {
         #[test]
         fn what_was_sealed_is_opened_at_its_place_and_nowhere_else(
             text in prop::collection::vec(any::<u8>(), 0..400), place in ".*", other in ".*", nonce in any::<[u8; 12]>(),
+            weight in 0..1_u64 << 48,
         ) {
-            let sealed = cipher(1).seal(&place, &nonce, text.clone()).unwrap();
+            let sealed = cipher(1).seal(&place, weight, &nonce, &text).unwrap();
             prop_assert!(is_sealed(&sealed));
-            prop_assert_eq!(number_of(&sealed), Some(cipher(1).number()));
+            prop_assert_eq!(Sealing::of(&sealed), Some(Sealing { number: cipher(1).number(), weight, nonce }));
             prop_assert_eq!(cipher(1).open(&place, &sealed), Some(text));
             prop_assert_eq!(cipher(2).open(&place, &sealed), None);
             prop_assert!(place == other || cipher(1).open(&other, &sealed).is_none());

@@ -14,7 +14,6 @@
 //! **What cannot be opened**, because it is damaged or its key is gone, is given out as it is, and put back as it is: for those above, it
 //! is a text that they cannot read. If its key may be had later, the transaction fails with [`StoreErrorKind::KeyUnavailable`] instead.
 
-mod base64;
 mod cipher;
 mod opener;
 mod ring;
@@ -26,7 +25,7 @@ pub use transaction::SealedTransaction;
 use super::turn::Turn;
 use crate::platform::tables::{Durability, Kind, Lane, Lot, PlaceChange, Store, Transaction};
 use crate::platform::{Access, Encryption, Keys, StoreError, StoreErrorKind};
-use cipher::Cipher;
+use cipher::{Cipher, Sealing};
 use ring::{Asked, Ring};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -54,8 +53,8 @@ struct Shared<S, K> {
     has_rest: Cell<bool>,
     /// Whether something may have been written with a key that is not there.
     unkept: Rc<Cell<bool>>,
-    /// A key that was asked for and is not there any longer.
-    gone: Cell<Option<u64>>,
+    /// The record whose key was asked for and is not there any longer. Whoever seals another one with that key has it still.
+    gone: RefCell<Option<Sealing>>,
 }
 
 impl<S, K> Clone for Sealed<S, K> {
@@ -78,7 +77,7 @@ impl<S: Store, K: Keys> Sealed<S, K> {
             failure: RefCell::default(),
             has_rest: Cell::new(false),
             unkept: Rc::default(),
-            gone: Cell::new(None),
+            gone: RefCell::default(),
         };
         Self { shared: Rc::new(shared) }
     }
@@ -174,11 +173,11 @@ impl<S: Store, K: Keys> Sealed<S, K> {
             let inner = self.begin_inner(place, access).await?;
             let transaction = SealedTransaction::new(inner, ring.clone(), shared.keys.clone(), shared.encryption, access);
             match transaction.look_at_record(user_id).await? {
-                Record::Unknown(number) if shared.gone.get() == Some(number) => {}
-                Record::Unknown(number) => {
+                Record::Unknown(sealing) if shared.gone.borrow().as_ref() == Some(&sealing) => {}
+                Record::Unknown(sealing) => {
                     drop(transaction);
-                    if self.ask(user_id, &ring).await? && !self.ring().has(user_id, number) {
-                        shared.gone.set(Some(number));
+                    if self.ask(user_id, &ring).await? && !self.ring().has(user_id, sealing.number) {
+                        shared.gone.replace(Some(sealing));
                     }
                     continue;
                 }
@@ -329,7 +328,7 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
         let transaction = shared.inner.transaction(Access::Read).await?;
         let record = transaction.document(user_id, Kind::Queue, "").await?;
         drop(transaction);
-        if record.as_deref().and_then(cipher::number_of) == Some(newest) {
+        if record.as_deref().and_then(Sealing::of).map(|sealing| sealing.number) == Some(newest) {
             shared.keys.forget(user_id, newest).await?;
         }
         Ok(())

@@ -1,9 +1,11 @@
 //! The keys that a tab has in memory.
 
-use super::cipher::{self, Cipher, NONCE};
+use super::cipher::{self, Cipher, NONCE, Sealing};
 use crate::platform::tables::{Kind, Lot, Row};
 use crate::platform::{DataKey, StoreError, StoreErrorKind};
+use crate::queue::action::Action;
 use std::rc::Rc;
+use zeroize::Zeroize as _;
 
 /// What stands before a hidden key where the key itself cannot be known. It keeps rows of one key together.
 const HIDDEN: &str = "\0hidden:";
@@ -91,7 +93,7 @@ impl Ring {
         if !cipher::is_sealed(text) {
             return Ok(Opened::Plain);
         }
-        let number = cipher::number_of(text);
+        let number = Sealing::of(text).map(|sealing| sealing.number);
         let cipher = self.of(user_id).find(|cipher| Some(cipher.number()) == number);
         match cipher {
             Some(cipher) => Ok(cipher.open(place, text).map_or(Opened::Shut, |bytes| Opened::Open(bytes, cipher.number()))),
@@ -116,7 +118,7 @@ impl Ring {
 
     pub(super) fn seal_document(&self, user_id: &str, kind: Kind, name: &str, text: &str, nonce: &[u8; NONCE]) -> Option<String> {
         let place = place_of_document(user_id, kind, name);
-        self.newest(user_id)?.seal(&place, nonce, text.as_bytes().to_vec())
+        self.newest(user_id)?.seal(&place, 0, nonce, text.as_bytes())
     }
 
     /// Opens a row. Whether it was sealed with the newest key.
@@ -130,6 +132,7 @@ impl Ring {
             }
             Opened::Shut => {
                 row.key = row.key.take().map(|hidden| [HIDDEN, &hidden].concat());
+                row.weight = Sealing::of(&row.text).map(|sealing| sealing.weight);
                 // There is nothing to be done about it.
                 true
             }
@@ -143,7 +146,7 @@ impl Ring {
 
     /// The same with the key of that sealed text.
     pub(super) fn seal_row_like(&self, sealed: &str, user_id: &str, row: &Row, nonce: &[u8; NONCE]) -> Option<Row> {
-        let number = cipher::number_of(sealed)?;
+        let number = Sealing::of(sealed)?.number;
         seal_row(self.of(user_id).find(|cipher| cipher.number() == number)?, user_id, row, nonce)
     }
 
@@ -188,7 +191,12 @@ impl Ring {
 }
 
 fn seal_row(cipher: &Cipher, user_id: &str, row: &Row, nonce: &[u8; NONCE]) -> Option<Row> {
-    let text = cipher.seal(&place_of_row(user_id, &row.id), nonce, write(row.key.as_deref(), &row.text))?;
+    // Who cannot open it must count it like those who can.
+    let weight = row.weight.unwrap_or_else(|| Action::read(row, user_id).bytes());
+    let mut content = write(row.key.as_deref(), &row.text);
+    let text = cipher.seal(&place_of_row(user_id, &row.id), weight, nonce, &content);
+    content.zeroize();
+    let text = text?;
     let key = row.key.as_deref().map(|key| cipher.hide(key));
     Some(Row { key, text, ..row.clone() })
 }

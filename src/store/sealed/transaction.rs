@@ -1,6 +1,6 @@
 //! A transaction that opens what it reads and seals what it writes.
 
-use super::cipher::{self, NONCE};
+use super::cipher::{self, NONCE, Sealing};
 use super::ring::{Opened, Ring};
 use crate::platform::tables::{Kind, Lane, Row, Transaction};
 use crate::platform::{Access, Encryption, Keys, StoreError, StoreErrorKind};
@@ -48,7 +48,7 @@ pub(super) enum Record {
     /// In plain text, or sealed with an older key, and other things with it.
     Rest,
     /// Sealed with a key that is not known.
-    Unknown(u64),
+    Unknown(Sealing),
 }
 
 impl<T: Transaction, K: Keys> SealedTransaction<T, K> {
@@ -75,13 +75,13 @@ impl<T: Transaction, K: Keys> SealedTransaction<T, K> {
     pub(super) async fn look_at_record(&self, user_id: &str) -> Result<Record, StoreError> {
         let text = self.inner.document(user_id, Kind::Queue, "").await?;
         let newest = self.ring.newest(user_id).map(cipher::Cipher::number);
-        let number = text.as_deref().filter(|text| cipher::is_sealed(text)).map(cipher::number_of);
-        let found = match (&text, number) {
+        let sealing = text.as_deref().filter(|text| cipher::is_sealed(text)).map(Sealing::of);
+        let found = match (&text, sealing) {
             (None, _) => Record::Absent,
             (Some(_), None) if newest.is_some() => Record::Rest,
             (Some(_), None) => Record::Sealed,
-            (Some(_), Some(Some(number))) if !self.ring.has(user_id, number) => Record::Unknown(number),
-            (Some(_), Some(number)) if number == newest => Record::Sealed,
+            (Some(_), Some(Some(sealing))) if !self.ring.has(user_id, sealing.number) => Record::Unknown(sealing),
+            (Some(_), Some(sealing)) if sealing.as_ref().map(|sealing| sealing.number) == newest => Record::Sealed,
             (Some(_), Some(_)) => Record::Rest,
         };
         if !matches!(found, Record::Unknown(_)) || self.ring.knows(user_id) {
