@@ -213,9 +213,9 @@ impl ModelServer {
         self.pauses.push(Pause { first: self.sent + 1, heard_at: now, ..pause.clone() });
     }
 
-    /// What was said to the queue of a user is no longer known to anyone.
-    pub(super) fn forget_the_pauses_of_queue(&mut self, user_id: &str) {
-        self.pauses.retain(|pause| pause.place.queue_of.as_deref() != Some(user_id));
+    /// Of what was said to the queue of a user, only what ends by then is still known to anyone.
+    pub(super) fn forget_the_pauses_of_queue(&mut self, user_id: &str, until: u64) {
+        self.pauses.retain(|pause| pause.place.queue_of.as_deref() != Some(user_id) || pause.until <= until);
     }
 
     /// What was said to no queue in particular is not known to everyone.

@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, KeyValue, Locks, Platform, Random};
 use crate::policy::gate::GateReason;
 use crate::store::Sealed;
-use crate::time::{MonotonicTime, WallTime};
+use crate::time::{MonotonicTime, WallTime, milliseconds};
 use futures_util::future::{AbortHandle, Abortable, Aborted};
 use futures_util::task::LocalSpawnExt as _;
 use std::cell::{Cell, RefCell};
@@ -120,10 +120,11 @@ impl Process {
 impl Inner {
     /// A moment that the server has named, and that did not get to the disk of who heard of it, is nobody's knowledge any longer.
     fn forget_what_is_not_on_disk(&self, user_id: &str) {
-        let record = self.disk.record(user_id);
-        if record.gate.reason(self.wall()) != Some(GateReason::ServerHint) {
-            self.server.borrow_mut().forget_the_pauses_of_queue(user_id);
-        }
+        let (gate, now) = (self.disk.record(user_id).gate, self.wall());
+        let is_known = gate.reason(now) == Some(GateReason::ServerHint);
+        // The one that is on disk may be an earlier one, which ends earlier.
+        let until = if is_known { self.now().saturating_add(milliseconds(gate.remaining(now))) } else { 0 };
+        self.server.borrow_mut().forget_the_pauses_of_queue(user_id, until);
     }
 }
 
