@@ -32,7 +32,7 @@ use crate::store::At;
 use crate::time::{MonotonicTime, WallTime};
 use crate::wire::QueueActionsRequest;
 use futures_channel::oneshot;
-use futures_util::future::{AbortHandle, Aborted, abortable};
+use futures_util::future::{AbortHandle, Aborted, abortable, join};
 use serde_json::value::{RawValue, to_raw_value};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -150,6 +150,19 @@ pub(super) enum Sent {
         /// Whether the batch itself may be the reason: its size, or something in it.
         counts_against_batch: bool,
     },
+}
+
+/// What has been settled and nobody has been told of. They are when it is dropped, whatever else becomes of the drain.
+struct News<'d, P: Platform> {
+    drainer: &'d Drainer<P>,
+    counts: Counts,
+    settled: Vec<(String, Outcome)>,
+}
+
+impl<P: Platform> Drop for News<'_, P> {
+    fn drop(&mut self) {
+        self.drainer.announce(self.counts, std::mem::take(&mut self.settled));
+    }
 }
 
 /// Whether a batch that has failed once more is a lone action over which the server fails.
@@ -396,7 +409,9 @@ impl<P: Platform> Drainer<P> {
         // What a batch belongs to that is sent again with new credentials: that is no retry.
         let mut resumed: Option<CallTrace> = None;
         let mut claimed: Option<(MonotonicTime, Step)> = None;
+        let mut news: Option<News<'_, P>> = None;
         loop {
+            news.take_if(|_| claimed.is_none());
             let step = match self.claim_anew(turn, trigger, limits, claimed.take()).await? {
                 Ok(step) => step,
                 Err(paused) => return Ok(paused),
@@ -414,15 +429,17 @@ impl<P: Platform> Drainer<P> {
             };
             let seen = may_refresh.then(|| self.credentials.generation()).flatten();
             let began = self.platform.clock().monotonic();
+            // What the last one has come to is told while this one is on its way.
+            let told = async { news = None };
             let (sent, trace, elsewhere) = match batch.actions.as_mut_slice() {
-                [whole] if whole.request.is_some() => match self.send_whole(turn, whole, resumed.take()).await? {
+                [whole] if whole.request.is_some() => match join(self.send_whole(turn, whole, resumed.take()), told).await.0? {
                     Some((Sending { sent, elsewhere }, trace)) => (sent, trace, elsewhere),
                     None => continue,
                 },
                 _ => {
                     let trace = resumed.take().unwrap_or_else(|| self.trace_to(&self.policy.service, None));
                     self.tell_sent(&trace, &batch.actions);
-                    (self.send(&batch.actions, &batch.key, &trace).await, trace, None)
+                    (join(self.send(&batch.actions, &batch.key, &trace), told).await.0, trace, None)
                 }
             };
             let correlation_id = trace.correlation_id().to_string();
@@ -487,6 +504,7 @@ impl<P: Platform> Drainer<P> {
             };
             let asked_at = self.platform.clock().monotonic();
             let step = self.settle(turn, &batch, &verdicts, limits).await?;
+            news = Some(News { drainer: self, counts: step.record.counts(), settled: step.settled.clone() });
             self.took(batch.actions.len(), self.platform.clock().monotonic().since(began));
             // One that was not to be claimed yet is claimed when the server may be asked again.
             claimed = self.left_alone(trigger).is_zero().then_some((asked_at, step));
@@ -739,13 +757,11 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
-    /// Enters the verdicts into the books, claims the next batch with that, and tells everyone.
+    /// Enters the verdicts into the books, and claims the next batch with that.
     async fn settle(&self, turn: Turn, batch: &Batch, verdicts: &[Verdict], limits: BatchLimits) -> Result<Step, StoreError> {
         let (fresh_key, moment) = (unique_id(self.platform.as_ref()), self.moment());
         let next = Claiming { limits, now: moment.now, fresh_key: &fresh_key };
-        let step = outbox::settle(&self.at(turn.place), &self.user_id, turn.epoch, batch, verdicts, moment, Some(next)).await?;
-        self.announce(step.record.counts(), step.settled.clone());
-        Ok(step)
+        outbox::settle(&self.at(turn.place), &self.user_id, turn.epoch, batch, verdicts, moment, Some(next)).await
     }
 
     /// Tells the other tabs what is in the queue now and, like those who wait and the application here, what was settled.
