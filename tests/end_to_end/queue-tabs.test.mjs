@@ -42,8 +42,14 @@ const ends = {
     await protocol.send("Page.setWebLifecycleState", { state: "frozen" });
     return () => protocol.send("Page.setWebLifecycleState", { state: "active" });
   },
-  /** Without a word, as a device does that runs out of memory, or a debugger. @param {Tab} tab */
-  async stopped(tab) {
+  /**
+   * Without a word, as a device does with a tab behind others that runs out of memory. Not the one in front: where that stands still
+   * in the middle of a transaction, Chromium lets those behind it wait for as long as it takes, since they are less urgent.
+   *
+   * @param {Tab} tab @param {Tab[]} others
+   */
+  async stopped(tab, [other]) {
+    await other?.page.bringToFront();
     const renderer = renderers.get(tab);
     assert.ok(renderer, "the tab has no renderer of its own");
     process.kill(renderer, "SIGSTOP");
