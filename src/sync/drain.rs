@@ -740,15 +740,22 @@ impl<P: Platform> Drainer<P> {
         self.report(&record, Some(wait))
     }
 
-    /// Closes the gate on disk. While the disk fails, the lock is not let go: another tab, or this one
-    /// after a reload, would ask the server again without knowing that it must not yet.
+    /// Closes the gate on disk: another tab, or this one after a reload, would ask the server again without knowing that it must not
+    /// yet.
     async fn write_gate(&self, turn: Turn, failure: Failure) -> (Duration, UserRecord) {
-        let moment = self.moment();
+        let (place, moment) = (self.at(turn.place), self.moment());
+        let write = async || outbox::close_gate(&place, &self.user_id, turn.epoch, failure, moment).await;
+        let (wait, record) = self.insist(write).await;
+        // The disk may have taken its time.
+        (wait.saturating_sub(self.now().since(moment.now)), record)
+    }
+
+    /// Writes what others must know before they send. While the disk fails, the lock is not let go.
+    pub(super) async fn insist<T>(&self, write: impl AsyncFn() -> Result<T, StoreError>) -> T {
         let mut failures = 0;
         loop {
-            match outbox::close_gate(&self.at(turn.place), &self.user_id, turn.epoch, failure, moment).await {
-                // The disk may have taken its time.
-                Ok((wait, record)) => return (wait.saturating_sub(self.now().since(moment.now)), record),
+            match write().await {
+                Ok(written) => return written,
                 Err(error) => self.platform.emit(&Event::StoreFailed { error }),
             }
             failures += 1;

@@ -82,30 +82,25 @@ impl<P: Platform> Drainer<P> {
                 let sent = Sent::Failed { error, because: GateReason::Network, counts_against_batch: false };
                 return Ok(Some((Sending { sent, elsewhere }, trace)));
             }
-            if !self.mark_sent(turn, action, true).await? {
+            if !outbox::mark_sent(&self.at(turn.place), &self.user_id, turn.epoch, action, true).await? {
                 return Ok(None);
             }
+            action.sent = true;
         }
         self.tell_sent(&trace, std::slice::from_ref(action));
         let mut sent = self.exchange_whole(&request, &summary, action, &whole, &trace).await;
         if let (true, Outcome { sent: Sent::Failed { error, .. }, is_unseen }) = (action.is_sent_once(), &mut sent) {
             if *is_unseen {
                 // If another drain has begun, it finds it marked as sent, and leaves the decision to the user.
-                self.mark_sent(turn, action, false).await?;
+                let place = self.at(turn.place);
+                let write = async || outbox::mark_sent(&place, &self.user_id, turn.epoch, action, false).await;
+                action.sent = !self.insist(write).await;
             } else if !broken::is(Variant::SentOnceSentAgain) {
                 let message = [UNKNOWN, " ", error.message.as_deref().unwrap_or_default()].concat();
                 sent.sent = rejected(error.clone().overruled(OUTCOME_UNKNOWN, message.trim()));
             }
         }
         Ok(Some((Sending { sent: sent.sent, elsewhere }, trace)))
-    }
-
-    async fn mark_sent(&self, turn: Turn, action: &mut Action, is_sent: bool) -> Result<bool, StoreError> {
-        let is_marked = outbox::mark_sent(&self.at(turn.place), &self.user_id, turn.epoch, action, is_sent).await?;
-        if is_marked {
-            action.sent = is_sent;
-        }
-        Ok(is_marked)
     }
 
     async fn exchange_whole(
