@@ -189,6 +189,8 @@ impl<P: Platform> Queue<P> {
         self.schedule.abort();
         self.requests.close_channel();
         self.subscriptions.borrow_mut().take();
+        // Nobody else would ever tell those who wait for a page that is frozen.
+        self.drainer.wake();
         self.drainer.waiters.clear();
         self.drainer.mirror.borrow_mut().clear();
     }

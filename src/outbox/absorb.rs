@@ -2,6 +2,7 @@
 
 use super::history;
 use super::ledger::Ledger;
+use crate::flat_map::FlatMap;
 use crate::platform::tables::{Kind, Lane, Lot, Row, Transaction};
 use crate::platform::{Access, StoreError};
 use crate::queue::action::{Action, ActionState};
@@ -17,9 +18,12 @@ pub async fn absorb<T: Transaction>(transaction: T, lot: Lot, now: WallTime) -> 
     let mut ledger = Ledger::within(transaction, &user_id, Access::Write).await?;
     let of_kind = |wanted: Kind| lot.documents.iter().filter(move |(kind, ..)| *kind == wanted).map(|(_, _, text)| text);
     let record: UserRecord = of_kind(Kind::Queue).find_map(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    if ledger.record.created_at == WallTime::default() {
-        ledger.record.created_at = now;
-    }
+    ledger.begin_life(now);
+    // Whoever brought it may have died before it was gone below: it has been sent from here since, and left.
+    let ids: Vec<String> = lot.rows.iter().map(|row| row.id.clone()).collect();
+    let known = if ids.is_empty() { vec![] } else { history::find(&ledger.transaction, &user_id, &ids).await? };
+    let mut has_left: FlatMap<String, bool> = FlatMap::default();
+    has_left.extend(known.into_iter().map(|(id, outcome)| (id, history::is_final(&outcome))));
     ledger.record.gate.take_over(record.gate, now);
     ledger.record.last_sync = ledger.record.last_sync.max(record.last_sync);
     ledger.record.delayed_at = ledger.record.delayed_at.max(record.delayed_at);
@@ -27,7 +31,7 @@ pub async fn absorb<T: Transaction>(transaction: T, lot: Lot, now: WallTime) -> 
     for text in of_kind(Kind::History) {
         history::write_text(&mut ledger, text)?;
     }
-    for row in &lot.rows {
+    for row in lot.rows.iter().filter(|row| has_left.get(row.id.as_str()) != Some(&true)) {
         take_in(&mut ledger, row, record.is_in_flight(row.seq)).await?;
     }
     ledger.hand_back()

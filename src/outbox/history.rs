@@ -52,6 +52,15 @@ impl Applied {
     }
 }
 
+/// Whether an action of that outcome has left the queue: a dead letter and a conflict are still there.
+pub(super) fn is_final(outcome: &RawValue) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Status {
+        status: String,
+    }
+    serde_json::from_str::<Status>(outcome.get()).is_ok_and(|known| !matches!(known.status.as_str(), "rejected" | "conflict"))
+}
+
 /// What became of those of the actions that are remembered, by id: the JSON of an [`Outcome`] each, the last one last.
 pub(super) async fn find<T: Transaction>(
     transaction: &T,

@@ -15,7 +15,7 @@ use steadfast::store::{Ladder, LadderTransaction, Memory, Promotion, Rung};
 
 /// The small texts of all tabs.
 #[derive(Debug, Clone, Default)]
-struct Hints(Rc<RefCell<BTreeMap<String, String>>>);
+pub(crate) struct Hints(Rc<RefCell<BTreeMap<String, String>>>);
 
 impl KeyValue for Hints {
     fn read(&self, key: &str) -> Option<String> {
@@ -29,18 +29,18 @@ impl KeyValue for Hints {
     }
 }
 
-type Tab = Ladder<Faulty, Faulty, Memory, Hints>;
+pub(crate) type Tab = Ladder<Faulty, Faulty, Memory, Hints>;
 type OnTab = LadderTransaction<Faulty, Faulty, Memory, Hints>;
 
 /// What all tabs share.
-struct World {
-    upper: Faulty,
-    middle: Faulty,
+pub(crate) struct World {
+    pub(crate) upper: Faulty,
+    pub(crate) middle: Faulty,
     hints: Hints,
 }
 
 impl World {
-    fn tab(&self) -> Tab {
+    pub(crate) fn tab(&self) -> Tab {
         Ladder::new(self.upper.clone(), self.middle.clone(), Memory::default(), self.hints.clone())
     }
 }

@@ -18,6 +18,7 @@ mod key_value;
 mod ladder;
 mod promises;
 mod sealed;
+mod sealed_ladder;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{DomException, Event, IdbRequest, IdbTransaction};
+use web_sys::{DomException, Event, IdbRequest, IdbTransaction, IdbTransactionMode};
 
 /// A timer that comes so much later than it was due comes after a freeze of the page, and before the answers of that time.
 const LATE: u64 = 1_000_000;
@@ -296,7 +296,11 @@ impl Future for Until<'_> {
         }
         if listening.is_too_late(context) {
             listening.state.end.set(Some(End::TimedOut));
-            listening.abort();
+            // What only reads is left in the line: a transaction that stands still before it, in a page that does, is ended by Chromium
+            // only while others wait.
+            if listening.transaction.mode() != Ok(IdbTransactionMode::Readonly) {
+                listening.abort();
+            }
             listening.state.happened(|_| true);
             return Poll::Ready(Heard::End(End::TimedOut));
         }

@@ -106,18 +106,22 @@ impl Keys for KeyDatabase {
     }
 
     async fn make(&self, user_id: &str, newest: Option<u64>) -> Result<OfUsers, StoreError> {
-        let number = u64::try_from(self.clock.wall().0).unwrap_or(0) & ((1 << 47) - 1);
-        let number = number.max(newest.map_or(0, |newest| newest.saturating_add(1)));
-        let mut key = DataKey { number, bytes: Box::new([0; DATA_KEY_BYTES]) };
-        BrowserRandom.fill(key.bytes.as_mut_slice());
-        self.write(user_id, &key, Place::UnlessNewer(newest)).await?;
-        let keys = self.load(Some(user_id)).await?;
-        if keys.iter().any(|(_, key)| Some(key.number) > newest) {
-            Ok(keys)
-        } else {
-            let message = "a key was written and cannot be read";
-            Err(StoreError::new(StoreErrorKind::Unavailable, MAKING, message))
+        // Those that are there and cannot be unwrapped any longer, as when the wrapping key was lost, are none.
+        let mut unless = newest;
+        for _ in 0..2 {
+            let number = u64::try_from(self.clock.wall().0).unwrap_or(0) & ((1 << 47) - 1);
+            let number = number.max(unless.map_or(0, |unless| unless.saturating_add(1)));
+            let mut key = DataKey { number, bytes: Box::new([0; DATA_KEY_BYTES]) };
+            BrowserRandom.fill(key.bytes.as_mut_slice());
+            self.write(user_id, &key, Place::UnlessNewer(unless)).await?;
+            let keys = self.load(Some(user_id)).await?;
+            if keys.iter().any(|(_, key)| Some(key.number) > newest) {
+                return Ok(keys);
+            }
+            unless = self.connect().await?.kept(Some(user_id)).await?.iter().map(|kept| kept.number).max();
         }
+        let message = "a key was written and cannot be read";
+        Err(StoreError::new(StoreErrorKind::Unavailable, MAKING, message))
     }
 
     async fn keep(&self, user_id: &str, key: &DataKey) -> Result<(), StoreError> {

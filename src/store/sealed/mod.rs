@@ -108,7 +108,7 @@ impl<S: Store, K: Keys> Sealed<S, K> {
         }
         match found {
             Ok(keys) => {
-                shared.ring.replace(Rc::new(Ring::new(Asked::Of(user_id.into()), &keys)));
+                shared.ring.replace(Rc::new(Ring::beside(Asked::Of(user_id.into()), &keys, before)));
                 Ok(true)
             }
             Err(failed) => {
@@ -264,18 +264,29 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
         let shared = &self.shared;
         // What lies there may be another user's, whose keys nobody has needed until now, or sealed with a key that is newer.
         let mut ring = Rc::new(self.ring().in_doubt());
+        // Nothing is sealed above with a key that only this page has.
+        if let Some(newest) = ring.newest(user_id) {
+            shared.keys.keep(user_id, newest.key()).await.map_err(|failed| unavailable(&failed))?;
+        }
         loop {
             let within = async |inner, mut lot: Lot| {
                 ring.open_lot(&mut lot)?;
-                let transaction =
-                    SealedTransaction::new(inner, ring.clone(), shared.keys.clone(), shared.encryption, Access::Write);
+                // What another user has had encrypted stays so, whatever is wanted here.
+                let is_others = shared.user_id.as_ref() != Some(&lot.user_id);
+                let encryption = match shared.encryption {
+                    Encryption::Off if is_others => Encryption::Preferred,
+                    own => own,
+                };
+                let transaction = SealedTransaction::new(inner, ring.clone(), shared.keys.clone(), encryption, Access::Write);
                 transaction.look_at_record(&lot.user_id).await?;
+                // Its key may have been deleted in the meantime: whoever writes next makes sure of it.
+                shared.unkept.set(true);
                 absorb(transaction, lot).await?.into_inner()
             };
             match shared.inner.promote(user_id, within).await {
                 Err(failed) if failed.kind == StoreErrorKind::KeyUnavailable && !matches!(ring.asked, Asked::OfAll) => {
                     let keys = shared.keys.load(None).await.map_err(|failed| unavailable(&failed))?;
-                    ring = Rc::new(Ring::new(Asked::OfAll, &keys));
+                    ring = Rc::new(Ring::beside(Asked::OfAll, &keys, &ring));
                 }
                 promoted => return promoted,
             }

@@ -48,6 +48,19 @@ impl Ring {
         Self { ciphers: ciphers.collect(), asked }
     }
 
+    /// One that has these keys, and those of `known` that are not among them: they may be in memory alone, since what kept them was
+    /// deleted, and what was sealed with them is still there.
+    pub(super) fn beside(asked: Asked, keys: &[(String, DataKey)], known: &Self) -> Self {
+        let mut ring = Self::new(asked, keys);
+        for (user_id, cipher) in &known.ciphers {
+            if !ring.has(user_id, cipher.number()) {
+                ring.ciphers.push((user_id.clone(), cipher.clone()));
+            }
+        }
+        ring.ciphers.sort_by_key(|(_, cipher)| cipher.number());
+        ring
+    }
+
     /// The same keys, after they were asked for once more in vain.
     pub(super) fn after_failure(&self, failed: StoreError) -> Self {
         let asked = match &self.asked {
