@@ -176,7 +176,7 @@ function wrong(name: string, given: unknown, allowed: string): InvalidInputError
 
 /** What is left when it has drained; `undefined` if it is no longer this user's turn. */
 async function drainFor(userId: string, options: BackgroundDrainOptions, deadline: number): Promise<SyncReport | undefined> {
-  const { userId: _, headers, onEvent, ...rest } = options;
+  const { userId: _, headers, fetch: send, onEvent, ...rest } = options;
   let leave = (_gone: undefined) => {};
   const left = new Promise<undefined>((resolve) => (leave = resolve));
   const never = new Promise<never>(() => {});
@@ -191,6 +191,11 @@ async function drainFor(userId: string, options: BackgroundDrainOptions, deadlin
     userId,
     health: false,
     probe: false,
+    // Also of what goes to origins that get no headers: the browser sends its cookies there.
+    fetch: async (request) => {
+      await stays();
+      return (send ?? globalThis.fetch)(request);
+    },
     headers: async (request) => {
       await stays();
       const given = (await headers?.({ ...request, userId })) ?? {};

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::input::InvalidInput;
 use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer, Resolution};
 use crate::platform::tables::{Durability, Lane};
-use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Platform, Store, StoreError};
+use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Platform, Random, Store, StoreError};
 use crate::policy::gate::{GateReason, Trigger};
 use crate::queue::action::Action;
 use crate::queue::draft::Draft;
@@ -239,8 +239,12 @@ impl<P: Platform> Queue<P> {
             let (drainer, is_looking_up) = (self.drainer.clone(), self.is_looking_up.clone());
             self.platform.spawn(async move {
                 is_looking_up.set(false);
-                if let Err(error) = drainer.look_up(false).await {
+                let mut failures = 0;
+                while let Err(error) = drainer.look_up(false).await {
                     drainer.platform.emit(&Event::StoreFailed { error });
+                    failures += 1;
+                    let pause = drainer.policy.backoff.delay(failures, drainer.platform.random().unit());
+                    drainer.platform.clock().sleep(pause).await;
                 }
             });
         }

@@ -818,6 +818,7 @@ impl<P: Platform> Drainer<P> {
             self.restore().await?;
             known = outbox::outcomes(self.platform.store(), &self.user_id, &ids).await?;
         }
+        self.waiters.looked_up(&ids);
         for (id, outcome) in known.settled.into_iter().rev() {
             // The last one counts: a dead letter may have been put back since.
             self.mirror.borrow_mut().settle(&id, &outcome);

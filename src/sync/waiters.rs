@@ -63,14 +63,19 @@ impl Waiters {
 
     /// Which actions are waited for: those that were not looked up yet, or all.
     pub fn to_look_up(&self, all: bool) -> Vec<String> {
+        let by_id = self.by_id.borrow();
+        let waiting = by_id.iter().filter(|(_, waiting)| all || !waiting.is_looked_up);
+        waiting.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// These have been looked up. Whoever still waits for one of them is told when it is settled.
+    pub fn looked_up(&self, ids: &[String]) {
         let mut by_id = self.by_id.borrow_mut();
-        let waiting = by_id.iter_mut().filter(|(_, waiting)| all || !waiting.is_looked_up);
-        waiting
-            .map(|(id, waiting)| {
+        for id in ids {
+            if let Some(waiting) = by_id.get_mut(id.as_str()) {
                 waiting.is_looked_up = true;
-                id.clone()
-            })
-            .collect()
+            }
+        }
     }
 
     /// Ends all waiting.

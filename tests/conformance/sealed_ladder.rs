@@ -25,7 +25,7 @@ async fn put(tab: &Tab, user_id: &str, seq: u64) -> Result<(), StoreError> {
     transaction.commit().await
 }
 
-async fn absorb<T: Transaction>(transaction: T, lot: Lot) -> Result<T, StoreError> {
+fn absorb<T: Transaction>(transaction: T, lot: &Lot) -> Result<T, StoreError> {
     for row in &lot.rows {
         transaction.write(&lot.user_id, row)?;
     }
@@ -34,7 +34,7 @@ async fn absorb<T: Transaction>(transaction: T, lot: Lot) -> Result<T, StoreErro
 }
 
 async fn promote(tab: &Tab, user_id: &str) -> Result<(), StoreError> {
-    tab.promote(user_id, async |transaction, lot| absorb(transaction, lot).await).await
+    tab.promote(user_id, async |transaction, lot| absorb(transaction, &lot)).await
 }
 
 async fn rows(tab: &Tab, user_id: &str) -> Vec<Row> {

@@ -1,10 +1,12 @@
 //! One thing at a time.
 
 use crate::draft;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 use steadfast::client::QueueError;
 use steadfast::queue::draft::Draft;
-use steadfast::sim::{Faults, Reply, SimRequest, Tab, World};
+use steadfast::sim::{DiskFaults, Faults, Reply, SimRequest, Tab, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -353,6 +355,22 @@ fn who_waits_for_what_is_no_longer_there_is_told_so_when_the_page_is_looked_at_a
     let outcome = tab.client.settled("settled-while-this-tab-slept").unwrap();
     world.show();
     assert_eq!(world.block_on(outcome).unwrap().get(), r#"{"status":"gone"}"#);
+}
+
+#[test]
+fn who_asks_while_the_disk_fails_is_told_when_it_works_again() {
+    let world = World::new(21);
+    let tab = Tab::open(&world, "ada", "");
+    world.settle();
+    world.set_disk_faults(DiskFaults { unreadable: 1000, ..DiskFaults::default() });
+    let outcome = tab.client.settled("settled-while-the-disk-failed").unwrap();
+    world.advance(Duration::from_secs(2));
+    world.set_disk_faults(DiskFaults::default());
+    let told = Rc::new(RefCell::new(None));
+    let hears = told.clone();
+    tab.spawn(async move { *hears.borrow_mut() = outcome.await.ok() });
+    assert!(world.run_until(Duration::from_secs(60), || told.borrow().is_some()), "{:?}", tab.events());
+    assert_eq!(told.borrow().as_ref().unwrap().get(), r#"{"status":"gone"}"#);
 }
 
 #[test]
