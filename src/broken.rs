@@ -80,11 +80,19 @@ pub enum Variant {
     ClearedIsForgotten,
     /// A request that must not be sent twice is sent again though the server may have carried it out.
     SentOnceSentAgain,
+    /// An action is sent without a file that is not there.
+    SentWithoutFile,
+    /// Files are deleted before it is certain that their action has left.
+    FilesDeletedFirst,
+    /// What holds a file is not written down when its action is, so that it is taken for one that nobody wants.
+    FilesNotHeld,
+    /// What leaves the queue does not let go of its files.
+    FilesNotLetGo,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 41] = [
         Self::DeleteBeforeSend,
         Self::AcknowledgeOnSuccess,
         Self::UnlistedAcknowledged,
@@ -122,6 +130,10 @@ impl Variant {
         Self::NobodySteals,
         Self::ClearedIsForgotten,
         Self::SentOnceSentAgain,
+        Self::SentWithoutFile,
+        Self::FilesDeletedFirst,
+        Self::FilesNotHeld,
+        Self::FilesNotLetGo,
     ];
 }
 

@@ -136,6 +136,15 @@ pub enum Event {
         /// The ids of its actions, in order.
         ids: Vec<String>,
     },
+    /// So much of an action's files has left, in this tab. Told while they leave, where that can be known.
+    UploadProgress {
+        /// The id of the action.
+        id: String,
+        /// Bytes that have left.
+        sent_bytes: u64,
+        /// Bytes that are to leave.
+        total_bytes: u64,
+    },
     /// An action is settled, in this tab or in another.
     Settled {
         /// Its id.

@@ -71,6 +71,32 @@ pub struct WireAction {
     pub priority: Priority,
     /// The application's own data, the JSON text exactly as it was enqueued.
     pub data: Box<RawValue>,
+    /// Its files. Then the action is alone in its batch, and the batch is `multipart/form-data`: the part [`ACTIONS_PART`], which is
+    /// the [`QueueActionsRequest`] as JSON, and behind it the parts that are named here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<WireFile>,
+}
+
+/// The part of a batch with files that has the actions.
+pub const ACTIONS_PART: &str = "actions";
+
+/// A file of an action, as sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WireFile {
+    /// What the application calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The part of the batch that has it: `file-0`, `file-1` and so on.
+    pub part: String,
+    /// The file name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The content type; empty if it is not known.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// How large it is, in bytes.
+    pub bytes: u64,
 }
 
 /// How urgent an action is.

@@ -9,14 +9,19 @@ use crate::call::trace_context::{TRACEPARENT_HEADER, TRACESTATE_HEADER};
 use crate::error::ApiError;
 use crate::error::network::{Page, Rejection, Surroundings};
 use crate::platform::{
-    Connectivity, Headers, Http, NetworkFailure, NetworkFailureKind, OutgoingRequest, RequestSummary, Response, ResponseBody,
+    Connectivity, FormValue, Headers, Http, NetworkFailure, NetworkFailureKind, OutgoingBody, OutgoingRequest, Progress,
+    RequestSummary, Response, ResponseBody,
 };
 use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array};
+use std::fmt;
 use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, Document, ReadableStreamDefaultReader, Request, RequestInit, RequestMode, Url};
+use web_sys::{
+    AbortController, AbortSignal, Blob, BlobPropertyBag, Document, FormData, ReadableStreamDefaultReader, Request, RequestInit,
+    RequestMode, Url,
+};
 
 #[wasm_bindgen]
 extern "C" {
@@ -105,6 +110,31 @@ pub struct FetchRequest {
     signal: Option<AbortSignal>,
     /// Whether it is sent once, so that its body need not be kept: to copy one costs more than all else.
     once: bool,
+    /// Who is told how much of its files has left.
+    upload: Option<Upload>,
+}
+
+/// Files on their way.
+#[derive(Clone)]
+struct Upload {
+    /// How many bytes they have.
+    bytes: f64,
+    progress: Progress,
+}
+
+impl Upload {
+    /// All of it has left.
+    fn end(&self) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size is neither")]
+        let bytes = self.bytes as u64;
+        (self.progress)(bytes, bytes);
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Upload").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
 }
 
 /// What may be sent by a page that is leaving: the browser allows 64 KiB for all such requests of a page together (Fetch Standard,
@@ -115,7 +145,7 @@ impl FetchRequest {
     /// `signal` is what the caller can abort it by, if anything: the request has a signal of its own in any case, and to ask for it,
     /// combine it and listen to it costs as much as sending a request.
     pub fn new(request: Request, signal: Option<AbortSignal>) -> Self {
-        Self { request, signal, once: false }
+        Self { request, signal, once: false, upload: None }
     }
 
     /// What the caller can abort it by.
@@ -128,7 +158,7 @@ impl From<Request> for FetchRequest {
     /// A request that can be aborted by its own signal.
     fn from(request: Request) -> Self {
         let signal = Some(request.signal());
-        Self { request, signal, once: false }
+        Self { request, signal, once: false, upload: None }
     }
 }
 
@@ -179,7 +209,38 @@ fn invalid(thrown: JsValue) -> NetworkFailure {
     NetworkFailure::certain(NetworkFailureKind::Invalid, "the request cannot be sent", rejection(&thrown))
 }
 
+/// What is sent of files, and how many bytes they have. `None` if there are none in it.
+fn upload_of(body: &OutgoingBody<'_, Blob>) -> Result<Option<(JsValue, f64)>, NetworkFailure> {
+    let fields = match body {
+        OutgoingBody::None | OutgoingBody::Text(_) => return Ok(None),
+        OutgoingBody::File(file) => return Ok(Some((JsValue::from(*file), file.size()))),
+        OutgoingBody::Form(fields) => *fields,
+    };
+    let (form, mut bytes) = (FormData::new().map_err(invalid)?, 0.0);
+    for (field, value) in fields {
+        let appended = match value {
+            FormValue::Text(text, None) => form.append_with_str(field, text),
+            FormValue::Text(text, Some(kind)) => {
+                let options = BlobPropertyBag::new();
+                options.set_type(kind);
+                let text = Blob::new_with_str_sequence_and_options(&Array::of1(&JsValue::from_str(text)), &options);
+                text.and_then(|text| form.append_with_blob(field, &text))
+            }
+            FormValue::File { file, name } => {
+                bytes += file.size();
+                match name {
+                    Some(name) => form.append_with_blob_and_filename(field, file, name),
+                    None => form.append_with_blob(field, file),
+                }
+            }
+        };
+        appended.map_err(invalid)?;
+    }
+    Ok(Some((form.into(), bytes)))
+}
+
 impl Http for Fetch {
+    type File = Blob;
     type Request = FetchRequest;
     type Response = FetchResponse;
 
@@ -188,10 +249,17 @@ impl Http for Fetch {
         if body.is_some() {
             headers.push(("Content-Type".into(), "application/json".into()));
         }
-        self.request(&OutgoingRequest { method, url, headers: &headers, body: body.as_deref(), credentials: None })
+        self.request(&OutgoingRequest {
+            method,
+            url,
+            headers: &headers,
+            body: body.as_deref().map_or(OutgoingBody::None, OutgoingBody::Text),
+            credentials: None,
+            progress: None,
+        })
     }
 
-    fn request(&self, request: &OutgoingRequest<'_>) -> Result<FetchRequest, NetworkFailure> {
+    fn request(&self, request: &OutgoingRequest<'_, Blob>) -> Result<FetchRequest, NetworkFailure> {
         let headers = web_sys::Headers::new().map_err(invalid)?;
         for (name, value) in request.headers {
             headers.append(name, value).map_err(invalid)?;
@@ -199,18 +267,23 @@ impl Http for Fetch {
         let init = RequestInit::new();
         init.set_method(request.method);
         init.set_headers(&headers);
-        if let Some(body) = request.body {
+        if let OutgoingBody::Text(body) = request.body {
             // It may be the last moment of the page: the server is to get it all the same.
             if body.len() <= LARGEST_FAREWELL && !PageConnectivity.visible() {
                 let _: Result<bool, JsValue> = Reflect::set(&init, &"keepalive".into(), &JsValue::TRUE);
             }
             init.set_body(&JsValue::from_str(body));
         }
+        let mut upload = None;
+        if let Some((body, bytes)) = upload_of(&request.body)? {
+            init.set_body(&body);
+            upload = request.progress.clone().map(|progress| Upload { bytes, progress });
+        }
         if let Some(mode) = request.credentials {
             Reflect::set(&init, &"credentials".into(), &JsValue::from_str(mode)).map_err(invalid)?;
         }
         let request = Request::new_with_str_and_init(request.url, &init).map_err(invalid)?;
-        Ok(FetchRequest::new(request, None))
+        Ok(FetchRequest { upload, ..FetchRequest::new(request, None) })
     }
 
     fn once(&self, request: FetchRequest) -> FetchRequest {
@@ -234,7 +307,7 @@ impl Http for Fetch {
     }
 
     async fn send(&self, request: &FetchRequest, headers: &Headers) -> Result<FetchResponse, NetworkFailure> {
-        let FetchRequest { request, signal: callers, once } = request;
+        let FetchRequest { request, signal: callers, once, upload } = request;
         let application_headers = self.application_headers(request).await?;
         let controller = AbortController::new().map_err(invalid)?;
         let own = controller.signal();
@@ -250,7 +323,11 @@ impl Http for Fetch {
         for (name, value) in headers {
             set(&sent_headers, name, value).map_err(invalid)?;
         }
-        self.dispatch(attempt, Transfer(Some(controller))).await
+        let response = self.dispatch(attempt, Transfer(Some(controller))).await?;
+        if let Some(upload) = upload {
+            upload.end();
+        }
+        Ok(response)
     }
 
     fn surroundings(&self) -> &Surroundings {

@@ -9,10 +9,11 @@ use crate::event::Event;
 use crate::input::InvalidInput;
 use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer, Resolution};
 use crate::platform::tables::{Durability, Lane};
-use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Platform, Random, Store, StoreError};
+use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Files, Platform, Random, Store, StoreError};
 use crate::policy::gate::{GateReason, Trigger};
 use crate::queue::action::Action;
 use crate::queue::draft::Draft;
+use crate::queue::limits::QueueLimits;
 use crate::queue::record::Counts;
 use crate::sync::schedule::{self, Requests};
 use crate::sync::{DrainReport, Drainer, Waiters};
@@ -33,8 +34,12 @@ pub struct Queue<P: Platform> {
     requests: Requests,
     schedule: AbortHandle,
     subscriptions: RefCell<Option<Subscriptions<P>>>,
+    limits: QueueLimits,
     is_looking_up: Rc<Cell<bool>>,
 }
+
+/// A file of an action.
+type FileOf<P> = <<P as Platform>::Store as Files>::File;
 
 type Subscriptions<P> =
     (<<P as Platform>::Channel as Channel>::Subscription, <<P as Platform>::Connectivity as Connectivity>::Subscription);
@@ -178,6 +183,7 @@ impl<P: Platform> Queue<P> {
             requests,
             schedule,
             subscriptions,
+            limits: options.queue.clone(),
             is_looking_up: Rc::default(),
         })
     }
@@ -208,6 +214,7 @@ impl<P: Platform> Queue<P> {
             expires_at: draft.time_to_live.or(self.drainer.policy.max_age).map(|age| now.after(age)),
             depends_on: draft.depends_on,
             request: draft.request,
+            files: draft.files,
             lane: Lane::of(draft.priority),
             ..Action::new(id, self.user_id(), draft.kind, draft.data, now)
         };
@@ -228,6 +235,25 @@ impl<P: Platform> Queue<P> {
         let newcomers = |group: Vec<Draft>| group.into_iter().map(|draft| self.newcomer(draft, now)).collect();
         let taken = self.intake.take(groups.into_iter().map(newcomers).collect()).await?;
         Ok((self.platform.store().durability(), taken))
+    }
+
+    /// Stores files for actions that are to come, and gives their ids, in order. An action takes a file by naming it in its draft, once
+    /// and within an hour; after that it has to be stored again ([`StoreErrorKind::FilesGone`](crate::platform::StoreErrorKind)).
+    ///
+    /// # Errors
+    /// They are too large, there is no room for them, or IndexedDB cannot be used: nothing of them is kept.
+    pub async fn store_files(&self, files: Vec<FileOf<P>>) -> Result<Vec<String>, QueueError> {
+        Ok(self.drainer.store_files(files, &self.limits).await?)
+    }
+
+    /// Deletes files that were stored and that no action has taken, nor will.
+    pub async fn drop_files(&self, ids: &[String]) -> Result<(), QueueError> {
+        Ok(self.drainer.drop_files(ids).await?)
+    }
+
+    /// The file of that id, as one of that content type. `None` if it is not there, or cannot be read any longer.
+    pub async fn file(&self, id: &str, kind: &str) -> Result<Option<FileOf<P>>, QueueError> {
+        Ok(self.drainer.file(id, kind).await?)
     }
 
     /// Waits for an action to be settled, by this tab or another, now or in an earlier life of the page; gives the JSON of its
@@ -337,9 +363,13 @@ impl<P: Platform> Queue<P> {
         // Whatever is put into the queue again from here on, it is taken out with the rest.
         self.drainer.mirror.borrow_mut().clear();
         let decided = outbox::purge(store, self.user_id()).await?;
+        let has_let_go = decided.record.has_let_go;
         self.tell(decided, None, true);
+        // Also those that no action had taken yet. What is being stored just now finds out.
+        let deleted = if has_let_go { self.drainer.sweep().await } else { Ok(()) };
         renewed?;
-        Ok(store.forget_old_keys(self.user_id()).await?)
+        store.forget_old_keys(self.user_id()).await?;
+        Ok(deleted?)
     }
 
     /// What this tab has put into the queue is in it, also if the storage was cleared a moment ago.

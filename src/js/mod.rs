@@ -14,7 +14,7 @@ use crate::client::{CallError, Client, Options, QueueError};
 use crate::error::ApiError;
 use crate::error::network::Surroundings;
 use crate::error::parse::Degraded;
-use crate::input::InvalidInput;
+use crate::input::{InvalidInput, Subject};
 use crate::outbox::Resolution;
 use crate::platform::StoreError;
 use crate::platform::tables::{Durability, Lane};
@@ -36,7 +36,7 @@ use std::str::Split;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
-use web_sys::{AbortSignal, Request};
+use web_sys::{AbortSignal, Blob, Request};
 
 /// What a promise rejects with.
 #[derive(Serialize)]
@@ -191,6 +191,35 @@ impl Core {
         let client = self.client.clone();
         let read = Drafts::new(lines, merges).groups(sizes);
         promise_of(async move { Ok(enqueue(&client, read).await?) })
+    }
+
+    /// Stores blobs for actions that are to come; a promise of the JSON of their ids, in order. An action takes them by naming these
+    /// among its `files`, within an hour.
+    #[wasm_bindgen(js_name = storeFiles)]
+    pub fn store_files(&self, blobs: Vec<Blob>) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.queue()?.store_files(blobs).await?) })
+    }
+
+    /// Deletes blobs that were stored and that no action has taken, by the JSON of their ids. A promise of the end of it.
+    #[wasm_bindgen(js_name = dropFiles)]
+    pub fn drop_files(&self, ids: &str) -> Promise {
+        let (client, ids) = (self.client.clone(), serde_json::from_str::<Vec<String>>(ids));
+        promise_of(async move {
+            let ids = ids.map_err(|error| InvalidInput::new(Subject::Action, "files", &error.to_string(), "a list of ids"))?;
+            Ok(client.queue()?.drop_files(&ids).await?)
+        })
+    }
+
+    /// A promise of the blob of that id, as one of that content type, or `undefined` if it is not there.
+    #[wasm_bindgen(js_name = readFile)]
+    pub fn read_file(&self, id: String, kind: String) -> Promise {
+        let client = self.client.clone();
+        promise(async move {
+            let queue = client.queue().map_err(Failure::from)?;
+            let file = queue.file(&id, &kind).await.map_err(Failure::from)?;
+            Ok(file.map_or(JsValue::UNDEFINED, JsValue::from))
+        })
     }
 
     /// Checks an action that may be put into the queue later.

@@ -6,11 +6,12 @@ use super::restore::{self, Restored};
 use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::input::{InvalidInput, Subject};
-use crate::platform::tables::{Lane, Store, Transaction};
+use crate::platform::tables::{Kind, Lane, Store, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::action::Action;
 use crate::queue::coalescing::Coalescing;
 use crate::queue::dependency;
+use crate::queue::file::{Holder, MOST_FILES, QueuedFile};
 use crate::queue::limits::QueueLimits;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
@@ -111,7 +112,17 @@ pub async fn append_behind<S: Store>(
 }
 
 /// What an action will say when it is sent.
-type Content = (Box<RawValue>, Option<Box<WholeRequest>>);
+struct Content {
+    data: Box<RawValue>,
+    request: Option<Box<WholeRequest>>,
+    files: Vec<QueuedFile>,
+}
+
+impl Content {
+    fn of(action: &Action) -> Self {
+        Self { data: action.data.clone(), request: action.request.clone(), files: action.files.clone() }
+    }
+}
 
 /// What is known while actions are taken in.
 struct Intake<'a, T> {
@@ -125,6 +136,8 @@ struct Intake<'a, T> {
     lasts: FlatMap<String, Action>,
     /// The ids of those that others depend on, and that have to stay until they are applied.
     needed: FlatMap<String, ()>,
+    /// The ids of the files that lie there for the newcomers, and that none of them has taken yet.
+    files: FlatMap<String, ()>,
     /// Whether any newcomer may take another one's place, and with that its data may count.
     coalesces: bool,
     /// Whether anyone asks which ids are there.
@@ -154,10 +167,15 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let lasts = lasts.into_iter().flatten().map(|row| Action::read(&row, user_id));
         let lasts = lasts.filter_map(|action| Some((action.key.clone()?, action))).collect();
         let needed = newcomers().filter_map(|newcomer| newcomer.action.depends_on.clone()).map(|id| (id, ())).collect();
+        let named: Vec<&String> = newcomers().flat_map(|newcomer| &newcomer.action.files).map(|file| &file.id).collect();
+        let holders = try_join_all(named.iter().map(|id| transaction.document(user_id, Kind::File, id))).await?;
+        let is_to_come = |text: &Option<String>| text.as_deref().and_then(Holder::read).is_some_and(|holder| holder.is_to_come());
+        let files =
+            named.into_iter().zip(&holders).filter(|(_, text)| is_to_come(text)).map(|(id, _)| (id.clone(), ())).collect();
         let (gone, settled, changed) = (gone.into_iter().collect(), Vec::new(), Vec::new());
         let coalesces = newcomers().any(|newcomer| !matches!(newcomer.coalescing, Coalescing::Never));
         let asks_for_ids = newcomers().any(|newcomer| newcomer.has_own_id || newcomer.action.depends_on.is_some());
-        let mut intake = Self { ledger, limits, present, gone, lasts, needed, coalesces, asks_for_ids, settled, changed };
+        let mut intake = Self { ledger, limits, present, gone, lasts, needed, files, coalesces, asks_for_ids, settled, changed };
         intake.look_for_dependents().await?;
         Ok(intake)
     }
@@ -179,6 +197,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
     async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Option<Content>>, AppendError>, StoreError> {
         let mut changed = Vec::with_capacity(group.len());
         let mut ids: FlatMap<&str, ()> = FlatMap::default();
+        let mut files: FlatMap<&str, ()> = FlatMap::default();
         // What the group itself would leave behind.
         let mut lasts: FlatMap<&str, Action> = FlatMap::default();
         let invalid = |member: &str, received: &str, allowed: &str| {
@@ -192,6 +211,14 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 }
                 ids.insert(&action.id, ());
             }
+            for file in &action.files {
+                if !self.files.contains_key(&file.id) || files.contains_key(file.id.as_str()) {
+                    let message = ["the file ", &file.id, " is not kept here: it has to be stored again, or once more"].concat();
+                    let gone = StoreError::new(StoreErrorKind::FilesGone, "taking in actions", message);
+                    return Ok(Err(AppendError::Store(gone)));
+                }
+                files.insert(&file.id, ());
+            }
             let mut content: Option<Content> = None;
             if let Some(other) = &action.depends_on
                 && !self.present.contains_key(other)
@@ -201,7 +228,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                     let allowed = "the id of an action that is in the queue, or was applied a short while ago";
                     return invalid("dependsOn", other, allowed);
                 };
-                let (data, request) = content.get_or_insert_with(|| (action.data.clone(), action.request.clone()));
+                let Content { data, request, .. } = content.get_or_insert_with(|| Content::of(action));
                 if let Err(missing) = dependency::complete(data, request, other, applied.result.as_ref()) {
                     return invalid("data", &missing.to_string(), "what the result of the other action has");
                 }
@@ -213,11 +240,17 @@ impl<'a, T: Transaction> Intake<'a, T> {
                         Ok(data) => data,
                         Err(error) => return invalid("coalesce", &error, "a function that makes one action's data of two"),
                     };
-                    content = Some((merged, content.map_or_else(|| action.request.clone(), |(_, request)| request)));
+                    let files = coalescing.files(older, action);
+                    if files.len() > MOST_FILES {
+                        let allowed = ["so few files that both have at most ", &MOST_FILES.to_string()].concat();
+                        return invalid("coalesce", &[&files.len().to_string(), " files"].concat(), &allowed);
+                    }
+                    let request = content.map_or_else(|| action.request.clone(), |content| content.request);
+                    content = Some(Content { data: merged, request, files });
                 }
                 let mut last = Action { lane: Lane::Normal, ..action.clone() };
-                if let Some((data, request)) = &content {
-                    (last.data, last.request) = (data.clone(), request.clone());
+                if let Some(Content { data, request, files }) = &content {
+                    (last.data, last.request, last.files) = (data.clone(), request.clone(), files.clone());
                 }
                 lasts.insert(key, last);
             }
@@ -305,7 +338,8 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 newcomer.action.server_ahead = self.ledger.record.server_ahead;
             }
             // What it came with stays with it: it may have to be taken in once more.
-            let mut other = content.map(|(data, request)| Action { data, request, ..newcomer.action.clone() });
+            let mut other =
+                content.map(|Content { data, request, files }| Action { data, request, files, ..newcomer.action.clone() });
             let (has_id, may_change) = (newcomer.is_named, newcomer.may_change());
             let action = other.as_mut().unwrap_or(&mut newcomer.action);
             if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {
@@ -320,7 +354,10 @@ impl<'a, T: Transaction> Intake<'a, T> {
             };
             match last {
                 Some(older) if self.applies(&newcomer.coalescing, &older, action) => {
-                    self.ledger.remove(&older)?;
+                    self.ledger.remove_row(&older)?;
+                    let is_left = |file: &&QueuedFile| !action.files.iter().any(|own| own.id == file.id);
+                    let left: Vec<QueuedFile> = older.files.iter().filter(is_left).cloned().collect();
+                    self.ledger.let_go(&left)?;
                     if newcomer.coalescing.keeps_place() {
                         (action.seq, action.lane, action.window) = (older.seq, older.lane, older.window);
                     } else {
@@ -338,6 +375,10 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 }
             }
             self.ledger.insert(action)?;
+            self.ledger.hold_files(action)?;
+            for file in &action.files {
+                self.files.remove(&file.id);
+            }
             if self.asks_for_ids {
                 self.present.insert(action.id.clone(), ());
             }

@@ -89,7 +89,8 @@ async fn decide<S: Store>(
             let (lane, bytes) = (action.lane, action.bytes());
             action.reset();
             if let Some(data) = data {
-                action.give(data);
+                let files = action.give(data);
+                ledger.let_go(&files)?;
             }
             ledger.put_back(lane, bytes, action).await?;
         }
@@ -124,7 +125,8 @@ pub async fn edit<S: Store>(store: &S, user_id: &str, id: &str, data: Box<RawVal
         Some(action) => action,
     };
     let mut edited = action.clone();
-    edited.give(data);
+    let files = edited.give(data);
+    ledger.let_go(&files)?;
     ledger.rewrite(action.lane, action.bytes(), &edited)?;
     Ok(Change::Done(Box::new(finish(ledger, vec![]).await?)))
 }
@@ -143,6 +145,7 @@ pub async fn purge<S: Store>(store: &S, user_id: &str) -> Result<Decided, StoreE
         }
         ledger.transaction.delete(user_id, lane, 0, super::ledger::LAST)?;
     }
+    ledger.let_go_of_all().await?;
     ledger.record.lanes = [0; 10];
     ledger.record.bytes = 0;
     ledger.record.batch = None;

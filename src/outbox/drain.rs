@@ -253,12 +253,14 @@ async fn enter<'v, T: Transaction>(
             Fate::Leaves(_) => false,
         };
         if is_dropped {
+            ledger.let_go(&action.files)?;
             ledger.record.discount(lane, bytes);
             leaving.push(Action { lane, ..action });
             continue;
         }
         match fate {
             Fate::Leaves(outcome) => {
+                ledger.let_go(&action.files)?;
                 ledger.record.discount(lane, bytes);
                 settled.push((action.id.clone(), outcome));
                 let_go.extend(action.key.clone().map(|key| (key, ())));

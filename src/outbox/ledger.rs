@@ -10,6 +10,7 @@ use crate::platform::tables::{Kind, Lane, Row, Store, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::action::{Action, ActionState};
 use crate::queue::dependency;
+use crate::queue::file::{Holder, QueuedFile};
 use crate::queue::outcome::Outcome;
 use crate::queue::record::{RECORD_VERSION, UserRecord};
 use crate::queue::settlement::bury;
@@ -63,6 +64,8 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         self.record.lanes = [0; 10];
         self.record.bytes = 0;
         self.record.batch = None;
+        // Nobody knows.
+        self.record.has_let_go = true;
         // Nobody knows when the next one's time comes: it is looked up.
         (self.record.next_due, self.record.delayed_at) = (Some(WallTime::default()), None);
         // Whoever drained knows another epoch.
@@ -121,10 +124,51 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         self.rewrite(from, action.bytes(), &action)
     }
 
-    /// Deletes an action.
+    /// Deletes an action, and lets go of its files.
     pub(super) fn remove(&mut self, action: &Action) -> Result<(), StoreError> {
+        self.let_go(&action.files)?;
+        self.remove_row(action)
+    }
+
+    /// Deletes an action. Its files are somebody else's.
+    pub(super) fn remove_row(&mut self, action: &Action) -> Result<(), StoreError> {
         self.record.discount(action.lane, action.bytes());
         self.transaction.delete(self.user_id, action.lane, action.seq, action.seq)
+    }
+
+    /// Writes down what holds a file.
+    pub(super) fn write_holder(&self, id: &str, holder: &Holder) -> Result<(), StoreError> {
+        let text = serde_json::to_string(holder)
+            .map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing what holds a file", error.to_string()))?;
+        self.transaction.write_document(self.user_id, Kind::File, id, Some(&text))
+    }
+
+    /// An action that was written holds its files.
+    pub(super) fn hold_files(&self, action: &Action) -> Result<(), StoreError> {
+        if broken::is(Variant::FilesNotHeld) {
+            return Ok(());
+        }
+        action.files.iter().try_for_each(|file| self.write_holder(&file.id, &Holder::Action(action.id.clone())))
+    }
+
+    /// Nothing holds these files any longer. They are deleted by whoever sees next that there are such.
+    pub(super) fn let_go(&mut self, files: &[QueuedFile]) -> Result<(), StoreError> {
+        if broken::is(Variant::FilesNotLetGo) {
+            return Ok(());
+        }
+        files.iter().try_for_each(|file| self.let_go_of(&file.id))
+    }
+
+    /// The same for one.
+    pub(super) fn let_go_of(&mut self, id: &str) -> Result<(), StoreError> {
+        self.record.has_let_go = true;
+        self.write_holder(id, &Holder::Nothing)
+    }
+
+    /// The same for all of the user's, those included that are yet to be stored.
+    pub(super) async fn let_go_of_all(&mut self) -> Result<(), StoreError> {
+        let files = self.transaction.documents(self.user_id, Kind::File).await?;
+        files.iter().try_for_each(|(id, _)| self.let_go_of(id))
     }
 
     /// Puts aside what cannot be read, as it is. What comes after it in its key waits for a version that can read it.

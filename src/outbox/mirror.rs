@@ -58,7 +58,7 @@ impl Origin {
 impl Mirror {
     /// Keeps an action that is on disk, in the queue that was created then.
     pub fn keep(&mut self, action: Action, seq: u64, place: Durability, created_at: WallTime) {
-        let bytes = action.bytes();
+        let bytes = action.bytes_of_row();
         if self.kept.len() >= MOST || self.bytes.saturating_add(bytes) > MOST_BYTES {
             return;
         }
@@ -151,16 +151,17 @@ impl Mirror {
     /// An action has other data now.
     pub fn edit(&mut self, id: &str, data: Box<RawValue>) {
         if let Some(kept) = self.kept.get_mut(id) {
-            let before = kept.action.bytes();
-            kept.action.data = data;
-            self.bytes = self.bytes.saturating_sub(before).saturating_add(kept.action.bytes());
+            let before = kept.action.bytes_of_row();
+            // What holds files is written down elsewhere.
+            drop(kept.action.give(data));
+            self.bytes = self.bytes.saturating_sub(before).saturating_add(kept.action.bytes_of_row());
         }
     }
 
     /// An action is settled, or nothing is known of it any longer.
     pub fn forget(&mut self, id: &str) {
         if let Some(kept) = self.kept.remove(id) {
-            self.bytes = self.bytes.saturating_sub(kept.action.bytes());
+            self.bytes = self.bytes.saturating_sub(kept.action.bytes_of_row());
             self.dependents = self.dependents.saturating_sub(usize::from(kept.action.depends_on.is_some()));
         }
         if self.kept.is_empty() {

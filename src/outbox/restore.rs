@@ -80,6 +80,8 @@ async fn write<T: Transaction>(
     action.sent = true;
     ledger.place(&mut action, last.as_ref()).await?;
     ledger.insert(&action)?;
+    // They may be gone with the queue. Then it is told so when it is to be sent.
+    ledger.hold_files(&action)?;
     if let Some(other) = action.depends_on.filter(|_| action.lane == Lane::Dependent)
         && ledger.find(&other).await?.is_none()
     {

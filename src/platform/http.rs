@@ -3,12 +3,15 @@
 use crate::error::network::{NetworkFailureKind, Rejection, Surroundings, Verdict};
 use crate::error::{ApiError, Confidence};
 use std::future::Future;
+use std::rc::Rc;
 
 /// Header names and values, in order.
 pub type Headers = Vec<(String, String)>;
 
 /// Sends requests.
 pub trait Http {
+    /// A file that can be sent.
+    type File;
     /// A request that can be sent any number of times.
     type Request;
     /// A response whose headers have arrived.
@@ -17,7 +20,7 @@ pub trait Http {
     /// A request for JSON, with a body of JSON if there is one.
     fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<Self::Request, NetworkFailure>;
     /// Any request.
-    fn request(&self, request: &OutgoingRequest<'_>) -> Result<Self::Request, NetworkFailure>;
+    fn request(&self, request: &OutgoingRequest<'_, Self::File>) -> Result<Self::Request, NetworkFailure>;
     /// The same request, which will be sent only once: its body need not be kept.
     fn once(&self, request: Self::Request) -> Self::Request {
         request
@@ -42,9 +45,12 @@ pub trait Http {
     fn probe(&self, url: &str) -> impl Future<Output = bool>;
 }
 
+/// Told how much of a request's body has left, of how much: both in bytes.
+pub type Progress = Rc<dyn Fn(u64, u64)>;
+
 /// A request that is to be made.
-#[derive(Debug, Clone, Copy)]
-pub struct OutgoingRequest<'a> {
+#[derive(Clone)]
+pub struct OutgoingRequest<'a, F> {
     /// The HTTP method.
     pub method: &'a str,
     /// The absolute URL.
@@ -52,9 +58,38 @@ pub struct OutgoingRequest<'a> {
     /// Its headers.
     pub headers: &'a Headers,
     /// Its body.
-    pub body: Option<&'a str>,
+    pub body: OutgoingBody<'a, F>,
     /// Which of the browser's own credentials go along, if it is not the usual ones: `include` or `omit`.
     pub credentials: Option<&'a str>,
+    /// Who is told how much of the body has left, if that can be known.
+    pub progress: Option<Progress>,
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, Copy)]
+pub enum OutgoingBody<'a, F> {
+    /// It has none.
+    None,
+    /// A text.
+    Text(&'a str),
+    /// A file as it is. Without a header that says otherwise, its content type is that of the file.
+    File(&'a F),
+    /// `multipart/form-data`: names and values, in order. Its content type has the boundary, and is set by whoever sends it.
+    Form(&'a [(&'a str, FormValue<'a, F>)]),
+}
+
+/// A value in a form.
+#[derive(Debug, Clone, Copy)]
+pub enum FormValue<'a, F> {
+    /// A text, and its content type if it is not plain text.
+    Text(&'a str, Option<&'a str>),
+    /// A file, and its name.
+    File {
+        /// The file.
+        file: &'a F,
+        /// Its name, if it has one.
+        name: Option<&'a str>,
+    },
 }
 
 /// What the call path needs to know of a request.

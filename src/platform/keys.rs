@@ -63,6 +63,9 @@ pub type OfUsers = Vec<(String, DataKey)>;
 /// Where data keys are kept, so that what holds the rows does not also hold what opens them. Nothing of this can be awaited inside a
 /// [`Transaction`](super::Transaction).
 pub trait Keys: 'static {
+    /// A file that can be encrypted.
+    type File: Clone + 'static;
+
     /// The keys of a user, or of all users: those of each with the newest last. Users without a key are not in it.
     fn load(&self, user_id: Option<&str>) -> impl Future<Output = Result<OfUsers, StoreError>>;
     /// Makes another key for a user, unless there is one already that is newer than `newest`, and gives all of that user's. Of several
@@ -72,6 +75,17 @@ pub trait Keys: 'static {
     fn keep(&self, user_id: &str, key: &DataKey) -> impl Future<Output = Result<(), StoreError>>;
     /// Forgets the keys of a user that are older than that one.
     fn forget(&self, user_id: &str, before: u64) -> impl Future<Output = Result<(), StoreError>>;
+    /// Encrypts a file of a user's with the newest key, which is there. It can be opened for that place, and for nothing else.
+    fn seal_file(&self, user_id: &str, place: &str, file: &Self::File) -> impl Future<Output = Result<Self::File, StoreError>>;
+    /// Opens a file that was encrypted for that place, as one of that content type. `None` if it is damaged, belongs elsewhere, or its
+    /// key was forgotten; [`KeyUnavailable`](super::StoreErrorKind::KeyUnavailable) if the keys cannot be had just now.
+    fn open_file(
+        &self,
+        user_id: &str,
+        place: &str,
+        sealed: &Self::File,
+        kind: &str,
+    ) -> impl Future<Output = Result<Option<Self::File>, StoreError>>;
     /// Fills a buffer with random bytes that no one can foresee.
     fn fill(&self, buffer: &mut [u8]);
 }

@@ -3,6 +3,7 @@
 //!
 //! All is single-threaded, as the web is: no future here needs to be `Send`.
 
+mod files;
 pub mod first_version;
 mod http;
 mod keys;
@@ -11,7 +12,10 @@ pub mod tables;
 mod texts;
 
 pub use crate::error::network::NetworkFailureKind;
-pub use http::{Headers, Http, NetworkFailure, OutgoingRequest, RequestSummary, Response, ResponseBody};
+pub use files::{Files, KeptFile};
+pub use http::{
+    FormValue, Headers, Http, NetworkFailure, OutgoingBody, OutgoingRequest, Progress, RequestSummary, Response, ResponseBody,
+};
 pub use keys::{DATA_KEY_BYTES, DataKey, Encryption, Keys, OfUsers};
 pub use store::{Access, StoreError, StoreErrorKind};
 pub use tables::{Durability, Store, Transaction};
@@ -29,9 +33,9 @@ pub trait Platform: 'static {
     /// See [`Random`].
     type Random: Random;
     /// See [`Http`].
-    type Http: Http;
-    /// See [`Store`].
-    type Store: Store;
+    type Http: Http<File = <Self::Store as Files>::File>;
+    /// See [`Store`] and [`Files`].
+    type Store: Store + Files;
     /// See [`KeyValue`].
     type KeyValue: KeyValue;
     /// See [`Locks`].

@@ -42,6 +42,8 @@ pub enum StoreErrorKind {
     Unreadable,
     /// What is stored is encrypted, or has to be, and the key cannot be had just now.
     KeyUnavailable,
+    /// Files that an action names are not kept any longer, or not yet: they have to be stored again.
+    FilesGone,
     /// Anything else.
     Failed,
 }

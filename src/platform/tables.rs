@@ -123,6 +123,8 @@ pub enum Kind {
     Queue = 0,
     /// What became of the actions of a batch, by the batch's number.
     History = 1,
+    /// What [holds](crate::queue::file::Holder) a file, by the file's id. It is never encrypted: there is nothing in it but ids and moments.
+    File = 2,
 }
 
 /// Changes that happen all or not at all.

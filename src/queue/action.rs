@@ -1,5 +1,6 @@
 //! A queued action, as it lies on disk.
 
+use super::file::QueuedFile;
 use super::request::{Replay, WholeRequest};
 use super::row::{Lane, Row};
 use crate::broken::{self, Variant};
@@ -75,6 +76,9 @@ pub struct Action {
     /// What it is sent as instead of a place in a batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Box<WholeRequest>>,
+    /// Its files, which lie beside the queue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<QueuedFile>,
     /// The part of the queue that it lies in.
     #[serde(skip, default = "Lane::unknown")]
     pub lane: Lane,
@@ -138,6 +142,8 @@ struct Stored<'a> {
     window: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     request: &'a Option<Box<WholeRequest>>,
+    #[serde(skip_serializing_if = "<[QueuedFile]>::is_empty")]
+    files: &'a [QueuedFile],
 }
 
 fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
@@ -156,6 +162,8 @@ struct Names<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     request: Option<&'a RawValue>,
+    #[serde(borrow)]
+    files: Option<&'a RawValue>,
 }
 
 impl Action {
@@ -183,6 +191,7 @@ impl Action {
             alone: false,
             window: 0,
             request: None,
+            files: Vec::new(),
             lane: Lane::Normal,
             text: None,
             weight: None,
@@ -209,6 +218,7 @@ impl Action {
             state: ActionState::Unreadable,
             sent: true,
             request: names.request.and_then(|request| serde_json::from_str(request.get()).ok()),
+            files: names.files.and_then(|files| serde_json::from_str(files.get()).ok()).unwrap_or_default(),
             lane: row.lane,
             text: Some(row.text.clone()),
             weight: row.weight,
@@ -252,6 +262,7 @@ impl Action {
                 alone: self.alone,
                 window: self.window,
                 request: &self.request,
+                files: &self.files,
             })?,
         })
     }
@@ -275,22 +286,38 @@ impl Action {
         Some(WallTime(named.0.saturating_add(apart.max(0))))
     }
 
-    /// What it weighs against the limits: the bytes of its data and of its names, and of the request that it is.
+    /// What it weighs against the limits: the bytes of its data, its names and its files, and of the request that it is.
     pub fn bytes(&self) -> u64 {
         if let Some(weight) = self.weight {
             return weight;
         }
+        self.bytes_of_files().saturating_add(self.bytes_of_row())
+    }
+
+    /// The bytes of its files.
+    pub fn bytes_of_files(&self) -> u64 {
+        self.files.iter().fold(0, |bytes, file| bytes.saturating_add(file.bytes))
+    }
+
+    /// The bytes of all but its files.
+    pub fn bytes_of_row(&self) -> u64 {
         let names = self.id.len() + self.kind.len() + self.key.as_ref().map_or(0, String::len);
         let request = self.request.as_ref().map_or(0, |request| request.bytes());
         ((self.data.get().len() + names) as u64).saturating_add(request)
     }
 
-    /// Gives it other data, which is what it will say from now on.
-    pub fn give(&mut self, data: Box<RawValue>) {
+    /// Gives it other data, which is what it will say from now on. Files that were what a request said are let go: these.
+    #[must_use = "nothing holds these files any longer"]
+    pub fn give(&mut self, data: Box<RawValue>) -> Vec<QueuedFile> {
         self.data = data;
-        if let Some(request) = &mut self.request {
-            request.take_data();
-        }
+        let Some(request) = &mut self.request else { return Vec::new() };
+        request.take_data();
+        if request.body.has_files() { Vec::new() } else { std::mem::take(&mut self.files) }
+    }
+
+    /// Whether it is never part of a batch with others: the server has failed over it when it was alone, or it is sent in another way.
+    pub fn goes_alone(&self) -> bool {
+        self.alone || self.request.is_some() || !self.files.is_empty()
     }
 
     /// Whether the server may have applied it, as far as is known: then only what the server says ends it.
@@ -312,6 +339,7 @@ impl Action {
             timestamp: self.timestamp.to_rfc3339(),
             priority: self.priority,
             data: self.data.clone(),
+            files: self.files.iter().enumerate().map(|(number, file)| file.to_wire(number)).collect(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a new action does to the last one of its key that is still to be sent, if the caller has declared it.
 
 use super::action::{Action, ActionState};
+use super::file::QueuedFile;
 use super::row::Lane;
 use crate::broken::{self, Variant};
 use serde_json::value::RawValue;
@@ -66,6 +67,16 @@ impl Coalescing {
             }
             _ => Ok(newer.data.clone()),
         }
+    }
+
+    /// The files of the new one: its own and, where it is made of both, those of the older one that have no other in their field.
+    pub fn files(&self, older: &Action, newer: &Action) -> Vec<QueuedFile> {
+        let mut files = newer.files.clone();
+        if let Self::Merge(_) = self {
+            let is_left = |file: &&QueuedFile| !newer.files.iter().any(|other| other.field == file.field);
+            files.extend(older.files.iter().filter(is_left).cloned());
+        }
+        files
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an application hands to `enqueue`, checked.
 
 use super::coalescing::{Coalescing, Merge};
+use super::file::QueuedFile;
 use super::request::{Body, WholeRequest};
 use crate::input::{InvalidInput, Subject};
 use crate::json::{Document, Json, Value};
@@ -9,7 +10,7 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 
 /// What an action may be given, beside its data.
-const MEMBERS: [&str; 8] = ["id", "type", "key", "priority", "ttlMs", "dependsOn", "coalesce", "request"];
+const MEMBERS: [&str; 9] = ["id", "type", "key", "priority", "ttlMs", "dependsOn", "coalesce", "request", "files"];
 
 /// The longest time after which an action may cease to be worth sending: a year.
 const LONGEST_TIME_TO_LIVE: u64 = 366 * 86_400_000;
@@ -35,6 +36,8 @@ pub struct Draft {
     pub coalescing: Coalescing,
     /// What it is sent as, if it is a whole request.
     pub request: Option<Box<WholeRequest>>,
+    /// Its files, which are stored already.
+    pub files: Vec<QueuedFile>,
 }
 
 impl Draft {
@@ -57,7 +60,7 @@ impl Draft {
                 subject,
                 "",
                 "something else",
-                "an object { type, data, key?, priority?, id?, ttlMs?, dependsOn?, coalesce? }",
+                "an object { type, data, key?, priority?, id?, ttlMs?, dependsOn?, coalesce?, files? }",
             ));
         };
         if let Some((unknown, _)) = fields.members().find(|(name, _)| !MEMBERS.iter().any(|known| name.is(known))) {
@@ -65,7 +68,7 @@ impl Draft {
                 subject,
                 &unknown.as_str(),
                 "a member of no meaning",
-                "type, data, key, priority, id, ttlMs, dependsOn and coalesce",
+                "type, data, key, priority, id, ttlMs, dependsOn, coalesce and files",
             ));
         }
         let name = |member: &str| {
@@ -84,6 +87,14 @@ impl Draft {
                 .ok_or_else(|| InvalidInput::new(subject, "priority", &shown(other), &Priority::NAMES.join(", ")))?,
         };
         let request = fields.get("request").map(WholeRequest::read).transpose()?.map(Box::new);
+        let files = fields.get("files").map(QueuedFile::read_all).transpose()?.unwrap_or_default();
+        match &request {
+            Some(request) => request.check_files(files.len())?,
+            None if files.iter().any(|file| file.field.is_none()) => {
+                return Err(InvalidInput::new(subject, "files.field", "nothing", "a name for each file of an action"));
+            }
+            None => {}
+        }
         let kind = name("type")?.or_else(|| request.as_ref().map(|request| request.kind())).ok_or_else(|| {
             InvalidInput::new(subject, "type", "nothing", &format!("a string of 1 to {LONGEST_NAME} characters"))
         })?;
@@ -109,7 +120,7 @@ impl Draft {
             }
         };
         let (id, depends_on) = (name("id")?, name("dependsOn")?);
-        Ok(Self { id, kind, key, priority, data, time_to_live, depends_on, coalescing, request })
+        Ok(Self { id, kind, key, priority, data, time_to_live, depends_on, coalescing, request, files })
     }
 }
 

@@ -22,7 +22,7 @@ pub const PLACES_PER_OLDEST: u64 = 8;
 ///
 /// The most urgent go first, and every eighth place is the oldest's. Within a lane the order is kept, and so it is within a key,
 /// whose actions are all in the same lane. The batch is in the order of the sequence numbers. One over which the server has failed
-/// when it was alone is sent alone, and so is a whole request.
+/// when it was alone is sent alone, and so is a whole request, and one with files.
 pub fn choose(lanes: [Vec<Action>; 4], limits: BatchLimits, places: &mut u64) -> Vec<Action> {
     let lanes = lanes.map(|mut lane| {
         if broken::is(Variant::OrderByWallClock) {
@@ -37,12 +37,11 @@ pub fn choose(lanes: [Vec<Action>; 4], limits: BatchLimits, places: &mut u64) ->
         let heads = lanes.iter_mut().enumerate().filter_map(|(index, lane)| Some((lane.peek()?.seq, index)));
         let chosen = if is_the_oldests { heads.min() } else { heads.min_by_key(|(_, index)| *index) };
         let Some(lane) = chosen.and_then(|(_, index)| lanes.get_mut(index)) else { break };
-        let goes_alone = |action: &Action| action.alone || action.request.is_some();
-        let fits = |next: &Action| batch.is_empty() || !goes_alone(next) && bytes.saturating_add(next.bytes()) <= limits.bytes;
+        let fits = |next: &Action| batch.is_empty() || !next.goes_alone() && bytes.saturating_add(next.bytes()) <= limits.bytes;
         let Some(action) = lane.next_if(fits) else { break };
         bytes = bytes.saturating_add(action.bytes());
         *places = places.wrapping_add(1);
-        let is_alone = goes_alone(&action);
+        let is_alone = action.goes_alone();
         batch.push(action);
         if is_alone {
             break;

@@ -45,6 +45,9 @@ pub struct UserRecord {
     pub delayed_at: Option<WallTime>,
     /// By how many milliseconds the server's clock is ahead of the wall clock (negative: behind), as far as its answers have told.
     pub server_ahead: i64,
+    /// Whether there may be files that nothing holds any longer, and that are to be deleted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_let_go: bool,
 }
 
 /// An action that is told to wait waits no longer than this. What seems to was told to by a clock that has been set back since.

@@ -2,7 +2,7 @@
 //!
 //! It is an [`Action`](super::action::Action) like any other, except that it is sent by itself, as what it says. A body of JSON is the
 //! action's data, so that it can be edited, merged with another, and complete itself with another action's result; any other text lies
-//! here.
+//! here. What is no text is a file of the action, or several.
 
 use super::dependency::Missing;
 use crate::input::{InvalidInput, Subject};
@@ -54,9 +54,51 @@ pub enum Body {
     Data,
     /// It is this.
     Text(String),
+    /// It is the file of the action, as it is.
+    File,
+    /// It is this form, sent as `multipart/form-data`.
+    Form(Vec<FormField>),
+}
+
+/// A field of a form: a text, or one of the action's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FormField {
+    /// Its name.
+    pub name: String,
+    /// The text, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The place of the file among those of the action, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<usize>,
+}
+
+impl FormField {
+    fn bytes(&self) -> usize {
+        self.name.len().saturating_add(self.text.as_ref().map_or(0, String::len))
+    }
 }
 
 impl Body {
+    /// Whether it is made of the action's files.
+    pub fn has_files(&self) -> bool {
+        matches!(self, Self::File | Self::Form(_))
+    }
+
+    /// Whether it is made of that many files, all of them and each of them once.
+    fn takes(&self, files: usize) -> bool {
+        match self {
+            Self::None | Self::Data | Self::Text(_) => files == 0,
+            Self::File => files == 1,
+            Self::Form(fields) => {
+                let mut named: Vec<usize> = fields.iter().filter_map(|field| field.file).collect();
+                named.sort_unstable();
+                named.into_iter().eq(0..files)
+            }
+        }
+    }
+
     fn is_none(&self) -> bool {
         *self == Self::None
     }
@@ -119,6 +161,17 @@ impl WholeRequest {
             let allowed = ["at most ", &LARGEST_DATA.to_string(), " bytes"].concat();
             return Err(refuse("request.body", &[&text.len().to_string(), " bytes"].concat(), &allowed));
         }
+        if let Body::Form(fields) = &self.body {
+            // What a field costs beside its bytes is some of them, too.
+            let size = fields.iter().fold(0_usize, |size, field| size.saturating_add(field.bytes()).saturating_add(16));
+            if size > LARGEST_DATA || fields.iter().any(|field| field.text.is_some() == field.file.is_some()) {
+                let allowed =
+                    ["fields { name, text } or { name, file }, of at most ", &LARGEST_DATA.to_string(), " bytes"].concat();
+                return Err(refuse("request.body", "a form that is too large, or with another field", &allowed));
+            }
+            // Whoever sends it chooses the boundary.
+            self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+        }
         if !matches!(self.credentials.as_deref(), None | Some("include" | "omit" | "same-origin")) {
             return Err(refuse("request.credentials", "something else", "include, omit or same-origin"));
         }
@@ -129,6 +182,15 @@ impl WholeRequest {
             return Err(refuse("request.headers", &[&size.to_string(), " bytes"].concat(), "at most 16 KiB"));
         }
         Ok(self)
+    }
+
+    /// Checks that it is made of that many files.
+    pub fn check_files(&self, files: usize) -> Result<(), InvalidInput> {
+        if self.body.takes(files) {
+            return Ok(());
+        }
+        let allowed = "one for a body that is a file; for a form, those that its fields name, each once; none for any other body";
+        Err(refuse("files", &[&files.to_string(), " of them"].concat(), allowed))
     }
 
     /// What kind of action it is, if the caller has no word for it: the method and the path.
@@ -143,7 +205,8 @@ impl WholeRequest {
         let headers = self.headers.iter().fold(0_usize, |size, (name, value)| size.saturating_add(name.len() + value.len()));
         let text = match &self.body {
             Body::Text(text) => text.len(),
-            Body::None | Body::Data => 0,
+            Body::Form(fields) => fields.iter().fold(0_usize, |size, field| size.saturating_add(field.bytes())),
+            Body::None | Body::Data | Body::File => 0,
         };
         (self.method.len() + self.url.len() + text).saturating_add(headers) as u64
     }

@@ -2,13 +2,16 @@
 
 use super::world::Inner;
 use crate::platform::tables::{Durability, Kind, Lane, Row, Store, Transaction};
-use crate::platform::{Access, OfUsers, StoreError, StoreErrorKind};
+use crate::platform::{Access, Files, KeptFile, OfUsers, StoreError, StoreErrorKind};
 use crate::queue::record::UserRecord;
 use crate::store::{Memory, MemoryTransaction, Opener, Table};
 use crate::time::WallTime;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+/// A file.
+pub type SimFile = Rc<[u8]>;
 
 /// What is on the disk.
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ pub(super) struct Disk {
     /// The keys beside it, and how many rows were sealed from outside.
     pub(super) keys: RefCell<OfUsers>,
     resealed: Cell<u64>,
+    /// The files beside the queue, by user and id.
+    pub(super) files: RefCell<FilesOfAll>,
     /// By tab: how many transactions it has begun, or waits to begin.
     begun: RefCell<BTreeMap<u64, u32>>,
 }
@@ -53,6 +58,7 @@ impl Disk {
     /// All is deleted, the keys with it.
     pub(super) fn clear(&self) {
         self.memory.clear();
+        self.files.borrow_mut().clear();
         self.keys.borrow_mut().clear();
     }
 
@@ -158,6 +164,59 @@ impl Store for SimStore {
             return Err(failed("beginning a transaction"));
         }
         Ok(SimTransaction { world: self.world.clone(), access, transaction, begun })
+    }
+}
+
+impl SimStore {
+    /// A transaction on the files. Those on the queue do not wait for it.
+    async fn on_files<T>(&self, access: Access, work: impl FnOnce(&mut FilesOfAll) -> T) -> Result<T, StoreError> {
+        let (world, faults) = (&self.world, self.world.disk.faults.get());
+        let _begun = Begun::by(world, self.tab);
+        world.yield_for_a_while().await;
+        let is_refused = access == Access::Write && world.disk.is_full.get();
+        if is_refused {
+            return Err(StoreError::new(StoreErrorKind::QuotaExceeded, "writing files", "the disk is full"));
+        }
+        if world.happens(faults.unavailable)
+            || world.happens(if access == Access::Write { faults.aborted } else { faults.unreadable })
+        {
+            return Err(failed("reaching the files"));
+        }
+        let done = work(&mut world.disk.files.borrow_mut());
+        world.yield_for_a_while().await;
+        if access == Access::Write && world.happens(faults.unheard) {
+            return Err(failed("writing files"));
+        }
+        Ok(done)
+    }
+}
+
+type FilesOfAll = BTreeMap<(String, String), KeptFile<SimFile>>;
+
+impl Files for SimStore {
+    type File = KeptFile<SimFile>;
+
+    fn size(&self, file: &Self::File) -> u64 {
+        file.file.len() as u64
+    }
+
+    async fn write_files(&self, user_id: &str, files: Vec<(String, Self::File)>) -> Result<(), StoreError> {
+        let named = files.into_iter().map(|(id, file)| ((user_id.to_string(), id), file));
+        self.on_files(Access::Write, |kept| kept.extend(named)).await
+    }
+
+    async fn file(&self, user_id: &str, id: &str, _kind: &str) -> Result<Option<Self::File>, StoreError> {
+        self.on_files(Access::Read, |kept| kept.get(&(user_id.into(), id.into())).cloned()).await
+    }
+
+    async fn delete_files(&self, user_id: &str, ids: &[String]) -> Result<(), StoreError> {
+        self.on_files(Access::Write, |kept| kept.retain(|(owner, id), _| owner != user_id || !ids.contains(id))).await
+    }
+
+    async fn file_ids(&self, user_id: &str) -> Result<Vec<String>, StoreError> {
+        let of_user =
+            |kept: &mut FilesOfAll| kept.keys().filter(|(owner, _)| owner == user_id).map(|(_, id)| id.clone()).collect();
+        self.on_files(Access::Read, of_user).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! The keys of a device, beside its disk: they come and go as it does.
 
+use super::disk::SimFile;
 use super::world::Inner;
 use crate::platform::{DATA_KEY_BYTES, DataKey, Keys, OfUsers, StoreError, StoreErrorKind};
 use std::rc::Rc;
@@ -25,7 +26,30 @@ impl SimKeys {
     }
 }
 
+/// What a file belongs to, as it is written before it.
+fn mark(user_id: &str, place: &str, number: u64) -> Vec<u8> {
+    format!("{number} {user_id} {place} ").into_bytes()
+}
+
 impl Keys for SimKeys {
+    type File = SimFile;
+
+    async fn seal_file(&self, user_id: &str, place: &str, file: &SimFile) -> Result<SimFile, StoreError> {
+        self.reach().await?;
+        let newest = self.of(Some(user_id)).pop().map(|(_, key)| key.number);
+        let newest =
+            newest.ok_or_else(|| StoreError::new(StoreErrorKind::KeyUnavailable, "encrypting a file", "there is no key"))?;
+        let hidden = file.iter().map(|byte| !byte);
+        Ok(mark(user_id, place, newest).into_iter().chain(hidden).collect())
+    }
+
+    async fn open_file(&self, user_id: &str, place: &str, sealed: &SimFile, _kind: &str) -> Result<Option<SimFile>, StoreError> {
+        self.reach().await?;
+        let keys = self.of(Some(user_id));
+        let open = |(_, key): &(String, DataKey)| sealed.strip_prefix(mark(user_id, place, key.number).as_slice());
+        Ok(keys.iter().find_map(open).map(|hidden| hidden.iter().map(|byte| !byte).collect()))
+    }
+
     async fn load(&self, user_id: Option<&str>) -> Result<OfUsers, StoreError> {
         self.reach().await?;
         Ok(self.of(user_id))

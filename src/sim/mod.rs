@@ -22,8 +22,8 @@ mod witness;
 mod world;
 
 pub use books::check_books;
-pub use disk::{DiskFaults, SimStore, SimTransaction};
-pub use network::{Faults, SimHttp, SimRequest, SimResponse};
+pub use disk::{DiskFaults, SimFile, SimStore, SimTransaction};
+pub use network::{Faults, SimHttp, SimPart, SimRequest, SimResponse};
 pub use server::{AppliedAction, Condition, ModelServer, Reply};
 pub use tab::{Tab, TabPlatform};
 pub use world::World;

@@ -1,17 +1,21 @@
 //! A network that delays, loses, and answers for others.
 
+use super::disk::SimFile;
 use super::server::{Reception, Reply};
 use super::witness::Sight;
 use super::world::Inner;
 use crate::error::ApiError;
 use crate::error::network::{Rejection, Surroundings};
 use crate::platform::{
-    Headers, Http, NetworkFailure, NetworkFailureKind, OutgoingRequest, RequestSummary, Response, ResponseBody,
+    FormValue, Headers, Http, NetworkFailure, NetworkFailureKind, OutgoingBody, OutgoingRequest, Progress, RequestSummary,
+    Response, ResponseBody,
 };
+use crate::wire::ACTIONS_PART;
 use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, abortable};
 use futures_util::task::LocalSpawnExt as _;
 use std::cell::RefCell;
+use std::fmt;
 use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
@@ -118,7 +122,7 @@ pub struct SimHttp {
 }
 
 /// A request.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct SimRequest {
     /// The HTTP method.
     pub method: String,
@@ -128,8 +132,46 @@ pub struct SimRequest {
     pub headers: Headers,
     /// The body.
     pub body: String,
+    /// The parts of a body that is a form; a body that is a file is one part without a name.
+    pub parts: Vec<SimPart>,
     /// When it was sent, in milliseconds.
     pub sent_at: u64,
+    /// Who is told how much of it has left.
+    pub progress: Option<Progress>,
+}
+
+impl fmt::Debug for SimRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, headers, body, parts, .. } = self;
+        write!(formatter, "{method} {url} {headers:?} {body} {parts:?}")
+    }
+}
+
+/// A part of a form.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SimPart {
+    /// The name of its field.
+    pub field: String,
+    /// The file name.
+    pub name: Option<String>,
+    /// Its content type, if it has one of its own.
+    pub kind: Option<String>,
+    /// What it says.
+    pub bytes: SimFile,
+}
+
+impl SimPart {
+    fn of(field: &str, value: &FormValue<'_, SimFile>) -> Self {
+        match value {
+            FormValue::Text(text, kind) => {
+                let bytes = text.as_bytes().into();
+                Self { field: field.into(), name: None, kind: kind.map(Into::into), bytes }
+            }
+            FormValue::File { file, name } => {
+                Self { field: field.into(), name: name.map(Into::into), kind: None, bytes: SimFile::clone(file) }
+            }
+        }
+    }
 }
 
 impl SimRequest {
@@ -315,17 +357,31 @@ fn deliver_again(world: &Rc<Inner>, number: Option<u64>, sent: SimRequest) {
 }
 
 impl Http for SimHttp {
+    type File = SimFile;
     type Request = SimRequest;
     type Response = SimResponse;
 
     fn json_request(&self, method: &str, url: &str, body: Option<String>) -> Result<SimRequest, NetworkFailure> {
         let headers = body.iter().map(|_| ("Content-Type".into(), "application/json".into())).collect();
-        Ok(SimRequest { method: method.into(), url: url.into(), headers, body: body.unwrap_or_default(), sent_at: 0 })
+        let (method, url, body) = (method.into(), url.into(), body.unwrap_or_default());
+        Ok(SimRequest { method, url, headers, body, ..SimRequest::default() })
     }
 
-    fn request(&self, request: &OutgoingRequest<'_>) -> Result<SimRequest, NetworkFailure> {
+    fn request(&self, request: &OutgoingRequest<'_, SimFile>) -> Result<SimRequest, NetworkFailure> {
         let (method, url, headers) = (request.method.into(), request.url.into(), request.headers.clone());
-        Ok(SimRequest { method, url, headers, body: request.body.unwrap_or_default().into(), sent_at: 0 })
+        let mut sent = SimRequest { method, url, headers, progress: request.progress.clone(), ..SimRequest::default() };
+        match request.body {
+            OutgoingBody::None => {}
+            OutgoingBody::Text(text) => sent.body = text.into(),
+            OutgoingBody::File(file) => sent.parts.push(SimPart { bytes: file.clone(), ..SimPart::default() }),
+            OutgoingBody::Form(fields) => {
+                sent.parts.extend(fields.iter().map(|(field, value)| SimPart::of(field, value)));
+                // What a batch says is its first part.
+                let actions = sent.parts.first().filter(|part| part.field == ACTIONS_PART);
+                sent.body = actions.map(|part| String::from_utf8(part.bytes.to_vec()).unwrap()).unwrap_or_default();
+            }
+        }
+        Ok(sent)
     }
 
     fn summary(&self, request: &SimRequest) -> RequestSummary {
@@ -351,6 +407,11 @@ impl Http for SimHttp {
         let credentials_of = self.credentials_of.borrow().clone();
         self.world.show(Sight::Sent { tab: self.tab, number, credentials_of: &credentials_of, request: &sent });
         let _under_way = UnderWay { world: &self.world, number };
+        if let Some(progress) = sent.progress.take() {
+            let total = sent.parts.iter().fold(0, |total, part| total + part.bytes.len() as u64);
+            progress(total / 2, total);
+            progress(total, total);
+        }
         if !credentials_of.is_empty() {
             sent.headers.push((CREDENTIALS_OF.into(), credentials_of));
         }

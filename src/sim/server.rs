@@ -397,6 +397,7 @@ pub(super) fn batch_of(request: &SimRequest) -> Option<QueueActionsRequest> {
         timestamp: String::new(),
         priority: Priority::default(),
         data: RawValue::from_string(request.body.clone()).ok()?,
+        files: Vec::new(),
     };
     Some(QueueActionsRequest { user_id: user_id.into(), actions: vec![action] })
 }

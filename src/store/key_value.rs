@@ -34,7 +34,7 @@ pub const CAPACITY: usize = 2_000_000;
 
 const COMMITTING: &str = "committing to disk";
 
-const KINDS: [Kind; 2] = [Kind::Queue, Kind::History];
+const KINDS: [Kind; 3] = [Kind::Queue, Kind::History, Kind::File];
 const ROW: &str = "row:";
 const DOCUMENT: &str = "document:";
 const VERSION: &str = "version";

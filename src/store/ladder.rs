@@ -18,7 +18,7 @@
 //! written again. The page may die at any point, and whoever promotes next goes on.
 
 use crate::platform::tables::{Durability, Kind, Lane, Lot, PlaceChange, Row, Store, Transaction};
-use crate::platform::{Access, KeyValue, StoreError, StoreErrorKind};
+use crate::platform::{Access, Files, KeyValue, StoreError, StoreErrorKind};
 use crate::time::WallTime;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -399,6 +399,31 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
                 (begun, _) => return begun,
             }
         }
+    }
+}
+
+/// Files lie on the upper rung, and nowhere else.
+impl<A: Files, B, C, K> Files for Ladder<A, B, C, K> {
+    type File = A::File;
+
+    fn size(&self, file: &A::File) -> u64 {
+        self.shared.upper.size(file)
+    }
+
+    async fn write_files(&self, user_id: &str, files: Vec<(String, A::File)>) -> Result<(), StoreError> {
+        self.shared.upper.write_files(user_id, files).await
+    }
+
+    async fn file(&self, user_id: &str, id: &str, kind: &str) -> Result<Option<A::File>, StoreError> {
+        self.shared.upper.file(user_id, id, kind).await
+    }
+
+    async fn delete_files(&self, user_id: &str, ids: &[String]) -> Result<(), StoreError> {
+        self.shared.upper.delete_files(user_id, ids).await
+    }
+
+    async fn file_ids(&self, user_id: &str) -> Result<Vec<String>, StoreError> {
+        self.shared.upper.file_ids(user_id).await
     }
 }
 

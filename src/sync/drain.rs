@@ -1,5 +1,6 @@
 //! One drain: lock, claim, send, settle, until nothing is due.
 
+use super::files::{Attached, FileOf};
 use super::replay::{Resting, Sending, is_everywhere};
 use super::turn::Draining;
 use super::waiters::{Announcement, Waiters};
@@ -15,13 +16,17 @@ use crate::event::Event;
 use crate::flat_map::FlatMap;
 use crate::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Mirror, Step};
 use crate::platform::tables::{Durability, Lane, Lot};
-use crate::platform::{Channel, Clock, Http, KeyValue, Locks, NetworkFailureKind, Platform, Random, Store, StoreError};
+use crate::platform::{
+    Channel, Clock, FormValue, Http, KeyValue, Locks, NetworkFailure, NetworkFailureKind, OutgoingBody, OutgoingRequest,
+    Platform, Random, Store, StoreError,
+};
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
 use crate::policy::hint;
 use crate::policy::retry::later;
 use crate::queue::action::Action;
 use crate::queue::answer::{self, NoAnswer, Verdict};
+use crate::queue::file::part_of;
 use crate::queue::outcome::Outcome;
 use crate::queue::plan::BatchLimits;
 use crate::queue::record::{BatchRecord, Counts, UserRecord};
@@ -30,7 +35,7 @@ use crate::queue::settlement::Moment;
 use crate::resilience::services::Services;
 use crate::store::At;
 use crate::time::{MonotonicTime, WallTime};
-use crate::wire::QueueActionsRequest;
+use crate::wire::{ACTIONS_PART, QueueActionsRequest};
 use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, Aborted, abortable, join};
 use serde_json::value::{RawValue, to_raw_value};
@@ -108,6 +113,10 @@ pub struct Drainer<P: Platform> {
     pub(super) resting: Resting,
     /// Whether what could not be read has been looked at again.
     has_read_again: Cell<bool>,
+    /// When it was last looked for files that were left behind.
+    pub(super) swept_at: Cell<Option<MonotonicTime>>,
+    /// Whether there may be files that nothing holds any longer, as far as this tab has seen.
+    has_let_go: Cell<bool>,
     /// What this tab has put into the queue and not seen settled.
     pub mirror: RefCell<Mirror>,
     /// What was in the queue when it was last looked at.
@@ -217,6 +226,8 @@ impl<P: Platform> Drainer<P> {
             promotions: Cell::default(),
             resting: Resting::default(),
             has_read_again: Cell::default(),
+            swept_at: Cell::default(),
+            has_let_go: Cell::default(),
             mirror: RefCell::default(),
             known: Cell::default(),
             server_ahead: Cell::default(),
@@ -333,6 +344,7 @@ impl<P: Platform> Drainer<P> {
         if let Err(error) = store.seal_the_rest(&self.user_id).await {
             self.platform.emit(&Event::StoreFailed { error });
         }
+        self.sweep_now_and_then().await;
         let Some(place) = store.sends_from(&self.user_id) else {
             return Ok(DrainReport { counts: record.counts(), next: None, wakes: None });
         };
@@ -341,6 +353,7 @@ impl<P: Platform> Drainer<P> {
             record = outbox::record(&self.at(place), &self.user_id).await?;
         }
         let report = self.drain_at(place, record, trigger).await?;
+        self.clean_up(self.has_let_go.take()).await;
         // Nothing is left there that what lies below would have to wait for; unless the place was lost, and that was counted elsewhere.
         if report.counts.total() == 0 && store.sends_from(&self.user_id) == Some(place) {
             store.nothing_is_left(&self.user_id, place);
@@ -431,16 +444,9 @@ impl<P: Platform> Drainer<P> {
             let began = self.platform.clock().monotonic();
             // What the last one has come to is told while this one is on its way.
             let told = async { news = None };
-            let (sent, trace, elsewhere) = match batch.actions.as_mut_slice() {
-                [whole] if whole.request.is_some() => match join(self.send_whole(turn, whole, resumed.take()), told).await.0? {
-                    Some((Sending { sent, elsewhere }, trace)) => (sent, trace, elsewhere),
-                    None => continue,
-                },
-                _ => {
-                    let trace = resumed.take().unwrap_or_else(|| self.trace_to(&self.policy.service, None));
-                    self.tell_sent(&trace, &batch.actions);
-                    (join(self.send(&batch.actions, &batch.key, &trace), told).await.0, trace, None)
-                }
+            let (sent, ()) = join(self.send_batch(turn, &mut batch, &mut resumed), told).await;
+            let Some((Sending { sent, elsewhere }, trace)) = sent? else {
+                continue;
             };
             let correlation_id = trace.correlation_id().to_string();
             let verdicts = match sent {
@@ -502,13 +508,45 @@ impl<P: Platform> Drainer<P> {
                     return Ok(self.close_gate(turn, correlation_id, error, because, counts_against_batch).await);
                 }
             };
+            if broken::is(Variant::FilesDeletedFirst) {
+                self.delete_early(&batch.actions, &verdicts).await;
+            }
             let asked_at = self.platform.clock().monotonic();
             let step = self.settle(turn, &batch, &verdicts, limits).await?;
             news = Some(News { drainer: self, counts: step.record.counts(), settled: step.settled.clone() });
             self.took(batch.actions.len(), self.platform.clock().monotonic().since(began));
+            // Not only at the end: they may be large, and there may be many.
+            self.clean_up(step.record.has_let_go).await;
             // One that was not to be claimed yet is claimed when the server may be asked again.
             claimed = self.left_alone(trigger).is_zero().then_some((asked_at, step));
         }
+    }
+
+    /// Sends a batch once. `None` if it is not to be sent after all.
+    async fn send_batch(
+        &self,
+        turn: Turn,
+        batch: &mut Batch,
+        resumed: &mut Option<CallTrace>,
+    ) -> Result<Option<(Sending, CallTrace)>, StoreError> {
+        let resumed = resumed.take();
+        let to_backend = || self.trace_to(&self.policy.service, None);
+        let files = match self.attached(turn, batch).await? {
+            Attached::Files(files) => files,
+            Attached::Withheld(verdict) => {
+                return Ok(Some((Sending { sent: Sent::Answered(vec![verdict]), elsewhere: None }, to_backend())));
+            }
+            Attached::Outdated => return Ok(None),
+        };
+        if let [whole] = batch.actions.as_mut_slice()
+            && whole.request.is_some()
+        {
+            return self.send_whole(turn, whole, &files, resumed).await;
+        }
+        let trace = resumed.unwrap_or_else(to_backend);
+        self.tell_sent(&trace, &batch.actions);
+        let sent = self.send(&batch.actions, &files, &batch.key, &trace).await;
+        Ok(Some((Sending { sent, elsewhere: None }, trace)))
     }
 
     /// What a drain does that sends from there, it does there.
@@ -554,6 +592,7 @@ impl<P: Platform> Drainer<P> {
 
     /// What is left behind, when the server may be asked again only then. The time of an action may come before.
     fn report(&self, record: &UserRecord, next: Option<Duration>) -> DrainReport {
+        self.has_let_go.set(record.has_let_go);
         let due = record.until_due(self.now());
         let next = next.into_iter().chain(due.filter(|_| record.in_lane(Lane::Delayed) > 0)).min();
         DrainReport { counts: record.counts(), next, wakes: next.into_iter().chain(due).min() }
@@ -597,7 +636,7 @@ impl<P: Platform> Drainer<P> {
         });
     }
 
-    async fn send(&self, actions: &[Action], key: &str, trace: &CallTrace) -> Sent {
+    async fn send(&self, actions: &[Action], files: &[FileOf<P>], key: &str, trace: &CallTrace) -> Sent {
         let http = self.platform.http();
         let mut body =
             QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
@@ -608,7 +647,7 @@ impl<P: Platform> Drainer<P> {
         }
         let request = serde_json::to_string(&body)
             .map_err(|error| error.to_string())
-            .and_then(|body| http.json_request("POST", &self.policy.url, Some(body)).map_err(|failure| failure.to_string()))
+            .and_then(|body| self.request_for(body, actions, files).map_err(|failure| failure.to_string()))
             .map(|request| http.once(request));
         let request = match request {
             Ok(request) => request,
@@ -622,7 +661,8 @@ impl<P: Platform> Drainer<P> {
         let summary = http.summary(&request);
         let platform = self.platform.as_ref();
         let began = platform.clock().monotonic();
-        let exchange = attempt::exchange(platform, &request, &summary, &headers, self.policy.timeout, LARGEST_ANSWER);
+        let patience = self.patience_for(actions);
+        let exchange = attempt::exchange(platform, &request, &summary, &headers, patience, LARGEST_ANSWER);
         match exchange.await {
             Ok(response) => {
                 self.server_ahead.set(hint::skew(&response.headers, self.now()));
@@ -647,6 +687,27 @@ impl<P: Platform> Drainer<P> {
                 failed_attempt(error)
             }
         }
+    }
+
+    /// A batch as a request: JSON, or a form of which that is the first part, if an action has files.
+    fn request_for(
+        &self,
+        body: String,
+        actions: &[Action],
+        files: &[FileOf<P>],
+    ) -> Result<<P::Http as Http>::Request, NetworkFailure> {
+        let (http, url) = (self.platform.http(), &self.policy.url);
+        let Some(action) = actions.first().filter(|action| !action.files.is_empty()) else {
+            return http.json_request("POST", url, Some(body));
+        };
+        let parts: Vec<String> = (0..files.len()).map(part_of).collect();
+        let named = action.files.iter().zip(files).zip(&parts);
+        let mut form = vec![(ACTIONS_PART, FormValue::Text(&body, Some("application/json")))];
+        form.extend(named.map(|((named, file), part)| (part.as_str(), FormValue::File { file, name: named.name.as_deref() })));
+        let headers = vec![("Accept".to_string(), "application/json".to_string())];
+        let progress = self.progress_of(action);
+        let body = OutgoingBody::Form(&form);
+        http.request(&OutgoingRequest { method: "POST", url, headers: &headers, body, credentials: None, progress })
     }
 
     /// Asks what became of a batch whose answer named no actions.

@@ -1,6 +1,7 @@
 //! Brings the queue to the server: [`Drainer`] sends what is due, [`schedule`] decides when.
 
 mod drain;
+mod files;
 mod keep;
 mod replay;
 mod reply;

@@ -1,6 +1,7 @@
 //! Whole requests: each is sent by itself, to where it says.
 
 use super::drain::{Drainer, LARGEST_ANSWER, Sent, Turn, failed_attempt};
+use super::files::FileOf;
 use super::reply::{self, Answerer, Reply};
 use crate::broken::{self, Variant};
 use crate::call::attempt::{self, AttemptError};
@@ -10,7 +11,8 @@ use crate::error::ApiError;
 use crate::flat_map::FlatMap;
 use crate::outbox;
 use crate::platform::{
-    Clock, Connectivity, Http, NetworkFailureKind, OutgoingRequest, Platform, Random, RequestSummary, StoreError,
+    Clock, Connectivity, FormValue, Http, NetworkFailureKind, OutgoingBody, OutgoingRequest, Platform, Random, RequestSummary,
+    StoreError,
 };
 use crate::policy::gate::GateReason;
 use crate::queue::action::Action;
@@ -40,17 +42,22 @@ impl<P: Platform> Drainer<P> {
         &self,
         turn: Turn,
         action: &mut Action,
+        files: &[FileOf<P>],
         resumed: Option<CallTrace>,
     ) -> Result<Option<(Sending, CallTrace)>, StoreError> {
         let Some(whole) = action.request.clone() else { return Ok(None) };
         let http = self.platform.http();
+        let form = form_of(&whole, action, files);
         let body = match &whole.body {
-            Body::None => None,
-            Body::Data => Some(action.data.get()),
-            Body::Text(text) => Some(text.as_str()),
+            Body::None => OutgoingBody::None,
+            Body::Data => OutgoingBody::Text(action.data.get()),
+            Body::Text(text) => OutgoingBody::Text(text),
+            Body::File => files.first().map_or(OutgoingBody::None, OutgoingBody::File),
+            Body::Form(_) => OutgoingBody::Form(&form),
         };
         let WholeRequest { method, url, headers, credentials, .. } = whole.as_ref();
-        let outgoing = OutgoingRequest { method, url, headers, body, credentials: credentials.as_deref() };
+        let (credentials, progress) = (credentials.as_deref(), self.progress_of(action));
+        let outgoing = OutgoingRequest { method, url, headers, body, credentials, progress };
         let request = http.request(&outgoing).map(|request| http.once(request));
         let request = match request {
             Ok(request) => request,
@@ -119,7 +126,8 @@ impl<P: Platform> Drainer<P> {
         }
         headers.push(idempotency_header(&key));
         let began = platform.clock().monotonic();
-        let exchange = attempt::exchange_from(platform, request, summary, &headers, self.policy.timeout, LARGEST_ANSWER).await;
+        let patience = self.patience_for(std::slice::from_ref(action));
+        let exchange = attempt::exchange_from(platform, request, summary, &headers, patience, LARGEST_ANSWER).await;
         let (response, is_elsewhere) = match exchange {
             Ok(answered) => answered,
             Err(error) => {
@@ -177,6 +185,21 @@ impl<P: Platform> Drainer<P> {
         let now = self.platform.clock().monotonic();
         self.resting.origins.borrow().get(origin).map_or(Duration::ZERO, |(_, until)| until.since(now))
     }
+}
+
+/// The fields of a request that is a form.
+fn form_of<'a, F>(whole: &'a WholeRequest, action: &'a Action, files: &'a [F]) -> Vec<(&'a str, FormValue<'a, F>)> {
+    let Body::Form(fields) = &whole.body else { return Vec::new() };
+    let value = |text: &'a Option<String>, number: Option<usize>| {
+        if let Some(text) = text {
+            return Some(FormValue::Text(text, None));
+        }
+        let number = number?;
+        let name = action.files.get(number).and_then(|file| file.name.as_deref());
+        Some(FormValue::File { file: files.get(number)?, name })
+    };
+    // Which files there are was checked when it was enqueued, and that they are there before this.
+    fields.iter().filter_map(|field| Some((field.name.as_str(), value(&field.text, field.file)?))).collect()
 }
 
 /// What that means.

@@ -18,6 +18,11 @@ pub(crate) struct FakeKeys {
     next: Rc<Cell<u64>>,
 }
 
+/// What a file belongs to, as it is written before it.
+fn mark(user_id: &str, place: &str, number: u64) -> Vec<u8> {
+    format!("{number} {user_id} {place} ").into_bytes()
+}
+
 impl FakeKeys {
     fn answer(&self, of: impl Fn(&str) -> bool) -> Result<OfUsers, StoreError> {
         self.asked.set(self.asked.get() + 1);
@@ -29,6 +34,26 @@ impl FakeKeys {
 }
 
 impl Keys for FakeKeys {
+    type File = Rc<[u8]>;
+
+    fn seal_file(&self, user_id: &str, place: &str, file: &Self::File) -> impl Future<Output = Result<Self::File, StoreError>> {
+        let newest = self.answer(|owner| owner == user_id).map(|keys| keys.last().map_or(0, |(_, key)| key.number));
+        let hidden = |byte: &u8| !byte;
+        ready(newest.map(|newest| mark(user_id, place, newest).into_iter().chain(file.iter().map(hidden)).collect()))
+    }
+
+    fn open_file(
+        &self,
+        user_id: &str,
+        place: &str,
+        sealed: &Self::File,
+        _kind: &str,
+    ) -> impl Future<Output = Result<Option<Self::File>, StoreError>> {
+        let open = |(_, key): &(String, DataKey)| sealed.strip_prefix(mark(user_id, place, key.number).as_slice());
+        let keys = self.answer(|owner| owner == user_id);
+        ready(keys.map(|keys| keys.iter().find_map(open).map(|hidden| hidden.iter().map(|byte| !byte).collect())))
+    }
+
     fn load(&self, user_id: Option<&str>) -> impl Future<Output = Result<OfUsers, StoreError>> {
         ready(self.answer(|owner| user_id.is_none_or(|user_id| user_id == owner)))
     }

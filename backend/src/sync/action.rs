@@ -163,6 +163,7 @@ mod tests {
 
     fn read(kind: &str, data: &Value) -> Result<Action, Refusal> {
         Action::read(&WireAction {
+            files: Vec::new(),
             id: "a".to_owned(),
             kind: kind.to_owned(),
             key: None,

@@ -36,6 +36,7 @@ pub(crate) async fn save_draft(
     })?;
     data.insert("draftId".to_owned(), Value::String(draft_id.clone()));
     let action = WireAction {
+        files: Vec::new(),
         id,
         kind: "save_draft".to_owned(),
         key: None,

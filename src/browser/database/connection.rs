@@ -2,7 +2,7 @@
 
 use super::failure::store_error;
 use super::upgrade::{not_ours, upgrade};
-use super::{DOCUMENTS, OPENING, Owner, QUEUE};
+use super::{DOCUMENTS, FILES, OPENING, Owner, QUEUE};
 use crate::browser::{BrowserClock, global};
 use crate::platform::{Clock, StoreError, StoreErrorKind};
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
@@ -164,7 +164,7 @@ pub(super) async fn open(name: Rc<str>, owner: Owner, clock: BrowserClock) -> Re
     let request = factory.open_with_u32(&name, VERSION).map_err(|thrown| store_error(OPENING, &thrown))?;
     let database = Opening::new(request).finish(&factory, &clock).await?;
     let stores = database.object_store_names();
-    if !stores.contains(QUEUE) || !stores.contains(DOCUMENTS) {
+    if ![QUEUE, DOCUMENTS, FILES].into_iter().all(|store| stores.contains(store)) {
         database.close();
         return Err(not_ours(&name));
     }

@@ -168,6 +168,11 @@ impl Listening {
 
     /// So many rows may be deleted by one request.
     pub(super) fn expect_deletions(&self, most: u64) {
+        self.expect_work(most);
+    }
+
+    /// What it is asked for may take as long as so many rows.
+    pub(super) fn expect_work(&self, most: u64) {
         let most = u32::try_from(most).unwrap_or(u32::MAX).min(MOST_AT_ONCE);
         self.state.written.set(self.state.written.get().saturating_add(most));
     }

@@ -1,8 +1,9 @@
-//! The queue in IndexedDB: one record per row and per document, every write with strict durability.
+//! The queue in IndexedDB: one record per row, per document and per file, every write with strict durability.
 
 mod binding;
 mod connection;
 mod failure;
+mod files;
 mod listening;
 mod transaction;
 mod upgrade;
@@ -28,6 +29,8 @@ use web_sys::IdbDatabase;
 const QUEUE: &str = "queue";
 /// The texts of documents by `[user, kind, name]`.
 const DOCUMENTS: &str = "documents";
+/// Blobs by `[user, id]`, those that are encrypted in a list of one.
+const FILES: &str = "files";
 /// [`QUEUE`] by `[u, i]`, unique.
 const BY_ID: &str = "byId";
 /// [`QUEUE`] by `[u, k, s]`. Here and below, records without such a member are in no index, and cost nothing there.

@@ -3,7 +3,7 @@
 use super::binding::{self, FirstRecord};
 use super::failure::store_error;
 use super::listening::Listening;
-use super::{BY_AFTER, BY_DUE, BY_ID, BY_KEY, DOCUMENTS, OPENING, QUEUE};
+use super::{BY_AFTER, BY_DUE, BY_ID, BY_KEY, DOCUMENTS, FILES, OPENING, QUEUE};
 use crate::browser::BrowserClock;
 use crate::platform::first_version::{Place, place};
 use crate::platform::tables::{Kind, Lane};
@@ -61,6 +61,7 @@ fn create(database: &IdbDatabase) -> Result<(IdbObjectStore, IdbObjectStore), Js
     queue.create_index_with_str_sequence(BY_KEY, &keys(&["u", "k", "s"]))?;
     queue.create_index_with_str_sequence(BY_DUE, &keys(&["u", "d"]))?;
     queue.create_index_with_str_sequence(BY_AFTER, &keys(&["u", "a"]))?;
+    database.create_object_store(FILES)?;
     Ok((queue, database.create_object_store(DOCUMENTS)?))
 }
 

@@ -3,7 +3,7 @@
 //! What comes of it is, in bytes: 6 of the data key's number, 12 of the nonce, then what was encrypted with its tag.
 
 use super::{KeyDatabase, crypto};
-use crate::browser::BrowserRandom;
+use crate::browser::{BrowserRandom, describe};
 use crate::platform::{Keys, Random, StoreError, StoreErrorKind};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
@@ -22,7 +22,7 @@ impl KeyDatabase {
     /// ones makes it unreadable, as it does rows.
     ///
     /// # Errors
-    /// There is no key, or the blob cannot be read.
+    /// There is no key, or the blob cannot be read ([`StoreErrorKind::Unreadable`]).
     pub async fn seal_blob(&self, user_id: &str, place: &str, blob: &Blob) -> Result<Blob, StoreError> {
         let mut keys = self.load(Some(user_id)).await?;
         if keys.is_empty() {
@@ -34,9 +34,9 @@ impl KeyDatabase {
         number.copy_from_slice(newest.number.to_be_bytes().split_at(8 - NUMBER).1);
         BrowserRandom.fill(iv);
         let iv = Uint8Array::from(&*iv);
+        let bytes = read(SEALING, blob).await?;
         let sealing = async {
             let key = import(&newest.bytes).await?;
-            let bytes = JsFuture::from(blob.array_buffer()).await?;
             let sealed = crypto::encrypt(&key, &iv, &whole_place(user_id, place), &bytes).await?;
             Blob::new_with_u8_array_sequence(&Array::of2(&Uint8Array::from(head.as_slice()), &sealed))
         };
@@ -47,10 +47,9 @@ impl KeyDatabase {
     /// belongs elsewhere, or its key was forgotten.
     ///
     /// # Errors
-    /// The keys cannot be had just now, or the blob cannot be read.
+    /// The keys cannot be had just now, or the blob cannot be read ([`StoreErrorKind::Unreadable`]).
     pub async fn open_blob(&self, user_id: &str, place: &str, sealed: &Blob, kind: &str) -> Result<Option<Blob>, StoreError> {
-        let bytes = JsFuture::from(sealed.array_buffer()).await.map_err(|thrown| crypto::failure(OPENING, &thrown))?;
-        let bytes = Uint8Array::new(&bytes);
+        let bytes = Uint8Array::new(&read(OPENING, sealed).await?);
         if bytes.length() < HEAD {
             return Ok(None);
         }
@@ -67,6 +66,12 @@ impl KeyDatabase {
         let open = Blob::new_with_u8_array_sequence_and_options(&Array::of1(&open), &options);
         open.map(Some).map_err(|thrown| crypto::failure(OPENING, &thrown))
     }
+}
+
+/// All of a blob.
+async fn read(operation: &'static str, blob: &Blob) -> Result<JsValue, StoreError> {
+    let read = JsFuture::from(blob.array_buffer()).await;
+    read.map_err(|thrown| StoreError::new(StoreErrorKind::Unreadable, operation, describe(&thrown)))
 }
 
 /// The half of a data key that texts are encrypted with, as a key of `WebCrypto`'s.

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use store::{Connection, Kept, Place};
 use wasm_bindgen::JsValue;
+use web_sys::Blob;
 
 const READING: &str = "reading the keys of the queue";
 const MAKING: &str = "making a key for the queue";
@@ -95,6 +96,16 @@ fn place_of(user_id: &str, number: u64) -> String {
 }
 
 impl Keys for KeyDatabase {
+    type File = Blob;
+
+    async fn seal_file(&self, user_id: &str, place: &str, file: &Blob) -> Result<Blob, StoreError> {
+        self.seal_blob(user_id, place, file).await
+    }
+
+    async fn open_file(&self, user_id: &str, place: &str, sealed: &Blob, kind: &str) -> Result<Option<Blob>, StoreError> {
+        self.open_blob(user_id, place, sealed, kind).await
+    }
+
     async fn load(&self, user_id: Option<&str>) -> Result<OfUsers, StoreError> {
         let connection = self.connect().await?;
         let kept = connection.kept(user_id).await?;

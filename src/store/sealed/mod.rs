@@ -15,6 +15,7 @@
 //! is a text that they cannot read. If its key may be had later, the transaction fails with [`StoreErrorKind::KeyUnavailable`] instead.
 
 mod cipher;
+mod files;
 mod opener;
 mod ring;
 mod transaction;

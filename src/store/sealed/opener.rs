@@ -26,7 +26,7 @@ impl Opener {
                 self.0.open_row(&user_id, &mut row)?;
                 open.write(&user_id, &row);
             }
-            for kind in [Kind::Queue, Kind::History] {
+            for kind in [Kind::Queue, Kind::History, Kind::File] {
                 for (name, text) in table.documents(&user_id, kind) {
                     let opened = self.0.open_document(&user_id, kind, &name, &text)?;
                     let text = if let Opened::Open(opened, _) = opened { opened } else { text };

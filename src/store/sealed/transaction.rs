@@ -201,7 +201,9 @@ impl<T: Transaction, K: Keys> Transaction for SealedTransaction<T, K> {
         }
         match text {
             Some(text)
-                if (self.seals() || kind == Kind::Queue) && self.ring.newest(user_id).is_some() && !cipher::is_sealed(text) =>
+                if (self.seals() && kind != Kind::File || kind == Kind::Queue)
+                    && self.ring.newest(user_id).is_some()
+                    && !cipher::is_sealed(text) =>
             {
                 let sealed = self.ring.seal_document(user_id, kind, name, text, &self.nonce()).ok_or_else(too_large)?;
                 self.inner.write_document(user_id, kind, name, Some(&sealed))
