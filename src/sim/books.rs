@@ -2,6 +2,7 @@
 
 use crate::platform::tables::{Kind, Lane};
 use crate::queue::action::{Action, ActionState};
+use crate::queue::file::Holder;
 use crate::queue::record::UserRecord;
 use crate::store::Table;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,4 +76,33 @@ fn check_key(key: &str, actions: &[Action], record: &UserRecord) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// What is wrong with the files of a user: an action names one that nobody knows to be held by it, or that is not there; or something is
+/// held by an action that does not name it. `is_there` gets the ids of the action and of the file.
+pub fn check_files(table: &Table, user_id: &str, is_there: &dyn Fn(&str, &String) -> bool) -> Result<(), String> {
+    let mut named: BTreeMap<String, String> = BTreeMap::new();
+    for row in table.all_rows(user_id) {
+        for file in Action::read(&row, user_id).files {
+            if !is_there(&row.id, &file.id) {
+                return Err(format!("{} of {} is not there", file.id, row.id));
+            }
+            if let Some(other) = named.insert(file.id.clone(), row.id.clone()) {
+                return Err(format!("{} is named by {other} and by {}", file.id, row.id));
+            }
+        }
+    }
+    let documents = table.documents(user_id, Kind::File);
+    for (id, text) in &documents {
+        let held_by = named.remove(id);
+        match (Holder::read(text), held_by) {
+            (Some(Holder::Action(holder)), Some(action)) if holder == action => {}
+            (Some(Holder::Since(_) | Holder::Nothing), None) => {}
+            (holder, action) => return Err(format!("{id} is held by {holder:?} and named by {action:?}")),
+        }
+    }
+    match named.pop_first() {
+        Some((id, action)) => Err(format!("{id} is named by {action}, and held by nothing")),
+        None => Ok(()),
+    }
 }

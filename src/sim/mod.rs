@@ -21,7 +21,7 @@ mod tab;
 mod witness;
 mod world;
 
-pub use books::check_books;
+pub use books::{check_books, check_files};
 pub use disk::{DiskFaults, SimFile, SimStore, SimTransaction};
 pub use network::{Faults, SimHttp, SimPart, SimRequest, SimResponse};
 pub use server::{AppliedAction, Condition, ModelServer, Reply};

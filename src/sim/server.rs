@@ -396,10 +396,18 @@ pub(super) fn batch_of(request: &SimRequest) -> Option<QueueActionsRequest> {
         key: request.header("x-key").map(Into::into),
         timestamp: String::new(),
         priority: Priority::default(),
-        data: RawValue::from_string(request.body.clone()).ok()?,
+        data: RawValue::from_string(data_of(request)).ok()?,
         files: Vec::new(),
     };
     Some(QueueActionsRequest { user_id: user_id.into(), actions: vec![action] })
+}
+
+/// The field of a form that has the data, and the text of the data: of a body that is a file, all of it.
+pub(super) const DATA: &str = "data";
+
+fn data_of(request: &SimRequest) -> String {
+    let part = request.parts.iter().find(|part| part.field == DATA || part.field.is_empty());
+    part.map_or_else(|| request.body.clone(), |part| String::from_utf8_lossy(&part.bytes).into_owned())
 }
 
 /// What it answers to a whole request, of which it says that.

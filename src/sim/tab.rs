@@ -253,6 +253,12 @@ impl World {
         self.inner.disk.rows(user_id).into_iter().map(|row| row.id).collect()
     }
 
+    /// The ids of a user's files on disk, whatever holds them.
+    pub fn kept_files(&self, user_id: &str) -> Vec<String> {
+        let files = self.inner.disk.files.borrow();
+        files.keys().filter(|(owner, _)| owner == user_id).map(|(_, id)| id.clone()).collect()
+    }
+
     /// Makes each row of a user that has this text in it read that one instead.
     pub fn rewrite_rows(&self, user_id: &str, old: &str, new: &str) {
         self.inner.disk.rewrite(user_id, old, new);

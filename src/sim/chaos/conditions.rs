@@ -62,6 +62,8 @@ pub(super) struct Conditions {
     pub(super) depends: bool,
     /// Whether some actions are whole requests.
     pub(super) whole: bool,
+    /// Whether some actions have files.
+    pub(super) files: bool,
     /// Whether some are given up for others.
     pub(super) evicts: bool,
     /// How many pages there are.
@@ -170,8 +172,9 @@ impl Conditions {
             length: 25 + world.below(25),
             disk: std::array::from_fn(|_| one_in(3)),
             network: std::array::from_fn(|_| one_in(3)),
-            // Last, so that the others are what they are without it.
+            // Last, so that the others are what they are without them.
             encryption: if one_in(4) { world.inner.one_of::<&[&str]>(&ENCRYPTION) } else { &[] },
+            files: one_in(4),
         }
     }
 

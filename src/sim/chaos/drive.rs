@@ -1,19 +1,21 @@
 //! What users, browsers, networks and disks do, step by step.
 
-use super::super::books::check_books;
+use super::super::SimFile;
+use super::super::books::{check_books, check_files};
 use super::super::disk::DiskFaults;
 use super::super::network::{Faults, LONGEST_DELAY};
 use super::super::server::ModelServer;
-use super::super::tab::Tab;
-use super::super::world::World;
+use super::super::tab::{Tab, TabPlatform};
+use super::super::world::{Inner, World};
 use super::conditions::{Conditions, Step};
 use super::promises::{Particulars, Promises, USERS};
 use super::{Report, finale};
-use crate::client::Edited;
+use crate::client::{Client, Edited, QueueError, Receipt};
+use crate::platform::StoreErrorKind;
 use crate::platform::tables::{Lane, Row};
 use crate::queue::draft::Draft;
 use crate::wire::Priority;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 /// One run.
@@ -114,6 +116,12 @@ impl Run {
         for user in USERS.iter().take(self.conditions.users) {
             if let Err(what) = check_books(&table, user) {
                 self.promises.break_promise(self.world.now(), format!("the books of {user} are wrong: {what}"));
+            }
+            let kept = self.world.kept_files(user);
+            // What was deleted with all else is gone, and its action may be there again.
+            let is_there = |action: &str, file: &String| kept.contains(file) || self.promises.may_lack_files(action);
+            if let Err(what) = check_files(&table, user, &is_there) {
+                self.promises.break_promise(self.world.now(), format!("the files of {user} are not in order: {what}"));
             }
         }
         self.promises.check(&self.world, &table);
@@ -232,11 +240,12 @@ impl Run {
             })
             .collect();
         let (named, waits) = (self.below(2) == 0, self.below(2) == 0);
-        let drafts = actions.iter().map(|action| self.draft(*action, user, named)).collect();
+        let drafts: Vec<Intended> = actions.iter().map(|action| self.draft(*action, user, named)).collect();
+        let dawdles = (drafts.iter().any(|draft| !draft.files.is_empty()) && self.below(6) == 0).then(|| self.below(100_000));
         let (client, promises, world) = (page.tab.client.clone(), self.promises.clone(), Rc::downgrade(&self.world.inner));
         let (tab, behind, life) = (page.tab.number(), promises.highest(user), promises.life());
         page.tab.spawn(async move {
-            let enqueued = client.enqueue(drafts).await;
+            let enqueued = enqueue_with_files(&client, &promises, &world, drafts, dawdles).await;
             let Some(now) = world.upgrade().map(|world| world.now()) else { return };
             let receipts = match enqueued {
                 Ok(receipts) => receipts,
@@ -262,7 +271,7 @@ impl Run {
         });
     }
 
-    fn draft(&self, action: usize, user: usize, named: bool) -> Draft {
+    fn draft(&self, action: usize, user: usize, named: bool) -> Intended {
         let key = self.promises.key_of(action).map(|key| format!("key-{key}"));
         let id = named.then(|| format!("{}-{action}", USERS[user]));
         let member =
@@ -270,17 +279,21 @@ impl Run {
         let priority = *self.world.inner.one_of::<&str>(&Priority::NAMES);
         let (key, id) = (member("key", key), member("id", id));
         let (particulars, data) = self.promises.to_enqueue(action);
-        let fields = format!(r#"{{"type":"save_draft","priority":"{priority}"{key}{id}{particulars}}}"#);
-        Draft::read(&fields, &data).unwrap()
+        let fields = format!(r#""type":"save_draft","priority":"{priority}"{key}{id}{particulars}"#);
+        Intended { fields, data, files: self.promises.files_of(action) }
     }
 
     /// What is special about an action.
     fn particulars(&self, user: usize, has_key: bool) -> Particulars {
         let one_in = |odds: u64| self.below(odds) == 0;
-        let Conditions { coalesces, expires, depends, whole, .. } = self.conditions;
+        let Conditions { coalesces, expires, depends, whole, files, .. } = self.conditions;
         let is_whole = whole && one_in(3);
+        let files = if files && one_in(4) { 1 + usize::try_from(self.below(2)).unwrap() } else { 0 };
+        // What a file says is not put together with what another action has come to.
+        let depends = depends && !(is_whole && files > 0);
         Particulars {
             is_whole,
+            files,
             is_once: is_whole && one_in(3),
             coalescing: (coalesces && has_key && one_in(3)).then(|| *self.world.inner.one_of(&["replace", "dropOlder"])),
             time_to_live: (expires && one_in(4)).then(|| 1 + self.below(120_000)),
@@ -604,6 +617,62 @@ impl Run {
             self.promises.note(self.world.now(), || format!("tab {} is frozen for ever", page.tab.number()));
             self.promises.count("pages frozen for ever");
             self.promises.forget_waits(page.tab.number());
+        }
+    }
+}
+
+/// What a user wants to put into the queue.
+struct Intended {
+    /// The members of the draft but for its files.
+    fields: String,
+    data: String,
+    /// The members and the content of each file.
+    files: Vec<(String, SimFile)>,
+}
+
+impl Intended {
+    /// The draft, if its files were stored under these ids.
+    fn draft(&self, ids: &mut impl Iterator<Item = String>) -> Draft {
+        let files: Vec<String> =
+            self.files.iter().zip(ids).map(|((fields, _), id)| format!(r#"{{"id":"{id}",{fields}}}"#)).collect();
+        let files = if files.is_empty() { String::new() } else { format!(r#","files":[{}]"#, files.join(",")) };
+        Draft::read(&format!("{{{}{files}}}", self.fields), &self.data).unwrap()
+    }
+}
+
+/// Stores files and puts their actions into the queue, as the facade does: if the files are gone by then, once more.
+async fn enqueue_with_files(
+    client: &Client<TabPlatform>,
+    promises: &Promises,
+    world: &Weak<Inner>,
+    drafts: Vec<Intended>,
+    dawdles: Option<u64>,
+) -> Result<Vec<Receipt>, QueueError> {
+    let files: Vec<SimFile> = drafts.iter().flat_map(|draft| &draft.files).map(|(_, file)| file.clone()).collect();
+    let mut may_try_again = !files.is_empty();
+    loop {
+        let mut ids = Vec::new();
+        if !files.is_empty() {
+            ids = client.queue()?.store_files(files.clone()).await?;
+            promises.count("files stored");
+            if let (Some(time), Some(world)) = (dawdles, world.upgrade()) {
+                world.sleep(Duration::from_millis(time)).await;
+            }
+        }
+        let mut named = ids.iter().cloned();
+        let enqueued = client.enqueue(drafts.iter().map(|draft| draft.draft(&mut named)).collect()).await;
+        match enqueued {
+            Err(QueueError::Store(error)) if error.kind == StoreErrorKind::FilesGone && std::mem::take(&mut may_try_again) => {
+                promises.count("files stored again");
+            }
+            Err(error) if !ids.is_empty() => {
+                // What is left of them is swept up.
+                if let Ok(queue) = client.queue().cloned() {
+                    drop(queue.drop_files(&ids).await);
+                }
+                return Err(error);
+            }
+            enqueued => return enqueued,
         }
     }
 }

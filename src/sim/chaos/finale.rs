@@ -1,8 +1,9 @@
 //! The end of a run: the faults stop, and then all must come right within bounded time.
 
 use super::drive::Run;
-use super::promises::USERS;
-use crate::platform::tables::Lane;
+use super::promises::{USERS, is_without_file};
+use crate::platform::tables::{Kind, Lane};
+use crate::queue::file::LONGEST_WAIT;
 use crate::queue::record::Counts;
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ const BOUND_AFTER_JUMPS: Duration = Duration::from_secs(3 * 86_400);
 const NEWS: Duration = Duration::from_secs(60);
 /// How often users put back what the answers of earlier requests have put aside.
 const ROUNDS: u32 = 4;
+
+/// How often it is looked for what was left behind: the last fault of the disk may still be to come, and what was written down by a
+/// clock that was set back since begins to wait then.
+const SWEEPS: u32 = 4;
 
 /// Plays it.
 pub(super) fn play(run: &mut Run) {
@@ -50,6 +55,9 @@ pub(super) fn play(run: &mut Run) {
     }
     everyone_hears(run);
     counts_agree(run);
+    if run.conditions.files && !run.promises.is_broken() {
+        nothing_is_left(run);
+    }
 }
 
 fn bound(run: &Run) -> Duration {
@@ -88,6 +96,13 @@ fn all_is_decided(run: &mut Run) {
             let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_awake()) else { continue };
             run.check();
             for id in run.world.stored(name) {
+                let is_without_file = run.world.inner.disk.table().find(name, &id).is_some_and(is_without_file);
+                if is_without_file {
+                    run.promises.discard(&id);
+                    let client = page.tab.client.clone();
+                    run.world.block_on(async move { while client.discard(&id).await.is_err() {} });
+                    continue;
+                }
                 run.promises.repeat(&id);
                 let client = page.tab.client.clone();
                 // The last fault of the disk may still be to come.
@@ -139,5 +154,35 @@ fn counts_agree(run: &mut Run) {
         if counts != there {
             run.promises.break_promise(run.world.now(), format!("{name}'s queue counts {counts:?}, and has {there:?}"));
         }
+    }
+}
+
+/// No file is left behind of what has left: not even by pages that died over it, once others have looked for that.
+fn nothing_is_left(run: &mut Run) {
+    let world = run.world.clone();
+    let users = run.conditions.users;
+    let left = || {
+        let table = world.inner.disk.table();
+        let of = |user: &&str| (table.documents(user, Kind::File), world.kept_files(user));
+        USERS
+            .iter()
+            .take(users)
+            .map(of)
+            .filter(|(documents, files)| !documents.is_empty() || !files.is_empty())
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..SWEEPS {
+        if left().is_empty() {
+            return;
+        }
+        run.pass(LONGEST_WAIT + Duration::from_secs(1));
+        for user in 0..users {
+            run.open(user);
+        }
+        run.pass(NEWS);
+    }
+    let left = left();
+    if !left.is_empty() {
+        run.promises.break_promise(run.world.now(), format!("files are left that nothing holds: {left:?}"));
     }
 }

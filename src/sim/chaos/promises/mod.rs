@@ -6,6 +6,8 @@ mod stored;
 mod told;
 mod users;
 
+pub(super) use stored::is_without_file;
+
 use super::super::witness::{Sight, Witness};
 use super::conditions::Conditions;
 use super::tally::Tally;
@@ -18,6 +20,8 @@ pub(super) const USERS: [&str; 2] = ["ada", "bob"];
 const DEPENDENCY_FAILED: &str = "ACTION_DEPENDENCY_FAILED";
 /// The code of a request that may have been carried out, and must not be sent again.
 const OUTCOME_UNKNOWN: &str = "REQUEST_OUTCOME_UNKNOWN";
+/// The code of an action of which a file was deleted, as all was.
+const FILE_MISSING: &str = "FILE_MISSING";
 /// As much as is told of an event.
 const LONGEST_LINE: usize = 400;
 
@@ -106,6 +110,8 @@ struct Known {
     kept_by: Option<u64>,
     /// Whether it has outlived a queue that was deleted: its place was another one.
     has_survived: bool,
+    /// Whether its files may have been deleted, as all was.
+    may_lack_files: bool,
     /// Whether the tab that has it in memory has still to put it on disk again.
     is_adrift: bool,
 }
@@ -121,6 +127,8 @@ pub(super) struct Particulars {
     /// Whether it is sent by itself, to an endpoint of its own; and if so, whether it must not be sent twice.
     pub(super) is_whole: bool,
     pub(super) is_once: bool,
+    /// How many files it has.
+    pub(super) files: usize,
 }
 
 /// A change of an action's data.
@@ -145,6 +153,22 @@ impl Known {
             return data == format!(r#"{{"n":{number},"after":{other}}}"#) || self.data.iter().skip(1).any(|known| known == data);
         }
         self.data.iter().any(|known| known == data)
+    }
+
+    /// Whether its file is all that is sent of it.
+    fn is_body(&self) -> bool {
+        self.particulars.is_whole && self.particulars.files == 1
+    }
+
+    /// What is in one of its files. What is sent by itself says which action it is.
+    fn content(&self, number: usize, index: usize) -> Vec<u8> {
+        if self.is_body() {
+            return self.data[0].clone().into_bytes();
+        }
+        // No text.
+        let mut content = format!("file {index} of action {number}").repeat(1 + number % 3).into_bytes();
+        content.extend([0, 0xff, 0xfe]);
+        content
     }
 
     fn is_settled(&self) -> bool {

@@ -41,6 +41,7 @@ impl Promises {
             self.break_promise(now, "a credential was stored with a request".into());
         }
         self.check_edits(now, tab, number, request);
+        self.check_files(now, request);
         self.check_repetition(now, request);
         let Some(key) = request.header("Idempotency-Key") else {
             return self.break_promise(now, "a batch was sent without an idempotency key".into());
@@ -65,6 +66,26 @@ impl Promises {
         }
         if !is_alone {
             self.break_promise(now, format!("two drains of {owner}'s queue send at the same time, in spite of their lock"));
+        }
+    }
+
+    /// What is sent has the files that it was enqueued with, to the last byte, and no others.
+    fn check_files(&self, now: u64, request: &SimRequest) {
+        let Some(batch) = batch_of(request) else { return };
+        let is_whole = request.url.contains(THINGS);
+        let wrong = {
+            let books = self.books.borrow();
+            let known = batch.actions.iter().filter_map(|action| Some((action, books.actions.get(number_of(action)?)?)));
+            known.filter_map(|(action, known)| wrong_of(request, action, known, is_whole)).next()
+        };
+        if !request.parts.is_empty() {
+            self.count("requests with files");
+            if batch.actions.len() > 1 {
+                self.break_promise(now, "an action with files was sent beside others".into());
+            }
+        }
+        if let Some(what) = wrong {
+            self.break_promise(now, what);
         }
     }
 
@@ -185,6 +206,26 @@ impl Promises {
             }
         }
     }
+}
+
+/// What is wrong with the files of an action that is sent.
+fn wrong_of(request: &SimRequest, action: &WireAction, known: &Known, is_whole: bool) -> Option<String> {
+    let number = number_of(action)?;
+    // What was changed since says no more than its new data.
+    let is_changed = is_whole && request.parts.is_empty() && action.data.get() != known.data[0];
+    if known.particulars.files == 0 || is_changed {
+        return (!request.parts.is_empty()).then(|| format!("{} has no files, and was sent with some", action.id));
+    }
+    let first = usize::from(!known.is_body());
+    let sent: Vec<&[u8]> = request.parts.iter().skip(first).map(|part| &*part.bytes).collect();
+    let expected: Vec<Vec<u8>> = (0..known.particulars.files).map(|index| known.content(number, index)).collect();
+    if sent != expected {
+        return Some(format!("{} was not sent with its {} files as they are: {sent:?}", action.id, expected.len()));
+    }
+    let names: Vec<String> = action.files.iter().map(|file| format!("{:?} {} {:?}", file.field, file.part, file.name)).collect();
+    let expected = |index| format!("{:?} file-{index} {:?}", Some(format!("field-{index}")), Some(format!("{index}.txt")));
+    let expected: Vec<String> = (0..known.particulars.files).map(expected).collect();
+    (!is_whole && names != expected).then(|| format!("{} was sent with files called {names:?}", action.id))
 }
 
 /// The number of an action is its data.

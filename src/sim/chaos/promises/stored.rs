@@ -2,11 +2,16 @@
 
 use super::super::super::world::World;
 use super::super::drive::is_put_aside;
-use super::{DEPENDENCY_FAILED, Known, OUTCOME_UNKNOWN, Promises, USERS};
-use crate::platform::tables::{Kind, Lane};
+use super::{DEPENDENCY_FAILED, FILE_MISSING, Known, OUTCOME_UNKNOWN, Promises, USERS};
+use crate::platform::tables::{Kind, Lane, Row};
 use crate::store::Table;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
+
+/// Whether a row is that of an action that cannot be sent, since a file of it is gone.
+pub(in crate::sim::chaos) fn is_without_file(row: &Row) -> bool {
+    row.lane == Lane::Dead && row.text.contains(FILE_MISSING)
+}
 
 impl Promises {
     /// The promised actions that nothing stands against and that are not settled.
@@ -70,6 +75,18 @@ impl Promises {
                 books.actions[action].is_refused |= books.actions[action].particulars.is_once;
             }
         }
+        for row in stored.iter().flatten().filter(|row| is_without_file(row)) {
+            let mut books = self.books.borrow_mut();
+            if let Some(known) = books.by_id.get(&row.id).copied().map(|action| &mut books.actions[action]) {
+                known.is_refused |= known.may_lack_files;
+                let is_so = known.is_refused || known.is_discarded;
+                drop(books);
+                self.count("files missing");
+                if !is_so {
+                    self.break_promise(now, format!("{} has lost a file, though nothing was deleted", row.id));
+                }
+            }
+        }
         self.read_history(now, table);
         if world.server(|server| server.asked_too_early > 0) && !self.is_broken() {
             self.break_promise(now, "the server was asked before the moment that it had named".into());
@@ -96,7 +113,9 @@ impl Promises {
                     format!("{} was promised, is not stored, and nothing has settled it", known.id.clone().unwrap_or_default())
                 });
             }
-            for row in stored.iter().flatten().filter(|row| is_put_aside(row) && !books.put_back.is_empty()) {
+            for row in
+                stored.iter().flatten().filter(|row| is_put_aside(row) && !is_without_file(row) && !books.put_back.is_empty())
+            {
                 if books.by_id.get(&row.id).and_then(|action| books.put_back.get(action)).is_some_and(|(_, is_there)| *is_there) {
                     forgotten = Some(format!("{} was put back, and is put aside again though the server was not asked", row.id));
                 }

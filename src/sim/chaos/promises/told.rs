@@ -1,6 +1,6 @@
 //! What pages are told is so.
 
-use super::{DEPENDENCY_FAILED, Known, OUTCOME_UNKNOWN, Promises};
+use super::{DEPENDENCY_FAILED, FILE_MISSING, Known, OUTCOME_UNKNOWN, Promises};
 use crate::event::Event;
 
 impl Promises {
@@ -33,6 +33,11 @@ impl Promises {
                 }
                 // What nobody can say of it, nobody has said.
                 "rejected" if known.particulars.is_once && outcome.contains(OUTCOME_UNKNOWN) => {
+                    known.is_refused = true;
+                    true
+                }
+                // It was deleted, as all was.
+                "rejected" if known.may_lack_files && outcome.contains(FILE_MISSING) => {
                     known.is_refused = true;
                     true
                 }
@@ -73,6 +78,9 @@ impl Promises {
                 if let Some(action) = action {
                     self.check_outcome(now, action, outcome.get());
                 }
+            }
+            Event::UploadProgress { sent_bytes, total_bytes, .. } if sent_bytes == total_bytes => {
+                self.count("files on their way")
             }
             Event::StoreFailed { .. } => self.count("disk failures told"),
             Event::BatchSplit { .. } => self.count("batches halved"),

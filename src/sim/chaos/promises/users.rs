@@ -1,6 +1,7 @@
 //! What users and pages do, and what they were promised.
 
-use super::super::super::server::THINGS;
+use super::super::super::SimFile;
+use super::super::super::server::{DATA, THINGS};
 use super::super::super::world::World;
 use super::{Edit, Known, Particulars, Promises, USERS, Wait};
 use std::collections::BTreeSet;
@@ -32,11 +33,33 @@ impl Promises {
             let user = USERS[books.actions[action].user];
             let replay = if particulars.is_once { r#","replay":"onlyIfUnsent""# } else { "" };
             let headers = format!(r#"[["Content-Type","application/json"],["Authorization","stale"]{header}]"#);
+            let body = match particulars.files {
+                0 => r#""data""#.to_string(),
+                1 => r#""file""#.into(),
+                files => {
+                    let text = data[0].replace('"', r#"\""#);
+                    let files = (0..files).map(|file| format!(r#",{{"name":"field-{file}","file":{file}}}"#));
+                    format!(r#"{{"form":[{{"name":"{DATA}","text":"{text}"}}{}]}}"#, files.collect::<String>())
+                }
+            };
             format!(
-                r#","request":{{"method":"POST","url":"https://api.example{THINGS}{user}","headers":{headers},"body":"data"{replay}}}"#
+                r#","request":{{"method":"POST","url":"https://api.example{THINGS}{user}","headers":{headers},"body":{body}{replay}}}"#
             )
         });
         ([coalesce, time_to_live, depends_on, request].into_iter().flatten().collect(), data[0].clone())
+    }
+
+    /// The files that an action is to have: what is said of each, and what is in it.
+    pub(in crate::sim::chaos) fn files_of(&self, action: usize) -> Vec<(String, SimFile)> {
+        let books = self.books.borrow();
+        let known = &books.actions[action];
+        let is_body = known.is_body();
+        let file = |index: usize| {
+            let content = known.content(action, index);
+            let named = if is_body { String::new() } else { format!(r#""field":"field-{index}","name":"{index}.txt","#) };
+            (format!(r#"{named}"type":"text/plain","bytes":{}"#, content.len()), SimFile::from(content))
+        };
+        (0..known.particulars.files).map(file).collect()
     }
 
     /// The last actions that a user was promised, by number.
@@ -97,6 +120,7 @@ impl Promises {
         for known in &mut books.actions {
             let is_kept = known.kept_by.is_some_and(|tab| awake.contains(&(tab, known.user)));
             known.outdated = None;
+            known.may_lack_files = known.particulars.files > 0;
             if is_kept && known.is_promised && !known.is_out_of_turn() && !known.is_conflicting {
                 known.is_adrift = true;
                 known.has_survived = true;
@@ -109,6 +133,12 @@ impl Promises {
     /// How often all has been deleted.
     pub(in crate::sim::chaos) fn life(&self) -> u64 {
         self.books.borrow().life
+    }
+
+    /// Whether the files of the action of that id may have been deleted, as all was.
+    pub(in crate::sim::chaos) fn may_lack_files(&self, id: &str) -> bool {
+        let books = self.books.borrow();
+        books.by_id.get(id).map_or(books.life > 0, |action| books.actions[*action].may_lack_files)
     }
 
     /// The key of an action.
