@@ -1,6 +1,6 @@
 //! A tab: a client over the world's disk and network, which can crash at any moment.
 
-use super::disk::{DiskFaults, LossListener, SimStore};
+use super::disk::{DiskFaults, LossListener, SimFile, SimStore};
 use super::keys::SimKeys;
 use super::locks::{Acquisition, Held};
 use super::network::SimHttp;
@@ -9,6 +9,7 @@ use super::world::{Inner, World};
 use crate::client::{Client, Options};
 use crate::error::network::{Page, Surroundings};
 use crate::event::Event;
+use crate::platform::tables::Kind;
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, KeyValue, Locks, Platform, Random};
 use crate::policy::gate::GateReason;
 use crate::store::Sealed;
@@ -257,6 +258,16 @@ impl World {
     pub fn kept_files(&self, user_id: &str) -> Vec<String> {
         let files = self.inner.disk.files.borrow();
         files.keys().filter(|(owner, _)| owner == user_id).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// The ids of the files of a user of which it is known whether something holds them.
+    pub fn held_files(&self, user_id: &str) -> Vec<String> {
+        self.inner.disk.table().documents(user_id, Kind::File).into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// A file of a user as it lies on disk.
+    pub fn file_on_disk(&self, user_id: &str, id: &str) -> SimFile {
+        self.inner.disk.files.borrow()[&(user_id.to_string(), id.to_string())].file.clone()
     }
 
     /// Makes each row of a user that has this text in it read that one instead.

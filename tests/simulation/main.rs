@@ -6,6 +6,7 @@ mod calls;
 mod chaos;
 mod cleared;
 mod connectivity;
+mod files;
 mod herd;
 mod network_failures;
 mod queue;

@@ -47,6 +47,8 @@ struct Books {
     thawed: HashMap<u64, u64>,
     /// What was sent under each idempotency key.
     bodies: HashMap<String, u64>,
+    /// How many actions were promised.
+    promised: usize,
     /// The highest place that was promised, by user.
     highest: [Option<u64>; 2],
     under_way: Vec<UnderWay>,
@@ -106,6 +108,8 @@ struct Known {
     is_being_edited: bool,
     /// A user has wanted it sent again.
     may_be_repeated: bool,
+    /// Which of the promises it was, of all.
+    order: usize,
     /// The tab that has it in memory.
     kept_by: Option<u64>,
     /// Whether it has outlived a queue that was deleted: its place was another one.

@@ -129,7 +129,7 @@ impl Promises {
                 for number in &key.applied {
                     let known = &actions[*number];
                     let Some(tab) = known.kept_by.filter(|_| !known.is_out_of_turn()) else { continue };
-                    let before = latest.insert(tab, *number).filter(|before| before > number);
+                    let before = latest.insert(tab, *number).filter(|before| actions[*before].order > known.order);
                     if let Some(other) =
                         before.map(|before| &actions[before]).filter(|other| other.has_survived || known.has_survived)
                     {

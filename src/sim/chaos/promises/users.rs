@@ -180,6 +180,8 @@ impl Promises {
             known.is_late |= is_late || known.applied > 0;
             known.seq = Some(*seq);
             known.is_promised = true;
+            books.promised += 1;
+            known.order = books.promised;
             known.kept_by = Some(tab);
             if is_of_this_life {
                 books.highest[known.user] = books.highest[known.user].max(Some(*seq));
