@@ -404,6 +404,24 @@ mod tests {
     }
 
     #[test]
+    fn files_weigh_and_are_named_also_by_what_this_version_cannot_read() {
+        let plain = super::super::plan::tests::action(7, None);
+        let files = vec![QueuedFile { id: "f".into(), field: Some("photo".into()), name: None, kind: "a/b".into(), bytes: 1000 }];
+        let with_files = Action { files, ..plain.clone() };
+        assert_eq!((with_files.bytes(), with_files.bytes_of_row()), (plain.bytes() + 1000, plain.bytes()));
+        assert!(with_files.goes_alone() && !plain.goes_alone());
+        let row = with_files.to_row().unwrap();
+        assert_eq!(Action::read(&row, "ada").files, with_files.files);
+        let newer = Row { text: row.text.replacen(r#""schemaVersion":2"#, r#""schemaVersion":3"#, 1), ..row };
+        let unreadable = Action::read(&newer, "ada");
+        assert_eq!((unreadable.state, unreadable.bytes()), (ActionState::Unreadable, with_files.bytes()));
+        assert_eq!(unreadable.files, with_files.files);
+        let wire = serde_json::to_string(&with_files.to_wire()).unwrap();
+        assert!(wire.ends_with(r#""files":[{"field":"photo","part":"file-0","type":"a/b","bytes":1000}]}"#), "{wire}");
+        assert!(!serde_json::to_string(&plain.to_wire()).unwrap().contains("files"));
+    }
+
+    #[test]
     fn a_dead_letter_is_not_found_among_those_of_its_key() {
         let dead = Action { lane: Lane::Dead, ..super::super::plan::tests::action(7, Some("k")) };
         assert_eq!(dead.to_row().unwrap().key, None);

@@ -99,6 +99,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_merged_has_the_newer_files_and_the_older_ones_of_other_fields() {
+        let file = |id: &str, field: &str| QueuedFile {
+            id: id.into(),
+            field: Some(field.into()),
+            name: None,
+            kind: String::new(),
+            bytes: 1,
+        };
+        let (mut older, mut newer) = (action(1, Some("k")), action(2, Some("k")));
+        older.files = vec![file("old a", "a"), file("old b", "b")];
+        newer.files = vec![file("new b", "b"), file("new c", "c")];
+        let ids = |how: &Coalescing| how.files(&older, &newer).into_iter().map(|file| file.id).collect::<Vec<_>>();
+        assert_eq!(ids(&Coalescing::Merge(Rc::new(|_, newer| Ok(newer.into())))), ["new b", "new c", "old a"]);
+        assert_eq!(ids(&Coalescing::Replace), ["new b", "new c"]);
+    }
+
+    #[test]
     fn data_is_merged_by_the_callers_function() {
         let (older, newer) = (action(1, Some("k")), action(2, Some("k")));
         let merge = Coalescing::Merge(Rc::new(|older, newer| Ok(format!("[{older},{newer}]"))));

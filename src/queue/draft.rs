@@ -197,6 +197,21 @@ mod tests {
     }
 
     #[test]
+    fn files_of_an_action_have_names_and_those_of_a_request_are_its_body() {
+        let read = |fields: &str| Draft::read(fields, "{}").map_err(|error| error.path);
+        let file = r#"{"id":"f","bytes":1}"#;
+        assert_eq!(read(&format!(r#"{{"type":"t","files":[{file}]}}"#)).unwrap_err(), "files.field");
+        let named = r#"{"type":"t","files":[{"id":"f","field":"photo","bytes":1}]}"#;
+        assert_eq!(read(named).unwrap().files[0].field.as_deref(), Some("photo"));
+        let request = |body: &str, files: &str| {
+            format!(r#"{{"request":{{"method":"PUT","url":"https://a.example/","body":{body}}},"files":[{files}]}}"#)
+        };
+        assert!(read(&request(r#""file""#, file)).is_ok());
+        assert_eq!(read(&request(r#""data""#, file)).unwrap_err(), "files");
+        assert_eq!(read(&request(r#""file""#, "")).unwrap_err(), "files");
+    }
+
+    #[test]
     fn names_are_bounded() {
         for fields in [r#"{"type":""}"#, r"{}", r#"{"type":7}"#, r"[]", r#"{"type":"t","key":""}"#, "nonsense"] {
             assert!(Draft::read(fields, "{}").is_err(), "{fields}");

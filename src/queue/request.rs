@@ -434,6 +434,36 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_body_that_is_no_text_names_each_file_once() {
+        let with_body = |body: &str| {
+            let headers = r#"[["Content-Type","multipart/form-data; boundary=x"],["Accept","a/b"]]"#;
+            read(&format!(r#"{{"method":"POST","url":"https://a.example/","headers":{headers},"body":{body}}}"#))
+        };
+        let form = with_body(r#"{"form":[{"name":"a","text":"1"},{"name":"b","file":0},{"name":"","file":1}]}"#).unwrap();
+        assert_eq!(form.header("content-type"), None, "whoever sends it chooses the boundary");
+        assert_eq!((form.header("accept"), form.bytes()), (Some("a/b"), 4 + 18 + 9 + 3));
+        let raw = with_body(r#""file""#).unwrap();
+        assert!(raw.header("content-type").is_some());
+        for (request, files) in [(&form, 2), (&raw, 1), (&request("PUT", "https://a.example/"), 0)] {
+            for count in 0..4 {
+                assert_eq!(request.check_files(count).is_ok(), count == files, "{request:?} {count}");
+            }
+        }
+        let twice = with_body(r#"{"form":[{"name":"a","file":0},{"name":"b","file":0}]}"#).unwrap();
+        assert!((0..4).all(|count| twice.check_files(count).is_err()));
+        let text = "x".repeat(LARGEST_DATA);
+        for body in [
+            r#"{"form":[{"name":"a"}]}"#.to_string(),
+            r#"{"form":[{"name":"a","text":"1","file":0}]}"#.into(),
+            format!(r#"{{"form":[{{"name":"a","text":"{text}"}}]}}"#),
+            r#"{"form":[{"name":"a","file":-1}]}"#.into(),
+            r#"{"form":7}"#.into(),
+        ] {
+            assert!(with_body(&body).is_err(), "{}", &body[..body.len().min(60)]);
+        }
+    }
+
+    #[test]
     fn data_that_is_given_later_is_the_body_as_json() {
         let mut request = WholeRequest { body: Body::Text("a=b".into()), ..request("POST", "https://api.example/") };
         request.headers = vec![("Content-Type".into(), "application/x-www-form-urlencoded".into())];

@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod connectivity;
 mod database;
+mod files;
 mod hints;
 mod http;
 mod key_value;
