@@ -98,15 +98,16 @@ pub async fn forget_files<S: Store>(store: &S, user_id: &str, ids: &[String]) ->
 
 /// Finds what was left behind by pages that are gone. What has waited for too long for an action, or whose action is gone, is let go;
 /// of the files that are kept, of which `kept` were there before, those are given that no document knows: nothing ever will, since a
-/// document comes before its file.
+/// document comes before its file. Also given is whether something is let go by now.
 pub async fn sweep_files<S: Store>(
     store: &S,
     user_id: &str,
     kept: Vec<String>,
     now: WallTime,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<(Vec<String>, bool), StoreError> {
     let ledger = open(store, user_id, Access::Read).await?;
     let mut known = ledger.transaction.documents(user_id, Kind::File).await?;
+    let mut has_let_go = ledger.record.has_let_go;
     if !known.is_empty() {
         drop(ledger);
         let mut ledger = open(store, user_id, Access::Write).await?;
@@ -131,7 +132,8 @@ pub async fn sweep_files<S: Store>(
                 Some(Holder::Since(_)) | None => {}
             }
         }
-        ledger.commit().await?;
+        has_let_go = ledger.commit().await?.has_let_go;
     }
-    Ok(kept.into_iter().filter(|id| !known.iter().any(|(known, _)| known == id)).collect())
+    let strays = kept.into_iter().filter(|id| !known.iter().any(|(known, _)| known == id));
+    Ok((strays.collect(), has_let_go))
 }

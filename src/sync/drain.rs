@@ -344,7 +344,6 @@ impl<P: Platform> Drainer<P> {
         if let Err(error) = store.seal_the_rest(&self.user_id).await {
             self.platform.emit(&Event::StoreFailed { error });
         }
-        self.sweep_now_and_then().await;
         let Some(place) = store.sends_from(&self.user_id) else {
             return Ok(DrainReport { counts: record.counts(), next: None, wakes: None });
         };
@@ -354,6 +353,7 @@ impl<P: Platform> Drainer<P> {
         }
         let report = self.drain_at(place, record, trigger).await?;
         self.clean_up(self.has_let_go.take()).await;
+        self.sweep_now_and_then().await;
         // Nothing is left there that what lies below would have to wait for; unless the place was lost, and that was counted elsewhere.
         if report.counts.total() == 0 && store.sends_from(&self.user_id) == Some(place) {
             store.nothing_is_left(&self.user_id, place);

@@ -73,11 +73,9 @@ impl<P: Platform> Drainer<P> {
 
     /// No action will take these files: those that none has taken are deleted.
     pub async fn drop_files(&self, ids: &[String]) -> Result<(), StoreError> {
-        let (store, user_id) = (self.platform.store(), &self.user_id);
-        outbox::give_up_files(store, user_id, ids).await?;
-        self.delete_let_go().await?;
-        // Those that no document knew.
-        self.delete_strays(ids.to_vec()).await
+        outbox::give_up_files(self.platform.store(), &self.user_id, ids).await?;
+        // Those that no document knows as well.
+        self.sweep_up(ids.to_vec()).await
     }
 
     /// Deletes the files that nothing holds any longer.
@@ -109,22 +107,21 @@ impl<P: Platform> Drainer<P> {
         drop(self.platform.store().delete_files(&self.user_id, &ids).await);
     }
 
-    /// Deletes those of the files that are there and that no document knows.
-    async fn delete_strays(&self, kept: Vec<String>) -> Result<(), StoreError> {
-        let (store, user_id) = (self.platform.store(), &self.user_id);
-        let strays = outbox::sweep_files(store, user_id, kept, self.now()).await?;
-        if strays.is_empty() {
-            return Ok(());
-        }
-        store.delete_files(user_id, &strays).await
-    }
-
     /// Deletes what pages that are gone have left behind.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         // Before the documents are read: what is there has had one.
         let kept = self.platform.store().file_ids(&self.user_id).await?;
-        self.delete_strays(kept).await?;
-        self.delete_let_go().await
+        self.sweep_up(kept).await
+    }
+
+    /// The same, if these files are there as far as is known.
+    async fn sweep_up(&self, kept: Vec<String>) -> Result<(), StoreError> {
+        let (store, user_id) = (self.platform.store(), &self.user_id);
+        let (strays, has_let_go) = outbox::sweep_files(store, user_id, kept, self.now()).await?;
+        if !strays.is_empty() {
+            store.delete_files(user_id, &strays).await?;
+        }
+        if has_let_go { self.delete_let_go().await } else { Ok(()) }
     }
 
     /// The same now and then, in the background.

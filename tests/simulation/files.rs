@@ -195,7 +195,7 @@ fn what_no_action_takes_is_deleted_at_once_if_that_is_said_and_else_after_an_hou
     world.block_on(async move { queue.drop_files(&dropped).await }).unwrap();
     assert_eq!(world.kept_files("ada"), [ids[1].clone()]);
     assert!(is_gone(enqueue(&world, &tab, vec![with_files("a", "", &[("photo", &ids[0])])])));
-    world.advance(HOUR - MINUTE);
+    world.advance(59 * MINUTE);
     sync(&world, &Tab::open(&world, "ada", ""));
     assert_eq!(world.kept_files("ada").len(), 1, "an action of another page may be on its way");
     assert!(nothing_is_left(&world));

@@ -75,8 +75,8 @@ impl Promises {
         let is_whole = request.url.contains(THINGS);
         let wrong = {
             let books = self.books.borrow();
-            let known = batch.actions.iter().filter_map(|action| Some((action, books.actions.get(number_of(action)?)?)));
-            known.filter_map(|(action, known)| wrong_of(request, action, known, is_whole)).next()
+            let mut known = batch.actions.iter().filter_map(|action| Some((action, books.actions.get(number_of(action)?)?)));
+            known.find_map(|(action, known)| wrong_of(request, action, known, is_whole))
         };
         if !request.parts.is_empty() {
             self.count("requests with files");

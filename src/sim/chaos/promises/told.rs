@@ -80,7 +80,7 @@ impl Promises {
                 }
             }
             Event::UploadProgress { sent_bytes, total_bytes, .. } if sent_bytes == total_bytes => {
-                self.count("files on their way")
+                self.count("files on their way");
             }
             Event::StoreFailed { .. } => self.count("disk failures told"),
             Event::BatchSplit { .. } => self.count("batches halved"),
