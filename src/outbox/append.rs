@@ -167,11 +167,13 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let lasts = lasts.into_iter().flatten().map(|row| Action::read(&row, user_id));
         let lasts = lasts.filter_map(|action| Some((action.key.clone()?, action))).collect();
         let needed = newcomers().filter_map(|newcomer| newcomer.action.depends_on.clone()).map(|id| (id, ())).collect();
-        let named: Vec<&String> = newcomers().flat_map(|newcomer| &newcomer.action.files).map(|file| &file.id).collect();
-        let holders = try_join_all(named.iter().map(|id| transaction.document(user_id, Kind::File, id))).await?;
-        let is_to_come = |text: &Option<String>| text.as_deref().and_then(Holder::read).is_some_and(|holder| holder.is_to_come());
-        let files =
-            named.into_iter().zip(&holders).filter(|(_, text)| is_to_come(text)).map(|(id, _)| (id.clone(), ())).collect();
+        let mut files = FlatMap::default();
+        for file in newcomers().flat_map(|newcomer| &newcomer.action.files) {
+            let text = transaction.document(user_id, Kind::File, &file.id).await?;
+            if text.as_deref().and_then(Holder::read).is_some_and(|holder| holder.is_to_come()) {
+                files.insert(file.id.clone(), ());
+            }
+        }
         let (gone, settled, changed) = (gone.into_iter().collect(), Vec::new(), Vec::new());
         let coalesces = newcomers().any(|newcomer| !matches!(newcomer.coalescing, Coalescing::Never));
         let asks_for_ids = newcomers().any(|newcomer| newcomer.has_own_id || newcomer.action.depends_on.is_some());

@@ -7,133 +7,128 @@ use crate::queue::action::{Action, ActionState};
 use crate::queue::file::{Holder, LONGEST_WAIT};
 use crate::queue::limits::QueueLimits;
 use crate::time::WallTime;
-use futures_util::future::try_join_all;
 
 const STORING: &str = "storing files";
 
-/// A transaction in the place that files belong to, and in no lesser one: what is not known there may well be known elsewhere.
-async fn open<'u, S: Store>(store: &S, user_id: &'u str, access: Access) -> Result<Ledger<'u, S::Transaction>, StoreError> {
-    let is_there = || store.durability() == Durability::IndexedDb;
-    if is_there() {
-        let transaction = store.transaction(access).await?;
-        // It may have come to be elsewhere meanwhile. While this one is open, it does not come back.
-        if is_there() {
-            return Ledger::within(transaction, user_id, access).await;
-        }
+/// What is to be done in a transaction on what holds files.
+pub enum Revision<'a> {
+    /// Nothing: it is looked at.
+    Look,
+    /// Files of these ids are about to be stored, for actions that are to come.
+    Expect {
+        /// Their ids.
+        ids: &'a [String],
+        /// How many bytes they have together.
+        bytes: u64,
+        /// How much the queue may hold.
+        limits: &'a QueueLimits,
+    },
+    /// No action will take these files. Those that one has taken are left to it.
+    GiveUp(&'a [String]),
+    /// These files were deleted, which nothing held.
+    Forget(&'a [String]),
+    /// What was left behind by pages that are gone is let go: what has waited for too long for an action, or whose action is gone.
+    Sweep,
+}
+
+/// What holds the files of a user.
+#[derive(Debug)]
+pub struct Holders {
+    /// Of each file that is known, by id. A file comes after what is said of it, and goes before it.
+    pub known: Vec<(String, Option<Holder>)>,
+    /// Whether some may be let go, and are to be deleted.
+    pub has_let_go: bool,
+}
+
+impl Holders {
+    /// The files that nothing holds any longer. Nothing ever will: they may be deleted at any time.
+    pub fn let_go(&self) -> Vec<String> {
+        self.known.iter().filter(|(_, holder)| *holder == Some(Holder::Nothing)).map(|(id, _)| id.clone()).collect()
     }
-    let message = "files are kept in IndexedDB alone, which cannot be used just now: send them at once, or make room and open the page anew";
-    Err(StoreError::new(StoreErrorKind::Unavailable, STORING, message))
+
+    /// Whether all of these files are still to be taken by an action.
+    pub fn expect(&self, ids: &[String]) -> bool {
+        let is_to_come =
+            |id: &String| self.known.iter().any(|(known, holder)| known == id && holder.as_ref().is_some_and(Holder::is_to_come));
+        ids.iter().all(is_to_come)
+    }
+
+    /// Whether anything is known of a file. Of one that was there before these were read, nothing ever will be if nothing is.
+    pub fn know(&self, id: &str) -> bool {
+        self.known.iter().any(|(known, _)| known == id)
+    }
 }
 
-/// What [`Kind::File`] says of a file. `None` if there is nothing, or nothing that can be read.
-async fn holder<T: Transaction>(ledger: &Ledger<'_, T>, id: &str) -> Result<Option<Holder>, StoreError> {
-    let text = ledger.transaction.document(ledger.user_id, Kind::File, id).await?;
-    Ok(text.as_deref().and_then(Holder::read))
-}
-
-/// Files of these ids are about to be stored, for actions that are to come. They have so many bytes together.
-pub async fn expect_files<S: Store>(
+/// Looks at what holds the files of a user, or changes it, in the place that files belong to and in no lesser one: what is not known
+/// there may well be known elsewhere. Gives it as it is then.
+pub async fn revise_files<S: Store>(
     store: &S,
     user_id: &str,
-    ids: &[String],
-    bytes: u64,
-    limits: &QueueLimits,
+    revision: Revision<'_>,
     now: WallTime,
-) -> Result<(), StoreError> {
-    if bytes > limits.bytes {
+) -> Result<Holders, StoreError> {
+    if let Revision::Expect { bytes, limits, .. } = &revision
+        && *bytes > limits.bytes
+    {
         let message =
             ["files of ", &bytes.to_string(), " bytes are more than the queue may hold (the option queue: maxBytes)"].concat();
         return Err(StoreError::new(StoreErrorKind::QuotaExceeded, STORING, message));
     }
-    let ledger = open(store, user_id, Access::Write).await?;
-    for id in ids {
-        ledger.write_holder(id, &Holder::Since(now))?;
+    let is_there = || store.durability() == Durability::IndexedDb;
+    let not_there = || {
+        let message = "files are kept in IndexedDB alone, which cannot be used just now: send them at once, or make room and open the page anew";
+        StoreError::new(StoreErrorKind::Unavailable, STORING, message)
+    };
+    if !is_there() {
+        return Err(not_there());
     }
-    ledger.commit().await?;
-    Ok(())
-}
-
-/// Whether all of these files are still to be taken by an action.
-pub async fn are_expected<S: Store>(store: &S, user_id: &str, ids: &[String]) -> Result<bool, StoreError> {
-    let ledger = open(store, user_id, Access::Read).await?;
-    let holders = try_join_all(ids.iter().map(|id| holder(&ledger, id))).await?;
-    Ok(holders.into_iter().all(|holder| holder.is_some_and(|holder| holder.is_to_come())))
-}
-
-/// No action will take these files. Those that one has taken are left to it.
-pub async fn give_up_files<S: Store>(store: &S, user_id: &str, ids: &[String]) -> Result<(), StoreError> {
-    let mut ledger = open(store, user_id, Access::Write).await?;
-    for id in ids {
-        if holder(&ledger, id).await?.is_some_and(|holder| holder.is_to_come()) {
-            ledger.let_go_of(id)?;
+    let access = if matches!(revision, Revision::Look) { Access::Read } else { Access::Write };
+    let transaction = store.transaction(access).await?;
+    // It may have come to be elsewhere meanwhile. While this one is open, it does not come back.
+    if !is_there() {
+        return Err(not_there());
+    }
+    let mut ledger = Ledger::within(transaction, user_id, access).await?;
+    let documents = ledger.transaction.documents(user_id, Kind::File).await?;
+    let mut known: Vec<(String, Option<Holder>)> = documents.into_iter().map(|(id, text)| (id, Holder::read(&text))).collect();
+    if let Revision::Expect { ids, .. } = &revision {
+        for id in *ids {
+            ledger.write_holder(id, &Holder::Since(now))?;
+            known.push((id.clone(), Some(Holder::Since(now))));
         }
     }
-    ledger.commit().await?;
-    Ok(())
-}
-
-/// The files that nothing holds any longer. Nothing ever will: they may be deleted at any time.
-pub async fn let_go<S: Store>(store: &S, user_id: &str) -> Result<Vec<String>, StoreError> {
-    let ledger = open(store, user_id, Access::Read).await?;
-    let documents = ledger.transaction.documents(user_id, Kind::File).await?.into_iter();
-    Ok(documents.filter(|(_, text)| Holder::read(text) == Some(Holder::Nothing)).map(|(id, _)| id).collect())
-}
-
-/// These files were deleted, which nothing held.
-pub async fn forget_files<S: Store>(store: &S, user_id: &str, ids: &[String]) -> Result<(), StoreError> {
-    let mut ledger = open(store, user_id, Access::Write).await?;
-    let documents = ledger.transaction.documents(user_id, Kind::File).await?.into_iter();
-    let mut is_rest = false;
-    for (id, _) in documents.filter(|(_, text)| Holder::read(text) == Some(Holder::Nothing)) {
-        if ids.contains(&id) {
-            ledger.transaction.write_document(user_id, Kind::File, &id, None)?;
-        } else {
-            is_rest = true;
-        }
-    }
-    ledger.record.has_let_go = is_rest;
-    ledger.commit().await?;
-    Ok(())
-}
-
-/// Finds what was left behind by pages that are gone. What has waited for too long for an action, or whose action is gone, is let go;
-/// of the files that are kept, of which `kept` were there before, those are given that no document knows: nothing ever will, since a
-/// document comes before its file. Also given is whether something is let go by now.
-pub async fn sweep_files<S: Store>(
-    store: &S,
-    user_id: &str,
-    kept: Vec<String>,
-    now: WallTime,
-) -> Result<(Vec<String>, bool), StoreError> {
-    let ledger = open(store, user_id, Access::Read).await?;
-    let mut known = ledger.transaction.documents(user_id, Kind::File).await?;
-    let mut has_let_go = ledger.record.has_let_go;
-    if !known.is_empty() {
-        drop(ledger);
-        let mut ledger = open(store, user_id, Access::Write).await?;
-        known = ledger.transaction.documents(user_id, Kind::File).await?;
-        for (id, text) in &known {
-            match Holder::read(text) {
-                // By a clock that has been set back since: it would wait for as long as that.
-                Some(Holder::Since(since)) if since > now => ledger.write_holder(id, &Holder::Since(now))?,
-                Some(Holder::Since(since)) if now.since(since) > LONGEST_WAIT => ledger.let_go_of(id)?,
-                Some(Holder::Action(action)) => {
-                    let action = ledger.find(&action).await?;
-                    // What cannot be read may hold it.
-                    let holds = |action: &Action| {
-                        action.state == ActionState::Unreadable || action.files.iter().any(|file| file.id == *id)
-                    };
-                    if !action.as_ref().is_some_and(holds) {
-                        ledger.let_go_of(id)?;
-                    }
-                }
-                Some(Holder::Nothing) => ledger.record.has_let_go = true,
-                // A newer version may know what it says.
-                Some(Holder::Since(_)) | None => {}
+    let mut forgotten = Vec::new();
+    for (id, holder) in &mut known {
+        let is_let_go = match (&revision, &*holder) {
+            (Revision::GiveUp(ids), Some(Holder::Since(_))) => ids.contains(id),
+            (Revision::Forget(ids), Some(Holder::Nothing)) if ids.contains(id) => {
+                ledger.transaction.write_document(user_id, Kind::File, id, None)?;
+                forgotten.push(id.clone());
+                false
             }
+            // By a clock that has been set back since: it would wait for as long as that.
+            (Revision::Sweep, Some(Holder::Since(since))) if *since > now => {
+                ledger.write_holder(id, &Holder::Since(now))?;
+                false
+            }
+            (Revision::Sweep, Some(Holder::Since(since))) => now.since(*since) > LONGEST_WAIT,
+            (Revision::Sweep, Some(Holder::Action(action))) => {
+                let names = |action: &Action| action.files.iter().any(|file| file.id == *id);
+                // What cannot be read may hold it.
+                let holds = |action: Action| action.state == ActionState::Unreadable || names(&action);
+                !ledger.find(action).await?.is_some_and(holds)
+            }
+            // A newer version may know what it says.
+            _ => false,
+        };
+        if is_let_go {
+            ledger.let_go_of(id)?;
+            *holder = Some(Holder::Nothing);
         }
-        has_let_go = ledger.commit().await?.has_let_go;
     }
-    let strays = kept.into_iter().filter(|id| !known.iter().any(|(known, _)| known == id));
-    Ok((strays.collect(), has_let_go))
+    known.retain(|(id, _)| !forgotten.contains(id));
+    let has_let_go = known.iter().any(|(_, holder)| *holder == Some(Holder::Nothing));
+    ledger.record.has_let_go = has_let_go;
+    ledger.commit().await?;
+    Ok(Holders { known, has_let_go })
 }

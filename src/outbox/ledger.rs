@@ -138,9 +138,7 @@ impl<'u, T: Transaction> Ledger<'u, T> {
 
     /// Writes down what holds a file.
     pub(super) fn write_holder(&self, id: &str, holder: &Holder) -> Result<(), StoreError> {
-        let text = serde_json::to_string(holder)
-            .map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing what holds a file", error.to_string()))?;
-        self.transaction.write_document(self.user_id, Kind::File, id, Some(&text))
+        self.transaction.write_document(self.user_id, Kind::File, id, Some(&holder.to_text()))
     }
 
     /// An action that was written holds its files.

@@ -19,7 +19,7 @@ pub use append::{AppendError, Appended, Newcomer, append, append_behind, appende
 pub use decide::{Change, Decided, Resolution, discard, edit, purge, requeue, resolve};
 pub use drain::{Batch, Begin, Claim, Claiming, Failure, Step, begin, claim, close_gate, read_again, settle};
 pub use due::{Arrived, bring_due};
-pub use files::{are_expected, expect_files, forget_files, give_up_files, let_go, sweep_files};
+pub use files::{Holders, Revision, revise_files};
 pub use look::{Known, list, outcomes, record};
 pub use mark::mark_sent;
 pub use mirror::Mirror;

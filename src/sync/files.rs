@@ -7,7 +7,7 @@ use crate::broken::{self, Variant};
 use crate::call::correlation::unique_id;
 use crate::error::ApiError;
 use crate::event::Event;
-use crate::outbox::{self, Batch};
+use crate::outbox::{self, Batch, Holders, Revision};
 use crate::platform::tables::Durability;
 use crate::platform::{Clock, Files, Platform, Progress, Random, Store, StoreError, StoreErrorKind};
 use crate::policy::gate::GateReason;
@@ -16,6 +16,7 @@ use crate::queue::answer::Verdict;
 use crate::queue::file::FILE_MISSING;
 use crate::queue::limits::QueueLimits;
 use crate::time::{MonotonicTime, milliseconds};
+use futures_util::future::LocalBoxFuture;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -49,12 +50,12 @@ impl<P: Platform> Drainer<P> {
         self.awake().await;
         let ids: Vec<String> = files.iter().map(|_| unique_id(self.platform.as_ref())).collect();
         let bytes = files.iter().fold(0_u64, |bytes, file| bytes.saturating_add(store.size(file)));
-        outbox::expect_files(store, user_id, &ids, bytes, limits, self.now()).await?;
+        self.revise(Revision::Expect { ids: &ids, bytes, limits }).await?;
         self.awake().await;
         let stored = async {
             store.write_files(user_id, ids.iter().cloned().zip(files).collect()).await?;
             // All of the user's may have been taken out meanwhile, and what was written since would be nobody's.
-            outbox::are_expected(store, user_id, &ids).await
+            Ok(self.revise(Revision::Look).await?.expect(&ids))
         };
         let failed = match stored.await {
             Ok(true) => return Ok(ids),
@@ -73,19 +74,24 @@ impl<P: Platform> Drainer<P> {
 
     /// No action will take these files: those that none has taken are deleted.
     pub async fn drop_files(&self, ids: &[String]) -> Result<(), StoreError> {
-        outbox::give_up_files(self.platform.store(), &self.user_id, ids).await?;
+        self.revise(Revision::GiveUp(ids)).await?;
         // Those that no document knows as well.
         self.sweep_up(ids.to_vec()).await
     }
 
     /// Deletes the files that nothing holds any longer.
     pub async fn delete_let_go(&self) -> Result<(), StoreError> {
-        let (store, user_id) = (self.platform.store(), &self.user_id);
-        let ids = outbox::let_go(store, user_id).await?;
+        let ids = self.revise(Revision::Look).await?.let_go();
         if !ids.is_empty() {
-            store.delete_files(user_id, &ids).await?;
+            self.platform.store().delete_files(&self.user_id, &ids).await?;
         }
-        outbox::forget_files(store, user_id, &ids).await
+        self.revise(Revision::Forget(&ids)).await?;
+        Ok(())
+    }
+
+    /// See [`outbox::revise_files`]. One future for all who ask.
+    fn revise<'a>(&'a self, revision: Revision<'a>) -> LocalBoxFuture<'a, Result<Holders, StoreError>> {
+        Box::pin(outbox::revise_files(self.platform.store(), &self.user_id, revision, self.now()))
     }
 
     /// The same, if there may be any, in the background: what fails is told, and tried again.
@@ -116,12 +122,15 @@ impl<P: Platform> Drainer<P> {
 
     /// The same, if these files are there as far as is known.
     async fn sweep_up(&self, kept: Vec<String>) -> Result<(), StoreError> {
-        let (store, user_id) = (self.platform.store(), &self.user_id);
-        let (strays, has_let_go) = outbox::sweep_files(store, user_id, kept, self.now()).await?;
+        let mut holders = self.revise(Revision::Look).await?;
+        let strays: Vec<String> = kept.into_iter().filter(|id| !holders.know(id)).collect();
         if !strays.is_empty() {
-            store.delete_files(user_id, &strays).await?;
+            self.platform.store().delete_files(&self.user_id, &strays).await?;
         }
-        if has_let_go { self.delete_let_go().await } else { Ok(()) }
+        if !holders.known.is_empty() {
+            holders = self.revise(Revision::Sweep).await?;
+        }
+        if holders.has_let_go { self.delete_let_go().await } else { Ok(()) }
     }
 
     /// The same now and then, in the background.
