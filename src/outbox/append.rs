@@ -16,7 +16,7 @@ use crate::queue::limits::QueueLimits;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
 use crate::queue::request::WholeRequest;
-use crate::queue::row::{Row, id_at, place_named_by};
+use crate::queue::row::{Row, id_at};
 use crate::time::WallTime;
 use crate::wire::Priority;
 use futures_util::future::try_join_all;
@@ -394,7 +394,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
             }
             newcomer.is_named = true;
             if let Some(other) = other {
-                newcomer.action.id = other.id;
+                (newcomer.action.id, newcomer.action.seq) = (other.id, other.seq);
             }
             // Others may have to be drawn on, and the page has to go on.
             self.ledger.transaction.pace().await?;
@@ -433,7 +433,8 @@ pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer
     let mut place = |newcomer: &Newcomer| {
         let id = &newcomer.action.id;
         let seq = found.next().flatten().map(|row| row.seq);
-        let seq = seq.or_else(|| place_named_by(id).filter(|_| gone.contains_key(id)));
+        // The place that it was given when that was tried last. Its id may name an earlier one.
+        let seq = seq.or_else(|| gone.contains_key(id).then_some(newcomer.action.seq));
         Some((id.clone(), seq?))
     };
     // All of them are asked for, found or not.

@@ -127,13 +127,13 @@ async fn a_body_that_is_a_file_has_its_type_unless_another_one_is_named() {
 async fn an_action_with_a_file_travels_from_enqueue_to_its_deletion() {
     let name = fresh_database();
     let backend = network(
-        r#"return request.formData().then(async (form) => {
+        "return request.formData().then(async (form) => {
             const [action] = JSON.parse(await form.get('actions').text()).actions;
             const file = form.get(action.files[0].part);
             const result = [file.name, file.type, await file.text()];
             const results = [{ id: action.id, status: 'applied', result }];
             return new Response(JSON.stringify({ success: true, results }), { headers: { 'content-type': 'application/json' } });
-        })"#,
+        })",
     );
     let text = format!(r#"{{"baseUrl":"https://api.example","userId":"ada","database":"{name}"}}"#);
     let options = Options::read(&text, "https://api.example", Rc::default()).unwrap();
