@@ -7,8 +7,10 @@ use steadfast::wire::LARGEST_BATCH;
 
 use crate::error::RequestError;
 
+/// The largest body with files in it, in bytes.
+pub(crate) const LARGEST_UPLOAD: usize = 64 << 20;
 /// What is read beyond the limit and thrown away, before the client is told.
-const PATIENCE: usize = 8 * LARGEST_BATCH;
+const PATIENCE: usize = LARGEST_UPLOAD + 8 * LARGEST_BATCH;
 
 /// [`read`], then [`parse`].
 pub(crate) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, RequestError> {
@@ -35,20 +37,25 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RequestError>
     Ok(value)
 }
 
+/// The body of a request without files: see [`read_at_most`].
+pub(crate) async fn read(request: Request) -> Result<Vec<u8>, RequestError> {
+    read_at_most(request, LARGEST_BATCH).await
+}
+
 /// Reads the body to its end even when it is too large or not wanted any more: a client that is still sending when the
 /// connection closes loses the answer that would tell it why.
-pub(crate) async fn read(request: Request) -> Result<Vec<u8>, RequestError> {
+pub(crate) async fn read_at_most(request: Request, limit: usize) -> Result<Vec<u8>, RequestError> {
     let mut chunks = request.into_body().into_data_stream();
     let mut body = Vec::new();
     let mut length = 0;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| RequestError::BodyInterrupted)?;
         length += chunk.len();
-        if length <= LARGEST_BATCH {
+        if length <= limit {
             body.extend_from_slice(&chunk);
         } else if length > PATIENCE {
             break;
         }
     }
-    if length > LARGEST_BATCH { Err(RequestError::BodyTooLarge { limit: LARGEST_BATCH }) } else { Ok(body) }
+    if length > limit { Err(RequestError::BodyTooLarge { limit }) } else { Ok(body) }
 }

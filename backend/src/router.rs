@@ -12,7 +12,7 @@ use steadfast::{
 use crate::{
     applied_actions, configuration, correlation, demonstration, documents,
     error::RequestError,
-    faults, health, operations, preferences, services,
+    faults, files, health, operations, preferences, services,
     site::{self, Site},
     state::AppState,
     sync,
@@ -32,6 +32,9 @@ pub(crate) fn router(state: AppState, site: Option<Site>, with_faults: bool) -> 
         .route(QUEUE_ACTIONS_PATH, post(sync::queue_actions))
         .route("/api/sync/status/{userId}", get(sync::status))
         .route("/api/drafts/{draftId}", put(sync::save_draft))
+        .route("/api/files", get(files::files))
+        .route("/api/files/{fileId}", get(files::file).put(sync::save_file))
+        .route("/api/photos", post(sync::add_photo))
         .route("/api/documents", get(documents::documents))
         .route("/api/applied-actions", get(applied_actions::applied_actions))
         .route("/api/demo/errors", get(demonstration::catalogue))

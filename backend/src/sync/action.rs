@@ -4,20 +4,42 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use steadfast::wire::WireAction;
 
-const TYPES: [&str; 4] = ["save_draft", "delete_draft", "bookmark_effect", "remove_bookmark"];
+use super::batch::Submitted;
+use crate::files::ReceivedFile;
+
+const TYPES: [&str; 6] = ["save_draft", "delete_draft", "bookmark_effect", "remove_bookmark", "add_photo", "save_file"];
 const ID_LIMIT: usize = 200;
 const TITLE_LIMIT: usize = 200;
 const CONTENT_LIMIT: usize = 100_000;
 const TAG_LIMIT: usize = 100;
 const TAGS_LIMIT: usize = 50;
+const CAPTION_LIMIT: usize = 1000;
+/// The file that an `add_photo` cannot do without.
+const PHOTO: &str = "photo";
 
 /// An action that is understood.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum Action<'a> {
     SaveDraft(SaveDraft),
-    DeleteDraft { draft_id: String },
-    BookmarkEffect { effect_id: String, tags: Vec<String> },
-    RemoveBookmark { effect_id: String },
+    DeleteDraft {
+        draft_id: String,
+    },
+    BookmarkEffect {
+        effect_id: String,
+        tags: Vec<String>,
+    },
+    RemoveBookmark {
+        effect_id: String,
+    },
+    /// The photo, and whatever else came with it.
+    AddPhoto {
+        caption: Option<String>,
+        files: &'a [ReceivedFile],
+    },
+    SaveFile {
+        file_id: String,
+        file: &'a ReceivedFile,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -46,8 +68,9 @@ pub(super) struct Problem {
     constraint: Option<&'static str>,
 }
 
-impl Action {
-    pub(super) fn read(action: &WireAction) -> Result<Self, Refusal> {
+impl<'a> Action<'a> {
+    pub(super) fn read(submitted: &'a Submitted) -> Result<Self, Refusal> {
+        let Submitted { action, files } = submitted;
         match action.kind.as_str() {
             "save_draft" => Self::read_with(action, |data| {
                 Self::SaveDraft(SaveDraft {
@@ -62,6 +85,16 @@ impl Action {
                 Self::read_with(action, |data| Self::BookmarkEffect { effect_id: data.id("effectId"), tags: data.tags("tags") })
             }
             "remove_bookmark" => Self::read_with(action, |data| Self::RemoveBookmark { effect_id: data.id("effectId") }),
+            "add_photo" => {
+                if !files.iter().any(|file| file.field.as_deref() == Some(PHOTO)) {
+                    return Err(Refusal::file_missing("Must have a photo"));
+                }
+                Self::read_with(action, |data| Self::AddPhoto { caption: data.optional_text("caption", CAPTION_LIMIT), files })
+            }
+            "save_file" => {
+                let [file] = files.as_slice() else { return Err(Refusal::file_missing("Must be one file")) };
+                Self::read_with(action, |data| Self::SaveFile { file_id: data.id("fileId"), file })
+            }
             _ => {
                 let message = format!("Must be one of: {}", TYPES.join(", "));
                 Err(Refusal::UnknownType(Problem { field: "type", message, constraint: Some("enum") }))
@@ -77,6 +110,12 @@ impl Action {
         let mut data = Data { members, problems: Vec::new() };
         let action = read(&mut data);
         if data.problems.is_empty() { Ok(action) } else { Err(Refusal::InvalidData(data.problems)) }
+    }
+}
+
+impl Refusal {
+    fn file_missing(message: &str) -> Self {
+        Self::InvalidData(vec![Problem { field: "files", message: message.to_owned(), constraint: Some("required") }])
     }
 }
 
@@ -161,20 +200,31 @@ mod tests {
 
     use super::*;
 
-    fn read(kind: &str, data: &Value) -> Result<Action, Refusal> {
-        Action::read(&WireAction {
-            files: Vec::new(),
+    fn submitted(kind: &str, data: &Value, fields: &[&str]) -> Submitted {
+        let action = WireAction {
             id: "a".to_owned(),
             kind: kind.to_owned(),
             key: None,
             timestamp: "2025-08-21T09:30:00Z".to_owned(),
             priority: Priority::Normal,
             data: to_raw_value(data).unwrap(),
-        })
+            files: Vec::new(),
+        };
+        let file = |field: &&str| ReceivedFile {
+            field: Some((*field).to_owned()),
+            name: None,
+            kind: String::new(),
+            content: "x".into(),
+        };
+        Submitted { action, files: fields.iter().map(file).collect() }
     }
 
     fn problems(kind: &str, data: &Value) -> Vec<(&'static str, &'static str)> {
-        match read(kind, data) {
+        problems_of(&submitted(kind, data, &[]))
+    }
+
+    fn problems_of(submitted: &Submitted) -> Vec<(&'static str, &'static str)> {
+        match Action::read(submitted) {
             Err(Refusal::InvalidData(problems)) => {
                 problems.into_iter().map(|problem| (problem.field, problem.constraint.unwrap())).collect()
             }
@@ -186,7 +236,7 @@ mod tests {
     fn members_that_are_not_known_are_ignored() {
         let data = json!({ "draftId": "draft_456", "content": "...", "metadata": {} });
         let expected = SaveDraft { draft_id: "draft_456".to_owned(), title: None, content: "...".to_owned(), base_version: None };
-        assert_eq!(read("save_draft", &data), Ok(Action::SaveDraft(expected)));
+        assert_eq!(Action::read(&submitted("save_draft", &data, &[])), Ok(Action::SaveDraft(expected)));
     }
 
     #[test]
@@ -201,7 +251,7 @@ mod tests {
     #[test]
     fn lengths_are_counted_in_characters_and_the_limit_itself_is_allowed() {
         let data = json!({ "draftId": "d", "title": "é".repeat(200), "content": "é".repeat(100_000) });
-        assert!(read("save_draft", &data).is_ok());
+        assert!(Action::read(&submitted("save_draft", &data, &[])).is_ok());
         let data = json!({ "draftId": "d", "content": "x".repeat(100_001) });
         assert_eq!(problems("save_draft", &data), [("content", "maxLength")]);
     }
@@ -220,6 +270,15 @@ mod tests {
 
     #[test]
     fn an_unknown_type_is_refused_whatever_its_data() {
-        assert!(matches!(read("send_rocket", &json!(null)), Err(Refusal::UnknownType(_))));
+        assert!(matches!(Action::read(&submitted("send_rocket", &json!(null), &[])), Err(Refusal::UnknownType(_))));
+    }
+
+    #[test]
+    fn files_that_are_missing_are_a_problem_like_any_other() {
+        assert_eq!(problems("add_photo", &json!({ "caption": "" })), [("files", "required")]);
+        assert_eq!(problems_of(&submitted("add_photo", &json!({}), &["thumbnail"])), [("files", "required")]);
+        assert!(Action::read(&submitted("add_photo", &json!({}), &["thumbnail", "photo"])).is_ok());
+        assert_eq!(problems_of(&submitted("save_file", &json!({ "fileId": "f" }), &["a", "b"])), [("files", "required")]);
+        assert_eq!(problems_of(&submitted("save_file", &json!({}), &["a"])), [("fileId", "required")]);
     }
 }

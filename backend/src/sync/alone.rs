@@ -1,4 +1,4 @@
-//! A draft that is saved by a request of its own, for clients that send no batches: once for each `Idempotency-Key`.
+//! What is done by a request of its own, for clients that send no batches: once for each `Idempotency-Key`.
 
 use axum::{
     Extension, Json,
@@ -9,10 +9,10 @@ use axum::{
 use serde_json::{Map, Value, json, value::to_raw_value};
 use steadfast::wire::{ActionStatus, Priority, StandardErrorContext, StandardErrorResponse, WireAction};
 
-use super::batch;
+use super::batch::{self, Submitted};
 use crate::{
-    authentication::User, clock, correlation::Exchange, database::Database, error::RequestError, operations::idempotency::key_of,
-    request_body,
+    authentication::User, clock, correlation::Exchange, database::Database, error::RequestError, files::ReceivedFile,
+    operations::idempotency::key_of, request_body,
 };
 
 /// `PUT /api/drafts/{draftId}`.
@@ -30,24 +30,47 @@ pub(crate) async fn save_draft(
     let body = request_body::read(request).await;
     let (user, Path(draft_id)) = (user?, path.map_err(|_| RequestError::NotFound)?);
     let mut data: Map<String, Value> = request_body::parse(&body?)?;
-    let id = key_of(&headers)?.ok_or_else(|| RequestError::Invalid {
+    data.insert("draftId".to_owned(), Value::String(draft_id.clone()));
+    let submitted = submitted("save_draft", &headers, &data, Vec::new())?;
+    answer(&database, &exchange, &user, submitted, &json!({ "id": draft_id })).await
+}
+
+/// The request as an action, whose id is its key.
+pub(super) fn submitted(
+    kind: &str,
+    headers: &HeaderMap,
+    data: &Map<String, Value>,
+    files: Vec<ReceivedFile>,
+) -> Result<Submitted, RequestError> {
+    let id = key_of(headers)?.ok_or_else(|| RequestError::Invalid {
         field: "Idempotency-Key".to_owned(),
         message: "is required: by it a request that comes again is known".to_owned(),
     })?;
-    data.insert("draftId".to_owned(), Value::String(draft_id.clone()));
     let action = WireAction {
         files: Vec::new(),
         id,
-        kind: "save_draft".to_owned(),
+        kind: kind.to_owned(),
         key: None,
         timestamp: clock::now(),
         priority: Priority::default(),
-        data: to_raw_value(&data)?,
+        data: to_raw_value(data)?,
+        files: Vec::new(),
     };
-    let results = batch::apply(&database, &user, std::slice::from_ref(&action), &exchange.correlation_id, false).await?;
+    Ok(Submitted { action, files })
+}
+
+/// Applies it, and answers `done` if it is or was applied.
+pub(super) async fn answer(
+    database: &Database,
+    exchange: &Exchange,
+    user: &User,
+    submitted: Submitted,
+    done: &Value,
+) -> Result<Response, RequestError> {
+    let results = batch::apply(database, user, &[submitted], &exchange.correlation_id, false).await?;
     let Some(result) = results.into_iter().next() else { return Err(RequestError::NotFound) };
     let status = match result.status {
-        ActionStatus::Applied | ActionStatus::Duplicate => return Ok(Json(json!({ "id": draft_id })).into_response()),
+        ActionStatus::Applied | ActionStatus::Duplicate => return Ok(Json(done).into_response()),
         ActionStatus::Conflict => {
             return Ok((StatusCode::CONFLICT, Json(json!({ "conflict": result.conflict }))).into_response());
         }

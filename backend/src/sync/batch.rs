@@ -10,7 +10,20 @@ use super::{
     action::{Action, Refusal},
     effect,
 };
-use crate::{authentication::User, clock, correlation::CorrelationId, database::Database};
+use crate::{authentication::User, clock, correlation::CorrelationId, database::Database, files::ReceivedFile};
+
+/// An action, and the files that came with it.
+#[derive(Debug)]
+pub(super) struct Submitted {
+    pub(super) action: WireAction,
+    pub(super) files: Vec<ReceivedFile>,
+}
+
+impl Submitted {
+    pub(super) fn without_files(action: WireAction) -> Self {
+        Self { action, files: Vec::new() }
+    }
+}
 
 /// What becomes of an action.
 enum Outcome {
@@ -36,7 +49,7 @@ struct Batch<'a> {
 pub(super) async fn apply<'a>(
     database: &Database,
     user: &'a User,
-    actions: &'a [WireAction],
+    actions: &'a [Submitted],
     correlation_id: &'a CorrelationId,
     reject_half: bool,
 ) -> Result<Vec<ActionResult>, sqlx::Error> {
@@ -44,9 +57,10 @@ pub(super) async fn apply<'a>(
     let mut transaction = database.write().await?;
     batch.record_sync(&mut transaction).await?;
     let mut results = Vec::with_capacity(actions.len());
-    for (index, action) in actions.iter().enumerate() {
+    for (index, submitted) in actions.iter().enumerate() {
         let reject = reject_half && index % 2 == 1;
-        let outcome = batch.settle(&mut transaction, action, reject).await?;
+        let outcome = batch.settle(&mut transaction, submitted, reject).await?;
+        let action = &submitted.action;
         batch.record(&mut transaction, action, &outcome).await?;
         if let (Some(key), Outcome::Conflict(_) | Outcome::Retry(_)) = (&action.key, &outcome) {
             batch.held.insert(key);
@@ -59,9 +73,14 @@ pub(super) async fn apply<'a>(
 
 impl Batch<'_> {
     /// Decides in a savepoint, which stays only if the action is applied: with it stay the dedupe row and the effect.
-    async fn settle(&self, connection: &mut SqliteConnection, action: &WireAction, reject: bool) -> Result<Outcome, sqlx::Error> {
+    async fn settle(
+        &self,
+        connection: &mut SqliteConnection,
+        submitted: &Submitted,
+        reject: bool,
+    ) -> Result<Outcome, sqlx::Error> {
         let mut savepoint = connection.begin().await?;
-        match self.decide(&mut savepoint, action, reject).await {
+        match self.decide(&mut savepoint, submitted, reject).await {
             Ok(Outcome::Applied) => {
                 savepoint.commit().await?;
                 Ok(Outcome::Applied)
@@ -74,7 +93,7 @@ impl Batch<'_> {
             // as a whole, the rollback fails too, and with it the batch.
             Err(error @ sqlx::Error::Database(_)) => {
                 savepoint.rollback().await?;
-                tracing::error!(correlation_id = %self.correlation_id, action = action.id, %error, "not applied");
+                tracing::error!(correlation_id = %self.correlation_id, action = submitted.action.id, %error, "not applied");
                 let message = "The action could not be stored";
                 Ok(Outcome::Retry(self.error("SYSTEM_INTERNAL_ERROR", message, true)))
             }
@@ -82,7 +101,13 @@ impl Batch<'_> {
         }
     }
 
-    async fn decide(&self, connection: &mut SqliteConnection, action: &WireAction, reject: bool) -> Result<Outcome, sqlx::Error> {
+    async fn decide(
+        &self,
+        connection: &mut SqliteConnection,
+        submitted: &Submitted,
+        reject: bool,
+    ) -> Result<Outcome, sqlx::Error> {
+        let action = &submitted.action;
         // First of all: that an action was applied stays true, whatever else is the matter.
         let inserted = sqlx::query(
             "INSERT INTO applied_actions (user_id, id, type, key, applied_at) VALUES (?, ?, ?, ?, ?)
@@ -106,11 +131,11 @@ impl Batch<'_> {
             let message = "An earlier action of the same key has not been applied";
             return Ok(Outcome::Retry(self.error("SYNC_PREDECESSOR_PENDING", message, true)));
         }
-        let effect = match Action::read(action) {
+        let effect = match Action::read(submitted) {
             Ok(effect) => effect,
             Err(refusal) => return Ok(Outcome::Rejected(self.refused(&refusal))),
         };
-        match effect::carry_out(connection, self.user.id(), &effect, &self.now).await? {
+        match effect::carry_out(connection, self.user.id(), &action.id, &effect, &self.now).await? {
             None => Ok(Outcome::Applied),
             Some(conflict) => Ok(Outcome::Conflict(conflict)),
         }

@@ -6,13 +6,14 @@ use steadfast::json::Json;
 use steadfast::wire::Conflict;
 
 use super::action::{Action, SaveDraft};
-use crate::documents::Draft;
+use crate::{documents::Draft, files};
 
-/// Carries the action out, unless something newer stands against it. May leave half of it behind if it fails.
+/// Carries the action of that id out, unless something newer stands against it. May leave half of it behind if it fails.
 pub(super) async fn carry_out(
     connection: &mut SqliteConnection,
     user_id: &str,
-    action: &Action,
+    id: &str,
+    action: &Action<'_>,
     now: &str,
 ) -> Result<Option<Conflict>, sqlx::Error> {
     match action {
@@ -20,6 +21,13 @@ pub(super) async fn carry_out(
         Action::DeleteDraft { draft_id } => delete_draft(connection, user_id, draft_id, now).await?,
         Action::BookmarkEffect { effect_id, tags } => bookmark(connection, user_id, effect_id, tags, now).await?,
         Action::RemoveBookmark { effect_id } => remove_bookmark(connection, user_id, effect_id).await?,
+        Action::AddPhoto { caption, files } => {
+            for file in *files {
+                let file_id = format!("{id}.{}", file.field.as_deref().unwrap_or_default());
+                files::save(connection, user_id, &file_id, caption.as_deref(), file, now).await?;
+            }
+        }
+        Action::SaveFile { file_id, file } => files::save(connection, user_id, file_id, None, file, now).await?,
     }
     Ok(None)
 }

@@ -5,20 +5,20 @@ mod alone;
 mod batch;
 mod effect;
 mod status;
+mod upload;
 
 pub(crate) use alone::save_draft;
+pub(crate) use upload::{add_photo, save_file};
 
 use axum::{
     Extension, Json,
     extract::{Path, Request, State, rejection::PathRejection},
 };
-use steadfast::wire::{LONGEST_NAME, MOST_ACTIONS, QueueActionsRequest, QueueActionsResponse, SyncStatus, WireAction};
+use steadfast::wire::{LONGEST_NAME, MOST_ACTIONS, QueueActionsResponse, SyncStatus, WireAction};
 
-use crate::{
-    authentication::User, correlation::Exchange, database::Database, error::RequestError, faults::RejectHalf, request_body,
-};
+use crate::{authentication::User, correlation::Exchange, database::Database, error::RequestError, faults::RejectHalf};
 
-/// `POST /api/sync/queue-actions`.
+/// `POST /api/sync/queue-actions`: JSON, or a form of that JSON and the files that its actions name.
 pub(crate) async fn queue_actions(
     State(database): State<Database>,
     Extension(exchange): Extension<Exchange>,
@@ -26,19 +26,19 @@ pub(crate) async fn queue_actions(
     reject_half: Option<Extension<RejectHalf>>,
     request: Request,
 ) -> Result<Json<QueueActionsResponse>, RequestError> {
-    let body = request_body::read(request).await;
+    let batch = upload::read_batch(request).await;
     let user = user?;
-    let batch: QueueActionsRequest = request_body::parse(&body?)?;
-    user.must_be(&batch.user_id, "body")?;
-    let received = batch.actions.len();
+    let (user_id, actions) = batch?;
+    user.must_be(&user_id, "body")?;
+    let received = actions.len();
     if received > MOST_ACTIONS as usize {
         return Err(RequestError::BatchTooLarge { limit: MOST_ACTIONS as usize, received, unit: "actions" });
     }
-    batch.actions.iter().enumerate().try_for_each(|(index, action)| check_id(index, action))?;
-    let results = if batch.actions.is_empty() {
+    actions.iter().enumerate().try_for_each(|(index, submitted)| check_id(index, &submitted.action))?;
+    let results = if actions.is_empty() {
         Vec::new()
     } else {
-        batch::apply(&database, &user, &batch.actions, &exchange.correlation_id, reject_half.is_some()).await?
+        batch::apply(&database, &user, &actions, &exchange.correlation_id, reject_half.is_some()).await?
     };
     Ok(Json(QueueActionsResponse { success: true, results }))
 }

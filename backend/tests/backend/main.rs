@@ -16,6 +16,7 @@ mod demonstration;
 mod drafts;
 mod endpoints;
 mod faults;
+mod files;
 mod limits;
 mod operations;
 mod persistence;

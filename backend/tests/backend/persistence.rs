@@ -34,7 +34,7 @@ async fn a_fresh_database_is_migrated_and_writes_ahead() {
     assert_eq!(mode, "wal");
     let applied: i64 =
         sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(applied, 2);
+    assert_eq!(applied, 3);
 }
 
 #[tokio::test]
