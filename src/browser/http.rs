@@ -4,6 +4,7 @@ use super::PageConnectivity;
 use super::charset::in_utf8;
 use super::global;
 use super::policy_violation::PolicyViolations;
+use super::upload::{self, Upload};
 use crate::call::correlation::{CORRELATION_HEADER, SOURCE_SERVICE_HEADER};
 use crate::call::trace_context::{TRACEPARENT_HEADER, TRACESTATE_HEADER};
 use crate::error::ApiError;
@@ -64,12 +65,13 @@ extern "C" {
     fn set_named(this: &NamedHeaders, name: &JsString, value: &str) -> Result<(), JsValue>;
 
     /// Whatever the `fetch` option has given.
-    type Answer;
+    type Given;
     #[wasm_bindgen(method, getter, catch)]
-    fn status(this: &Answer) -> Result<JsValue, JsValue>;
+    fn status(this: &Given) -> Result<JsValue, JsValue>;
 }
 
 thread_local! {
+    static FETCH: JsString = "fetch".into();
     static CORRELATION_ID: JsString = CORRELATION_HEADER.into();
     static SOURCE_SERVICE: JsString = SOURCE_SERVICE_HEADER.into();
     static TRACEPARENT: JsString = TRACEPARENT_HEADER.into();
@@ -80,8 +82,8 @@ thread_local! {
 /// Sends with the application's `fetch`, and adds what its `headers` function gives to requests to trusted origins.
 #[derive(Debug, Clone)]
 pub struct Fetch {
-    /// `fetch`, or the application's stand-in for it: takes a `Request`, returns a promise of a `Response`.
-    pub fetch: Function,
+    /// The application's stand-in for `fetch`: takes a `Request`, returns a promise of a `Response`. The browser's own, if there is none.
+    pub fetch: Option<Function>,
     /// Takes `{ url, method }`, returns headers or a promise of them: where credentials come from, at the moment of sending.
     pub headers: Option<Function>,
     /// Takes the JSON of an error, returns a promise of new credentials being there.
@@ -110,30 +112,24 @@ pub struct FetchRequest {
     signal: Option<AbortSignal>,
     /// Whether it is sent once, so that its body need not be kept: to copy one costs more than all else.
     once: bool,
-    /// Who is told how much of its files has left.
-    upload: Option<Upload>,
+    /// Its body, if there are files in it.
+    cargo: Option<Cargo>,
 }
 
-/// Files on their way.
+/// A body with files in it. It is no part of the request that it goes with, and can be sent any number of times.
 #[derive(Clone)]
-struct Upload {
-    /// How many bytes they have.
-    bytes: f64,
-    progress: Progress,
+struct Cargo {
+    /// A `Blob`, or a `FormData`.
+    body: JsValue,
+    /// How many bytes its files have.
+    bytes: u64,
+    /// Who is told how much of it has left.
+    progress: Option<Progress>,
 }
 
-impl Upload {
-    /// All of it has left.
-    fn end(&self) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size is neither")]
-        let bytes = self.bytes as u64;
-        (self.progress)(bytes, bytes);
-    }
-}
-
-impl fmt::Debug for Upload {
+impl fmt::Debug for Cargo {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Upload").field("bytes", &self.bytes).finish_non_exhaustive()
+        formatter.debug_struct("Cargo").field("body", &self.body).field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
 
@@ -145,7 +141,7 @@ impl FetchRequest {
     /// `signal` is what the caller can abort it by, if anything: the request has a signal of its own in any case, and to ask for it,
     /// combine it and listen to it costs as much as sending a request.
     pub fn new(request: Request, signal: Option<AbortSignal>) -> Self {
-        Self { request, signal, once: false, upload: None }
+        Self { request, signal, once: false, cargo: None }
     }
 
     /// What the caller can abort it by.
@@ -158,17 +154,23 @@ impl From<Request> for FetchRequest {
     /// A request that can be aborted by its own signal.
     fn from(request: Request) -> Self {
         let signal = Some(request.signal());
-        Self { request, signal, once: false, upload: None }
+        Self { request, signal, once: false, cargo: None }
     }
 }
 
 /// A response. Dropping it unread aborts the transfer.
 #[derive(Debug)]
 pub struct FetchResponse {
-    response: web_sys::Response,
+    answer: Answer,
     /// What it answers.
     request: Request,
-    transfer: Transfer,
+}
+
+/// How a response has come.
+#[derive(Debug)]
+enum Answer {
+    Fetched(web_sys::Response, Transfer),
+    Uploaded(Upload),
 }
 
 /// An attempt on its way; dropping it aborts it.
@@ -184,10 +186,16 @@ impl Drop for Transfer {
 }
 
 impl FetchResponse {
-    /// The response as the application gets it: its transfer goes on.
-    pub fn into_js(mut self) -> web_sys::Response {
-        self.transfer.0 = None;
-        AsRef::<JsValue>::as_ref(&self.response).clone().unchecked_into()
+    /// The response as the application gets it: its transfer goes on. What has gone with files in it is the queue's, which reads its
+    /// answers itself: of those there is no such response.
+    pub fn into_js(self) -> web_sys::Response {
+        match self.answer {
+            Answer::Fetched(response, mut transfer) => {
+                transfer.0 = None;
+                response
+            }
+            Answer::Uploaded(_) => web_sys::Response::error(),
+        }
     }
 }
 
@@ -209,11 +217,11 @@ fn invalid(thrown: JsValue) -> NetworkFailure {
     NetworkFailure::certain(NetworkFailureKind::Invalid, "the request cannot be sent", rejection(&thrown))
 }
 
-/// What is sent of files, and how many bytes they have. `None` if there are none in it.
-fn upload_of(body: &OutgoingBody<'_, Blob>) -> Result<Option<(JsValue, f64)>, NetworkFailure> {
+/// A body as it is sent, and how many bytes its files have. `None` if it has no files.
+fn cargo_of(body: &OutgoingBody<'_, Blob>) -> Result<Option<(JsValue, u64)>, NetworkFailure> {
     let fields = match body {
         OutgoingBody::None | OutgoingBody::Text(_) => return Ok(None),
-        OutgoingBody::File(file) => return Ok(Some((JsValue::from(*file), file.size()))),
+        OutgoingBody::File(file) => return Ok(Some((JsValue::from(*file), upload::length(file.size())))),
         OutgoingBody::Form(fields) => *fields,
     };
     let (form, mut bytes) = (FormData::new().map_err(invalid)?, 0.0);
@@ -236,7 +244,7 @@ fn upload_of(body: &OutgoingBody<'_, Blob>) -> Result<Option<(JsValue, f64)>, Ne
         };
         appended.map_err(invalid)?;
     }
-    Ok(Some((form.into(), bytes)))
+    Ok(Some((form.into(), upload::length(bytes))))
 }
 
 impl Http for Fetch {
@@ -274,16 +282,13 @@ impl Http for Fetch {
             }
             init.set_body(&JsValue::from_str(body));
         }
-        let mut upload = None;
-        if let Some((body, bytes)) = upload_of(&request.body)? {
-            init.set_body(&body);
-            upload = request.progress.clone().map(|progress| Upload { bytes, progress });
-        }
+        let cargo = cargo_of(&request.body)?;
+        let cargo = cargo.map(|(body, bytes)| Cargo { body, bytes, progress: request.progress.clone() });
         if let Some(mode) = request.credentials {
             Reflect::set(&init, &"credentials".into(), &JsValue::from_str(mode)).map_err(invalid)?;
         }
         let request = Request::new_with_str_and_init(request.url, &init).map_err(invalid)?;
-        Ok(FetchRequest { upload, ..FetchRequest::new(request, None) })
+        Ok(FetchRequest { cargo, ..FetchRequest::new(request, None) })
     }
 
     fn once(&self, request: FetchRequest) -> FetchRequest {
@@ -307,7 +312,7 @@ impl Http for Fetch {
     }
 
     async fn send(&self, request: &FetchRequest, headers: &Headers) -> Result<FetchResponse, NetworkFailure> {
-        let FetchRequest { request, signal: callers, once, upload } = request;
+        let FetchRequest { request, signal: callers, once, cargo } = request;
         let application_headers = self.application_headers(request).await?;
         let controller = AbortController::new().map_err(invalid)?;
         let own = controller.signal();
@@ -323,11 +328,12 @@ impl Http for Fetch {
         for (name, value) in headers {
             set(&sent_headers, name, value).map_err(invalid)?;
         }
-        let response = self.dispatch(attempt, Transfer(Some(controller))).await?;
-        if let Some(upload) = upload {
-            upload.end();
+        let transfer = Transfer(Some(controller));
+        match cargo {
+            None => self.dispatch(attempt, transfer).await,
+            Some(cargo) if self.fetch.is_none() && upload::is_possible(&attempt) => upload(attempt, cargo).await,
+            Some(cargo) => self.dispatch_with(attempt, cargo, transfer).await,
         }
-        Ok(response)
     }
 
     fn surroundings(&self) -> &Surroundings {
@@ -381,7 +387,7 @@ impl Http for Fetch {
         init.set_signal(Some(&controller.signal()));
         let _given_up_when_dropped = Transfer(Some(controller));
         let Ok(request) = Request::new_with_str_and_init(url, &init) else { return false };
-        let Ok(sent) = self.fetch.call1(&JsValue::UNDEFINED, &request) else { return false };
+        let Ok(sent) = self.call(&request) else { return false };
         JsFuture::from(Promise::resolve(&sent)).await.is_ok()
     }
 }
@@ -390,7 +396,7 @@ impl Fetch {
     /// Hands a request over to `fetch`.
     async fn dispatch(&self, request: Request, transfer: Transfer) -> Result<FetchResponse, NetworkFailure> {
         let violations = PolicyViolations::listen();
-        let answer = match self.fetch.call1(&JsValue::UNDEFINED, &request) {
+        let answer = match self.call(&request) {
             Ok(sent) => JsFuture::from(Promise::resolve(&sent)).await,
             Err(thrown) => Err(thrown),
         };
@@ -401,11 +407,32 @@ impl Fetch {
                 return Err(NetworkFailure { violates_policy, ..NetworkFailure::unexplained(rejection(&thrown)) });
             }
         };
-        if !answer.unchecked_ref::<Answer>().status().is_ok_and(|status| !status.is_undefined()) {
+        if !answer.unchecked_ref::<Given>().status().is_ok_and(|status| !status.is_undefined()) {
             let reason = "the fetch option must return a promise of a Response";
             return Err(NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&answer)));
         }
-        Ok(FetchResponse { response: answer.unchecked_into(), request, transfer })
+        Ok(FetchResponse { answer: Answer::Fetched(answer.unchecked_into(), transfer), request })
+    }
+
+    /// The same for one that has files in it. `fetch` tells only when all of them have left.
+    async fn dispatch_with(&self, head: Request, cargo: &Cargo, transfer: Transfer) -> Result<FetchResponse, NetworkFailure> {
+        let init = RequestInit::new();
+        init.set_body(&cargo.body);
+        let request = Request::new_with_request_and_init(&head, &init).map_err(invalid)?;
+        let response = self.dispatch(request, transfer).await?;
+        if let Some(progress) = &cargo.progress {
+            progress(cargo.bytes, cargo.bytes);
+        }
+        Ok(response)
+    }
+
+    /// Calls `fetch`. The browser's is looked up each time: another library may replace it.
+    fn call(&self, request: &Request) -> Result<JsValue, JsValue> {
+        let fetch = match &self.fetch {
+            Some(fetch) => fetch.clone(),
+            None => FETCH.with(|name| Reflect::get(&js_sys::global(), name))?.dyn_into()?,
+        };
+        fetch.call1(&JsValue::UNDEFINED, request)
     }
 
     /// What the application's `headers` function gives for that request.
@@ -428,6 +455,18 @@ impl Fetch {
         // Headers accepts whatever fetch accepts: an object, pairs, or Headers.
         let given = web_sys::Headers::new_with_record_from_str_to_str(given.unchecked_ref()).map_err(headers_failed)?;
         Ok(pairs(&given))
+    }
+}
+
+/// Sends a request with files in it by `XMLHttpRequest`.
+async fn upload(head: Request, cargo: &Cargo) -> Result<FetchResponse, NetworkFailure> {
+    let violations = PolicyViolations::listen();
+    match upload::send(&head, &pairs(&head.headers()), &cargo.body, cargo.progress.clone()).await {
+        Ok(upload) => Ok(FetchResponse { answer: Answer::Uploaded(upload), request: head }),
+        Err(thrown) => {
+            let violates_policy = violations.include(&head.url()).await;
+            Err(NetworkFailure { violates_policy, ..NetworkFailure::unexplained(rejection(&thrown)) })
+        }
     }
 }
 
@@ -466,28 +505,48 @@ fn set(headers: &web_sys::Headers, name: &str, value: &str) -> Result<(), JsValu
 
 impl Response for FetchResponse {
     fn status(&self) -> u16 {
-        self.response.status()
+        match &self.answer {
+            Answer::Fetched(response, _) => response.status(),
+            Answer::Uploaded(upload) => upload.status(),
+        }
     }
 
     fn headers(&self) -> Headers {
-        pairs(&self.response.headers())
+        match &self.answer {
+            Answer::Fetched(response, _) => pairs(&response.headers()),
+            Answer::Uploaded(upload) => upload.headers(),
+        }
     }
 
     fn redirected_elsewhere(&self) -> bool {
-        // A stand-in for a response, as tests make them, may have neither.
-        global::property::<JsValue>(&self.response, "redirected").is_some_and(|redirected| redirected.is_truthy())
-            && origin(&self.response.url()) != origin(&self.request.url())
+        let landed = match &self.answer {
+            // A stand-in for a response, as tests make them, may have neither.
+            Answer::Fetched(response, _) => {
+                let redirected = global::property::<JsValue>(response, "redirected");
+                redirected.is_some_and(|redirected| redirected.is_truthy()).then(|| response.url())
+            }
+            Answer::Uploaded(upload) => Some(upload.url().to_owned()),
+        };
+        landed.is_some_and(|landed| origin(&landed) != origin(&self.request.url()))
     }
 
-    async fn body(mut self, limit: usize) -> ResponseBody {
+    async fn body(self, limit: usize) -> ResponseBody {
+        let (response, mut transfer) = match self.answer {
+            Answer::Fetched(response, transfer) => (response, transfer),
+            Answer::Uploaded(upload) => {
+                let content_type = upload.header("content-type").unwrap_or_default();
+                let read = upload.body(limit).await;
+                return ResponseBody { bytes: in_utf8(read.bytes, &content_type), ..read };
+            }
+        };
         let mut read = ResponseBody::default();
         // What is wrong with a body is a fact about it, not a failure to read it.
-        if let Err(thrown) = read_chunks(&self.response, limit, &mut read).await {
+        if let Err(thrown) = read_chunks(&response, limit, &mut read).await {
             let reason = "the response broke off on its way";
             read.broken = Some(NetworkFailure::certain(NetworkFailureKind::Unknown, reason, rejection(&thrown)));
         }
-        self.transfer.0 = None;
-        let content_type = self.response.headers().get("content-type").ok().flatten().unwrap_or_default();
+        transfer.0 = None;
+        let content_type = response.headers().get("content-type").ok().flatten().unwrap_or_default();
         read.bytes = in_utf8(read.bytes, &content_type);
         read
     }

@@ -14,6 +14,7 @@ mod policy_violation;
 mod random;
 mod texts;
 mod timer;
+mod upload;
 
 pub use channel::BroadcastChannels;
 pub(crate) use charset::in_utf8;
@@ -87,10 +88,8 @@ fn stores(database: &str, clock: &BrowserClock, encryption: Encryption, user_id:
 impl Browser {
     /// A platform for policies that stand alone: they send nothing and store nothing.
     pub fn alone(emit: Function) -> Self {
-        // Never called.
-        let fetch = emit.clone();
         let surroundings = Surroundings::new(this_page(), Some(false), Some(false)).into();
-        Self::new("policies", Fetch { fetch, headers: None, refresh: None, trusted_origins: vec![], surroundings }, emit)
+        Self::new("policies", Fetch { fetch: None, headers: None, refresh: None, trusted_origins: vec![], surroundings }, emit)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Files, P
 use crate::policy::gate::{GateReason, Trigger};
 use crate::queue::action::Action;
 use crate::queue::draft::Draft;
+use crate::queue::file::QueuedFile;
 use crate::queue::limits::QueueLimits;
 use crate::queue::record::Counts;
 use crate::sync::schedule::{self, Requests};
@@ -318,6 +319,12 @@ impl<P: Platform> Queue<P> {
             (action, in_flight)
         };
         Ok(actions.into_iter().map(with_flight).collect())
+    }
+
+    /// The files of an action, whatever its state. `None` if there is none of that id.
+    pub async fn files_of(&self, id: &str) -> Result<Option<Vec<QueuedFile>>, QueueError> {
+        self.look_for(id).await?;
+        Ok(outbox::find(self.platform.store(), self.user_id(), id).await?.map(|action| action.files))
     }
 
     /// Takes an action out of the queue, whatever its state. If it is being sent just now, the server may still apply it.

@@ -140,7 +140,7 @@ pub struct Core {
 
 #[wasm_bindgen]
 impl Core {
-    /// Opens a client. `fetch` takes a `Request`; `headers` takes `{ url, method }`; `refresh` takes
+    /// Opens a client. `fetch` takes a `Request`, if it is not the browser's; `headers` takes `{ url, method }`; `refresh` takes
     /// the JSON of an error and refreshes credentials; `emit` takes an event's JSON.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl Core {
         options: &str,
         base_origin: &str,
         reader: &Reader,
-        fetch: Function,
+        fetch: Option<Function>,
         headers: Option<Function>,
         refresh: Option<Function>,
         emit: Function,
@@ -209,6 +209,13 @@ impl Core {
             let ids = ids.map_err(|error| InvalidInput::new(Subject::Action, "files", &error.to_string(), "a list of ids"))?;
             Ok(client.queue()?.drop_files(&ids).await?)
         })
+    }
+
+    /// A promise of the JSON of an action's files, or of `null` if there is no action of that id.
+    #[wasm_bindgen(js_name = filesOf)]
+    pub fn files_of(&self, id: String) -> Promise {
+        let client = self.client.clone();
+        promise_of(async move { Ok(client.queue()?.files_of(&id).await?) })
     }
 
     /// A promise of the blob of that id, as one of that content type, or `undefined` if it is not there.

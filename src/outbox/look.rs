@@ -32,6 +32,14 @@ pub async fn list<S: Store>(
     Ok((ledger.commit().await?, actions))
 }
 
+/// The action of that id, whatever its state.
+pub async fn find<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Option<Action>, StoreError> {
+    let ledger = Ledger::open(store, user_id, Access::Read).await?;
+    let found = ledger.find(id).await?;
+    ledger.commit().await?;
+    Ok(found)
+}
+
 /// What is known of actions that someone waits for.
 #[derive(Debug, Default)]
 pub struct Known {

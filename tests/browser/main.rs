@@ -20,6 +20,7 @@ mod policies;
 mod random;
 mod stores;
 mod trace_context;
+mod upload;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
@@ -38,5 +39,11 @@ fn fresh_database() -> String {
 /// A network that answers as the body of this JavaScript function says, which gets a `request`.
 fn network(body: &str) -> Fetch {
     let surroundings = Surroundings::new(this_page(), Some(false), Some(false)).into();
-    Fetch { fetch: Function::new_with_args("request", body), headers: None, refresh: None, trusted_origins: vec![], surroundings }
+    Fetch {
+        fetch: Some(Function::new_with_args("request", body)),
+        headers: None,
+        refresh: None,
+        trusted_origins: vec![],
+        surroundings,
+    }
 }

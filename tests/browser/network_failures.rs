@@ -16,7 +16,7 @@ const REFUSED: &str = "http://127.0.0.1:47113";
 
 fn real_fetch(probes: bool) -> Fetch {
     Fetch {
-        fetch: Function::new_with_args("request", "return fetch(request)"),
+        fetch: None,
         headers: None,
         refresh: None,
         trusted_origins: vec![],
@@ -84,7 +84,7 @@ async fn an_answer_that_the_page_may_not_read_is_cors() {
 #[wasm_bindgen_test]
 async fn what_this_browser_calls_an_invalid_request_is_one() {
     let fetch = Function::new_no_args("return fetch('https://user:secret@api.example/')");
-    let error = failure_of(Fetch { fetch, ..real_fetch(true) }, "GET", "https://api.example/").await;
+    let error = failure_of(Fetch { fetch: Some(fetch), ..real_fetch(true) }, "GET", "https://api.example/").await;
     assert_eq!(code(&error), ("REQUEST_INVALID", Confidence::Certain, false), "{error}");
 }
 
@@ -92,7 +92,8 @@ async fn what_this_browser_calls_an_invalid_request_is_one() {
 async fn a_mistake_in_the_fetch_option_is_the_applications() {
     for body in ["return undefined()", "return JSON.parse('<')", "return nobodyHasDeclaredThis", "return undefined.token"] {
         let error =
-            failure_of(Fetch { fetch: Function::new_no_args(body), ..real_fetch(true) }, "GET", "https://api.example/").await;
+            failure_of(Fetch { fetch: Some(Function::new_no_args(body)), ..real_fetch(true) }, "GET", "https://api.example/")
+                .await;
         assert_eq!(code(&error), ("APPLICATION_HOOK_FAILED", Confidence::Certain, false), "{body}: {error}");
     }
 }
@@ -100,7 +101,7 @@ async fn a_mistake_in_the_fetch_option_is_the_applications() {
 #[wasm_bindgen_test]
 async fn an_abort_that_was_not_the_callers_is_no_verdict_on_the_network() {
     let fetch = Function::new_with_args("request", "return fetch(request, { signal: AbortSignal.abort() })");
-    let error = failure_of(Fetch { fetch, ..real_fetch(true) }, "GET", &format!("{REFUSED}/a")).await;
+    let error = failure_of(Fetch { fetch: Some(fetch), ..real_fetch(true) }, "GET", &format!("{REFUSED}/a")).await;
     assert_eq!(code(&error), ("NETWORK_ERROR", Confidence::Certain, true), "{error}");
 }
 
@@ -108,7 +109,7 @@ async fn an_abort_that_was_not_the_callers_is_no_verdict_on_the_network() {
 async fn a_probe_shows_nothing_and_changes_nothing() {
     let fetch =
         Function::new_with_args("request", "globalThis.steadfastProbe = request; return Promise.resolve(Response.error())");
-    let fetch = Fetch { fetch, ..real_fetch(true) };
+    let fetch = Fetch { fetch: Some(fetch), ..real_fetch(true) };
     assert!(fetch.probe("https://api.example/").await);
     let probe: JsValue = Reflect::get(&js_sys::global(), &"steadfastProbe".into()).unwrap();
     for (member, value) in [
@@ -126,7 +127,7 @@ async fn a_probe_shows_nothing_and_changes_nothing() {
 #[wasm_bindgen_test]
 async fn a_cause_is_read_where_there_is_one() {
     let fetch = Function::new_no_args("throw new TypeError('fetch failed', { cause: { code: 'ENOTFOUND' } })");
-    let error = failure_of(Fetch { fetch, ..real_fetch(false) }, "GET", "https://api.example/").await;
+    let error = failure_of(Fetch { fetch: Some(fetch), ..real_fetch(false) }, "GET", "https://api.example/").await;
     assert_eq!(code(&error), ("NETWORK_UNREACHABLE", Confidence::Likely, true), "{error}");
     assert!(error.to_string().starts_with("TypeError: fetch failed: ENOTFOUND"), "{error}");
 }
