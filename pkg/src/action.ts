@@ -1,4 +1,5 @@
-import { InvalidInputError } from "./errors.js";
+import { invalidAction, type InvalidInputError } from "./errors.js";
+import { type FileContent, type GivenFile, givenFiles } from "./files.js";
 import { refuseForeign, serialize } from "./serialize.js";
 
 /** How urgent an action is. `normal` is the default. */
@@ -10,6 +11,16 @@ export interface Action<Data = any> {
   readonly type: string;
   /** What the server needs to carry it out: anything JSON can hold, at most 1 MiB of it. See {@link resultOf}, too. */
   readonly data: Data;
+  /**
+   * What goes along with it and is no JSON: photos, recordings, documents, by what you call them, at most 32. They are stored as they
+   * are, in IndexedDB only, and sent as parts of a form beside the data, in a request of their own. The event `uploadProgress` tells
+   * how far that is.
+   *
+   * ```ts
+   * await sdk.queue.enqueue({ type: "add_photo", key: "post-7", data: { caption }, files: { photo: input.files[0] } });
+   * ```
+   */
+  readonly files?: Readonly<Record<string, FileContent | undefined>> | undefined;
   /**
    * What it is about: `draft_456`. Actions with the same key are applied in the order in which they were enqueued; different
    * keys never wait for each other. Without one, an action waits for no other.
@@ -40,6 +51,8 @@ export interface Action<Data = any> {
    * - `dropOlder`: it goes to the end of the line, and the older one is dropped;
    * - a function: it takes its place in line, with data that the function makes of the older one's and the newer one's. It gives the
    *   data at once, not a promise of it, and may be called more than once. If it throws, nothing is enqueued.
+   *
+   * The files of the newer one take the place of the older one's: all of them, or with a function those of the same name.
    *
    * The older one's outcome is `superseded`. One that may have been sent, that depends on another one or that another one depends on
    * is left alone, and the new one comes behind it. Needs a `key`. Default: nothing.
@@ -124,6 +137,8 @@ export interface WrittenAction {
   readonly merge?: (older: string, newer: string) => string;
   /** What went wrong when it did that. */
   readonly failure?: InvalidInputError | undefined;
+  /** What has to be stored before it, and named in its fields. */
+  readonly files?: readonly GivenFile[] | undefined;
 }
 
 /**
@@ -132,8 +147,8 @@ export interface WrittenAction {
  * @throws {@link InvalidInputError} for what JSON has no word for, and would silently change or leave out.
  */
 export function written(action: Action): WrittenAction {
-  const { data: value, ...rest } = Object(action) as Action;
-  return writtenAs(rest, serialize(value), value);
+  const { data: value, files, ...rest } = Object(action) as Action;
+  return writtenAs(rest, serialize(value), value, givenFiles(files));
 }
 
 /**
@@ -141,7 +156,12 @@ export function written(action: Action): WrittenAction {
  *
  * @throws {@link InvalidInputError} as {@link written}.
  */
-export function writtenAs(action: Omit<Action, "type" | "data">, data: string, value: unknown): WrittenAction {
+export function writtenAs(
+  action: Omit<Action, "type" | "data" | "files">,
+  data: string,
+  value: unknown,
+  files?: readonly GivenFile[],
+): WrittenAction {
   const { coalesce, dependsOn, ...all } = action as typeof action & Record<string, unknown>;
   const dependency = dependencyOf(value, data, idOf(dependsOn));
   if (dependency !== undefined) all.dependsOn = dependency;
@@ -149,9 +169,10 @@ export function writtenAs(action: Omit<Action, "type" | "data">, data: string, v
   if (coalesce !== undefined && !isFunction) all.coalesce = coalesce;
   refuseForeign("action", all);
   const fields = JSON.stringify(all);
-  if (!isFunction) return { fields, data };
+  // Most have none.
+  if (!isFunction) return files ? { fields, data, files } : { fields, data };
   if (all.key === undefined) throw invalidAction("coalesce", "a function", "a key beside it");
-  return new Merging(fields, data, coalesce);
+  return new Merging(fields, data, coalesce, files);
 }
 
 /** An action whose data may be merged with that of the one before it. */
@@ -162,6 +183,7 @@ class Merging implements WrittenAction {
     readonly fields: string,
     readonly data: string,
     readonly coalesce: (older: unknown, newer: unknown) => unknown,
+    readonly files: readonly GivenFile[] | undefined,
   ) {}
 
   readonly merge = (older: string, newer: string): string => {
@@ -188,12 +210,6 @@ class Merging implements WrittenAction {
  */
 export function writtenData(value: unknown): string {
   return serialize(value);
-}
-
-/** @internal */
-export function invalidAction(path: string, received: unknown, allowed: string): InvalidInputError {
-  const shown = String(received);
-  return new InvalidInputError(`action.${path} is ${shown}; allowed: ${allowed}`, "action", path, shown, allowed);
 }
 
 function idOf(action: unknown): unknown {

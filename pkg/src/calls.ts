@@ -106,7 +106,7 @@ export class Calls {
       },
       head: (response) => response,
     };
-    return this.#call(kind, request, options, (answer) => answer, apart);
+    return this.#call(kind, request, init?.body, options, (answer) => answer, apart);
   }
 
   async json<T>(input: Request | string | URL, init?: RequestInit, options: CallOptions<T> = {}): Promise<JsonAnswer<T>> {
@@ -143,16 +143,23 @@ export class Calls {
       },
       head: (answer) => answer,
     };
-    return this.#call(kind, request, options, (data) => ({ data, degraded: null, status: 200, headers: new Headers() }));
+    return this.#call(kind, request, init?.body, options, (data) => ({
+      data,
+      degraded: null,
+      status: 200,
+      headers: new Headers(),
+    }));
   }
 
   #request(input: Request | string | URL, init?: RequestInit): Request {
     return new Request(input instanceof Request ? input : new URL(String(input), this.#world.baseUrl).href, init);
   }
 
+  /** `body` is what the caller has given as that of the request. */
   async #call<T, V>(
     kind: Kind<T>,
     request: Request,
+    body: unknown,
     options: CallOptions<V>,
     wrap: (value: V) => T,
     apart?: "credentials",
@@ -172,7 +179,7 @@ export class Calls {
     const id = later && (later.id ?? given ?? own ?? randomKey());
     // Now, and not when it is needed: what went wrong then would be hidden by it, and the body of the request is gone.
     const { queue } = this.#world;
-    const queued = whole && id !== undefined ? await writtenCall(request, whole, id) : undefined;
+    const queued = whole && id !== undefined ? await writtenCall(request, whole, id, body) : undefined;
     if (queued) queue.checkWritten(queued);
     if (queueAs) queue.check({ ...queueAs, id });
     const idempotencyKey = id ?? plain.idempotencyKey;

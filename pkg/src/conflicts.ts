@@ -1,5 +1,5 @@
-import { invalidAction, writtenData } from "./action.js";
-import { SteadfastError } from "./errors.js";
+import { writtenData } from "./action.js";
+import { invalidAction, SteadfastError } from "./errors.js";
 import type { Conflict, Outcome } from "./outcome.js";
 import type { QueuedAction } from "./queue.js";
 

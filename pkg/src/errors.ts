@@ -474,6 +474,12 @@ export function invalidOption(path: string, received: unknown, allowed: string):
   return new InvalidInputError(`options.${path} is ${shown}; allowed: ${allowed}`, "options", path, shown, allowed);
 }
 
+/** @internal */
+export function invalidAction(path: string, received: unknown, allowed: string): InvalidInputError {
+  const shown = String(received);
+  return new InvalidInputError(`action.${path} is ${shown}; allowed: ${allowed}`, "action", path, shown, allowed);
+}
+
 /** The disk failed. What was handed in is not stored. */
 export class StoreError extends SteadfastError {
   override get name(): string {
@@ -484,7 +490,15 @@ export class StoreError extends SteadfastError {
     message: string,
     /** What kind of failure it is. */
     readonly kind:
-      "unavailable" | "quotaExceeded" | "blocked" | "timedOut" | "closed" | "unreadable" | "keyUnavailable" | "failed",
+      | "unavailable"
+      | "quotaExceeded"
+      | "blocked"
+      | "timedOut"
+      | "closed"
+      | "unreadable"
+      | "keyUnavailable"
+      | "filesGone"
+      | "failed",
     /** What was being done. */
     readonly operation: string,
   ) {

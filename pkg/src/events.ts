@@ -93,6 +93,11 @@ export type SteadfastEvent =
   | { readonly type: "syncStarted"; readonly trigger: Trigger; readonly counts: Counts }
   /** A batch was sent. */
   | { readonly type: "batchSent"; readonly correlationId: string; readonly ids: readonly string[] }
+  /**
+   * So much of an action with files was sent, by this tab: at most every 100 ms, and when all of it was. What is sent again after a
+   * failure begins anew. In service workers, and where something stands in for `fetch`, only the end of it is told.
+   */
+  | { readonly type: "uploadProgress"; readonly id: string; readonly sentBytes: number; readonly totalBytes: number }
   /** An action is settled, in this tab or in another. */
   | { readonly type: "settled"; readonly id: string; readonly outcome: Outcome }
   /** A batch got no answer that settles it. Nothing of it is lost. */

@@ -35,7 +35,8 @@ export {
 } from "./explain.js";
 export { applyFieldErrors, type AppliedFieldErrors, type FieldErrorOptions, type FormControl } from "./field-errors.js";
 export { type Action, type Priority, type ResultReference, resultOf } from "./action.js";
-export type { QueuedRequest, QueuedRequestInit, QueueIfOffline } from "./request.js";
+export type { FileContent, FileMetadata, QueuedFile } from "./files.js";
+export type { QueuedFormField, QueuedRequest, QueuedRequestInit, QueueIfOffline } from "./request.js";
 export type { ConflictHandler, Resolution } from "./conflicts.js";
 export type { Conflict, Durability, Outcome, Receipt, Settled } from "./outcome.js";
 export type { ActionState, Counts, Edited, ListOptions, Queue, QueuedAction, Snapshot, SyncReport, WaitingFor } from "./queue.js";

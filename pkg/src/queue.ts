@@ -3,6 +3,7 @@ import { type ConflictHandler, Conflicts, type Decision, decisionOf, type Resolu
 import type { Core, CoreHandle } from "./core.js";
 import { type ApiErrorData, completed, invalidOption, toError } from "./errors.js";
 import type { EventOf, SteadfastEvent } from "./events.js";
+import { fieldsToCheck, type FileMetadata, metadataOf, type QueuedFile, type StoredFile } from "./files.js";
 import { Intake } from "./intake.js";
 import { completedOutcome, type Conflict, type Durability, type Receipt, type Settled } from "./outcome.js";
 import { askForPersistence } from "./persistence.js";
@@ -69,6 +70,8 @@ export interface QueuedAction {
   /** When the user acted: milliseconds since the epoch. */
   readonly timestamp: number;
   readonly data: unknown;
+  /** What goes along with it: see {@link Queue.files}. */
+  readonly files: readonly FileMetadata[];
   /** What it is sent as, if it was queued as a whole request. */
   readonly request: QueuedRequest | null;
   readonly state: ActionState;
@@ -141,10 +144,14 @@ const PAGE = 200;
 
 /** An action as the core lists it. */
 interface Listed {
-  readonly action: Omit<QueuedAction, "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn" | "text" | "request"> &
+  readonly action: Omit<
+    QueuedAction,
+    "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn" | "text" | "request" | "files"
+  > &
     Partial<Pick<QueuedAction, "expiresAt" | "dependsOn" | "text">> & {
       readonly sent?: boolean;
       readonly request?: StoredRequest;
+      readonly files?: readonly StoredFile[];
     };
   readonly lane: number;
   readonly inFlight: boolean;
@@ -243,9 +250,9 @@ export class Queue {
   }
 
   /** @internal The same. */
-  checkWritten({ fields, data }: WrittenAction): void {
+  checkWritten({ fields, data, files }: WrittenAction): void {
     try {
-      this.#core.get().checkAction(fields, data);
+      this.#core.get().checkAction(fieldsToCheck(fields, files), data);
     } catch (thrown) {
       throw toError(thrown, this.#vocabulary);
     }
@@ -315,9 +322,31 @@ export class Queue {
   }
 
   /**
+   * The files of an action that is in the queue, such as a dead letter's; `null` if there is no action of that id. None of them is read
+   * into memory before you read it, unless the queue is encrypted.
+   *
+   * ```ts
+   * for (const { name, blob } of (await sdk.queue.files(id)) ?? []) if (blob) offer(name, URL.createObjectURL(blob));
+   * ```
+   *
+   * @throws {@link StoreError} if the disk failed.
+   */
+  async files(id: string): Promise<readonly QueuedFile[] | null> {
+    const stored = await this.#ask<readonly StoredFile[] | null>((core) => core.filesOf(id));
+    if (!stored) return null;
+    try {
+      const core = this.#core.get();
+      const blobs = (await Promise.all(stored.map((file) => core.readFile(file.id, file.type)))) as (Blob | undefined)[];
+      return stored.map((file, index) => ({ ...metadataOf(file), blob: blobs[index] ?? null }));
+    } catch (thrown) {
+      throw toError(thrown, this.#vocabulary);
+    }
+  }
+
+  /**
    * What is in the queue and will not be sent by itself, as JSON, for whoever is to find out why: a support request, a download. The
    * data of the actions is in it, and the text of those that cannot be read, unless `data` is `false`; so is what the server said of
-   * them.
+   * them. Of their files it has names, types and lengths.
    *
    * ```ts
    * const file = new Blob([await sdk.queue.export()], { type: "application/json" });
@@ -427,6 +456,7 @@ export class Queue {
       ...{ attempts, notBefore, conflict },
       expiresAt: action.expiresAt ?? null,
       dependsOn: action.dependsOn ?? null,
+      files: action.files?.map(metadataOf) ?? [],
       text: action.text ?? null,
       request: action.request ? queuedRequest(action.request) : null,
       lastError: action.lastError && completed(action.lastError, this.#vocabulary),

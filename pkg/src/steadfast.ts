@@ -126,8 +126,6 @@ export class Steadfast {
       timeline?.event(event);
       events.publish(event);
     };
-    // Looked up at each call: a test or another library may replace it.
-    const network = (request: Request) => (send ? send(request) : globalThis.fetch(request));
     const headersFor = (request: { readonly url: string; readonly method: string }) => {
       const language = vocabulary.acceptLanguage();
       // Nothing to wait for, if there is nothing to say.
@@ -187,7 +185,7 @@ export class Steadfast {
         publish(event);
       };
       tell = emit;
-      core = new Core(text, base.origin, readerOf({ formats, codes }), network, headersFor, refresh, emit);
+      core = new Core(text, base.origin, readerOf({ formats, codes }), send, headersFor, refresh, emit);
     } catch (thrown) {
       throw toError(thrown, vocabulary);
     }

@@ -99,7 +99,6 @@ test("what cannot be queued is refused, and nothing is stored", async () => {
     ["/a", { data: 1, replay: "never" }, "request"],
     ["/a", { data: 1, kind: "x" }, "kind"],
     ["/a", { data: 1, priority: "urgent" }, "priority"],
-    ["/a", { method: "POST", body: new Uint8Array([255, 254, 0]) }, "body"],
     ["/a", { method: "POST", body: "x".repeat(2 ** 20 + 1) }, "request.body"],
     ["data:text/plain,a", { method: "GET" }, "request.url"],
     [`/a/${resultOf("one")}`, { data: resultOf("two") }, "data"],
@@ -172,7 +171,8 @@ test("a dead letter tells what was to be sent, and goes again with other data", 
   const { type, request, data, lastError } = /** @type {any} */ (dead);
   assert.deepEqual([type, data, lastError.code], ["POST /a", null, "VALIDATION_ERROR"]);
   const headers = [["content-type", "text/x"]];
-  assert.deepEqual(request, { method: "POST", url: "https://api.example/a?x=1", headers, text: "a=b", replay: "always" });
+  const url = "https://api.example/a?x=1";
+  assert.deepEqual(request, { method: "POST", url, headers, text: "a=b", form: null, replay: "always" });
   await sdk.queue.requeue(receipt.id, { data: { a: "c" } });
   for await (const { pending, dead } of sdk.queue.changes()) if (pending + dead === 0) break;
   assert.deepEqual([seen[1]?.text, seen[1]?.headers.get("content-type")], ['{"a":"c"}', "application/json"]);

@@ -46,7 +46,7 @@ function exhaustive(event: SteadfastEvent): number {
 `;
 
 const queued = `
-import { type Action, type Edited, type Outcome, type QueueOptions, type Receipt, type Resolution, resultOf, type Snapshot } from "steadfast";
+import { type Action, type Edited, type FileContent, type Outcome, type QueuedFile, type QueueOptions, type Receipt, type Resolution, resultOf, type Snapshot } from "steadfast";
 
 export async function queued(sdk: Steadfast, signal: AbortSignal): Promise<number> {
   const add: Action<{ points: number }> = {
@@ -60,6 +60,12 @@ export async function queued(sdk: Steadfast, signal: AbortSignal): Promise<numbe
   const outcome: Outcome | { status: "gone" | "detached" } = await receipt.settled;
   if (outcome.status === "superseded") return outcome.by.length;
   if (outcome.status === "applied") return Number(outcome.result);
+  const photo: FileContent = new Blob([]);
+  await sdk.queue.enqueue({ type: "add_photo", data: {}, files: { photo, scan: new Uint8Array(3), note: undefined } });
+  // @ts-expect-error a text is no file
+  await sdk.queue.enqueue({ type: "add_photo", data: {}, files: { photo: "text" } });
+  const kept: readonly QueuedFile[] | null = await sdk.queue.files(receipt.id);
+  sdk.on("uploadProgress", ({ id, sentBytes, totalBytes }) => console.log(id, sentBytes / totalBytes, kept?.[0]?.blob?.size));
   const edited: Edited = await sdk.queue.edit(receipt.id, { points: 2 });
   const resolution: Resolution = { resolution: "merge", data: 1 };
   await sdk.queue.resolve(receipt.id, resolution);

@@ -66,6 +66,15 @@ export class Backend {
     }
   }
 
+  /** What is known of a user's files. @param {string} user */
+  async files(user) {
+    const response = await fetch(`${this.origin}/api/files`, { headers: { authorization: `Bearer demo.${user}` } });
+    if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+    /** @type {{ files: { fileId: string, name: string | null, type: string, caption: string | null, bytes: number, sha256: string, version: number }[] }} */
+    const { files } = JSON.parse(await response.text());
+    return files;
+  }
+
   /** @param {{ kind: string, [setting: string]: unknown } | null} fault */
   async setFault(fault) {
     const response = await fetch(`${this.origin}/api/faults`, {

@@ -59,6 +59,35 @@ function action(key, number, size) {
   return { id: `${key}:${number}`, type: "save_draft", key, data };
 }
 
+/** What nobody else writes. It stands in each file of the tests, again and again. */
+const MARKER = "a file of the tests of Steadfast ";
+
+/** Bytes with the marker in them, and numbers, so that no part is like another. @param {number} size */
+function content(size) {
+  const bytes = new Uint8Array(size);
+  const marker = new TextEncoder().encode(MARKER);
+  const numbers = new DataView(bytes.buffer);
+  for (let at = 0; at < size; at += 64) {
+    bytes.set(marker.subarray(0, size - at), at);
+    if (at + 64 <= size) numbers.setUint32(at + 60, Math.random() * 2 ** 32);
+  }
+  return bytes;
+}
+
+/** @param {BufferSource} bytes */
+async function sha256(bytes) {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
+function done(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
 const work = {
   events,
   receipts,
@@ -151,6 +180,59 @@ const work = {
         resolve(isThere);
       };
     });
+  },
+
+  /**
+   * Queues a file, in that way, and tells what the server has to have of it.
+   * @param {{ as: "action" | "blob" | "buffer" | "form", id: string, size: number, key?: string }} what
+   */
+  async upload({ as, id, size, key }) {
+    const bytes = content(size);
+    const named = { id, ...(key !== undefined && { key }) };
+    const enqueue = () => {
+      if (as === "action") {
+        const files = { photo: new File([bytes], "me.jpg", { type: "image/jpeg" }) };
+        return queue().enqueue({ ...named, type: "add_photo", data: { caption: "Sea" }, files });
+      }
+      if (as === "form") {
+        const body = new FormData();
+        body.append("caption", "Été");
+        body.append("photo", new Blob([bytes], { type: "image/png" }), "sea.png");
+        return queue().enqueueRequest("/api/photos", { ...named, method: "POST", body });
+      }
+      const body = as === "blob" ? new Blob([bytes], { type: "image/png" }) : bytes.buffer;
+      /** @type {Record<string, string>} */
+      const headers = as === "blob" ? {} : { "content-type": "application/octet-stream" };
+      return queue().enqueueRequest(`/api/files/${id}`, { ...named, method: "PUT", body, headers });
+    };
+    const receipt = await enqueue();
+    return { id: receipt.id, durability: receipt.durability, sha256: await sha256(bytes) };
+  },
+
+  /** The files of an action as they are kept. @param {string} id */
+  async files(id) {
+    const files = (await queue().files(id)) ?? [];
+    return Promise.all(
+      files.map(async ({ blob, ...rest }) => ({
+        ...rest,
+        sha256: blob && (await sha256(await blob.arrayBuffer())),
+        blobType: blob?.type,
+      })),
+    );
+  },
+
+  /** How many files lie in the database of that user, and whether something of their content can be read there. @param {string} user */
+  async storedFiles(user) {
+    const database = await done(indexedDB.open(user));
+    const values = await done(database.transaction("files").objectStore("files").getAll());
+    database.close();
+    const isReadable = async (/** @type {unknown} */ value) => {
+      const blobs = value instanceof Blob ? [value] : Object.values(Object(value)).filter((member) => member instanceof Blob);
+      const texts = await Promise.all(blobs.map((blob) => blob.text()));
+      return texts.some((text) => text.includes(MARKER.trim()));
+    };
+    const readable = await Promise.all(values.map(isReadable));
+    return { count: values.length, readable: readable.filter(Boolean).length };
   },
 
   /** There is room again, where there was little. */

@@ -47,7 +47,6 @@ pub(super) fn submitted(
         message: "is required: by it a request that comes again is known".to_owned(),
     })?;
     let action = WireAction {
-        files: Vec::new(),
         id,
         kind: kind.to_owned(),
         key: None,

@@ -1,0 +1,290 @@
+// Files in the queue: stored while the network is away, sent whole, once and with progress, and gone from the disk afterwards.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { Backend } from "./backend.mjs";
+import { Browser } from "./browser.mjs";
+import { buildSite, newTab, until } from "./queue.mjs";
+import { DrivenBrowser, engines } from "./webdriver.mjs";
+
+const MEGABYTE = 1 << 20;
+/** More than a connection holds on its way: a server that does not read stops it. */
+const LARGE = 32 * MEGABYTE;
+
+const { site, remove } = await buildSite();
+const backend = new Backend({ site });
+const browser = new Browser();
+/** @type {import("./queue.mjs").Tab[]} */
+const tabs = [];
+let users = 0;
+
+before(async () => {
+  await Promise.all([backend.start(), browser.start()]);
+});
+after(async () => {
+  await browser[Symbol.asyncDispose]();
+  await backend[Symbol.asyncDispose]();
+  remove();
+});
+afterEach(async () => {
+  await backend.setFault(null);
+  await Promise.all(tabs.splice(0).map(({ page }) => page.close()));
+});
+
+/** A tab of a user of its own. @param {import("steadfast").SteadfastOptions} [options] */
+async function open(options = {}) {
+  const user = `files-${++users}`;
+  const tab = await newTab(browser, backend.origin, user);
+  tabs.push(tab);
+  return { user, tab: await tab.load({ options }) };
+}
+
+/** Waits until no file is left on the disk. @param {import("./queue.mjs").Tab} tab */
+async function tidied(tab) {
+  const count = async () => (await tab.work("storedFiles", tab.user)).count;
+  await until("no file is left", async () => (await count()) === 0, { limit: 10_000, seen: count });
+}
+
+/** Checks what each attempt has told of its progress: more and more, and in the end all of it. @param {any[]} events @param {string} id @param {number} size */
+function assertProgress(events, id, size) {
+  const told = events.filter((event) => event.id === id);
+  assert.ok(told.length > 0, "nothing was told of its progress");
+  let sent = -1;
+  for (const { sentBytes, totalBytes } of told) {
+    assert.ok(totalBytes >= size && totalBytes <= size + 4096, `${totalBytes} of ${size}`);
+    assert.ok(sentBytes > sent && sentBytes <= totalBytes, `${sentBytes} after ${sent} of ${totalBytes}`);
+    sent = sentBytes;
+  }
+  assert.equal(sent, told[0].totalBytes);
+}
+
+/** Where the backend keeps a file, by how it was queued. @param {string} as @param {string} id */
+const placeOf = (as, id) => (as === "action" || as === "form" ? `${id}.photo` : id);
+
+for (const as of /** @type {const} */ (["action", "blob", "buffer", "form"])) {
+  test(`a file that is queued offline as ${as} survives a reload and reaches the server whole, with progress`, async () => {
+    const size = 5 * MEGABYTE;
+    const { user, tab } = await open();
+    await backend.kill();
+    const { sha256, durability } = await tab.work("upload", { as, id: "one", size });
+    assert.equal(durability, "indexedDb");
+    await backend.start();
+    await backend.setFault({ kind: "status", status: 503, path: "/api/" });
+    await tab.load();
+    assert.equal((await tab.work("storedFiles", user)).readable, 1);
+    const [listed] = await tab.page.evaluate(() => /** @type {any} */ (globalThis).sdk.queue.list());
+    const isNamed = as === "action" || as === "form";
+    const name = { action: "me.jpg", form: "sea.png", blob: null, buffer: null }[as];
+    const type = { action: "image/jpeg", form: "image/png", blob: "image/png", buffer: "application/octet-stream" }[as];
+    assert.deepEqual(listed.files, [{ field: isNamed ? "photo" : null, name, type, bytes: size }]);
+    await backend.setFault(null);
+    await tab.sync();
+    await tab.drained();
+    const [{ savedAt, ...file }, ...others] = /** @type {any[]} */ (await backend.files(user));
+    const caption = { action: "Sea", form: "Été", blob: null, buffer: null }[as];
+    const fileName = name;
+    assert.deepEqual(file, { fileId: placeOf(as, "one"), name: fileName, type, caption, bytes: size, sha256, version: 1 });
+    assert.deepEqual(others, []);
+    assert.deepEqual(
+      (await backend.appliedActions(user)).map(({ id }) => id),
+      ["one"],
+    );
+    const events = await tab.work("eventsOf", "uploadProgress");
+    // The attempts that were refused have told of theirs, too.
+    assertProgress(
+      events.slice(
+        events.findLastIndex(
+          (/** @type {any} */ { sentBytes }, /** @type {number} */ index) =>
+            index === 0 || sentBytes < events[index - 1].sentBytes,
+        ),
+      ),
+      "one",
+      size,
+    );
+    await tidied(tab);
+  });
+
+  test(`a file as ${as} whose answer is lost has its effect once`, async () => {
+    const { user, tab } = await open();
+    await backend.setFault({ kind: "commit_then_drop", path: "/api/", count: 1 });
+    const { sha256 } = await tab.work("upload", { as, id: "one", size: MEGABYTE });
+    await tab.drained();
+    assert.equal((await tab.work("eventsOf", "batchFailed")).length, 1);
+    const files = await backend.files(user);
+    assert.deepEqual(
+      files.map((file) => [file.fileId, file.sha256, file.version]),
+      [[placeOf(as, "one"), sha256, 1]],
+    );
+    assert.equal((await backend.appliedActions(user)).length, 1);
+    await tidied(tab);
+  });
+
+  test(`a file as ${as} in a dead letter can be read after a reload, and requeue sends it`, async () => {
+    const { user, tab } = await open();
+    await backend.setFault({ kind: "status", status: 422, path: "/api/" });
+    const { sha256 } = await tab.work("upload", { as, id: "one", size: MEGABYTE });
+    const dead = async () => (await tab.page.evaluate(() => /** @type {any} */ (globalThis).sdk.queue.snapshot())).dead;
+    await until("it is a dead letter", async () => (await dead()) === 1, { seen: () => tab.state() });
+    await tab.load();
+    const [file, ...others] = await tab.work("files", "one");
+    assert.deepEqual([file.sha256, file.bytes, file.blobType, others], [sha256, MEGABYTE, file.type, []]);
+    assert.equal(await tab.page.evaluate(() => /** @type {any} */ (globalThis).sdk.queue.files("other")), null);
+    await backend.setFault(null);
+    assert.equal(await tab.page.evaluate(() => /** @type {any} */ (globalThis).sdk.queue.requeue("one")), true);
+    await tab.drained();
+    assert.deepEqual(
+      (await backend.files(user)).map((file) => [file.sha256, file.version]),
+      [[sha256, 1]],
+    );
+    await tidied(tab);
+  });
+
+  test(`a file as ${as} that is encrypted is nowhere in the clear, survives a reload, and reaches the server`, async () => {
+    const options = /** @type {const} */ ({ queue: { encryption: "required" } });
+    const { user, tab } = await open(options);
+    await backend.setFault({ kind: "drop", path: "/api/" });
+    const { sha256 } = await tab.work("upload", { as, id: "one", size: 5 * MEGABYTE });
+    assert.deepEqual(await tab.work("storedFiles", user), { count: 1, readable: 0 });
+    await tab.load({ options });
+    const [file] = await tab.work("files", "one");
+    assert.equal(file.sha256, sha256);
+    await backend.setFault(null);
+    await tab.sync();
+    await tab.drained();
+    assert.deepEqual(
+      (await backend.files(user)).map((file) => [file.sha256, file.type, file.version]),
+      [[sha256, file.type, 1]],
+    );
+    await tidied(tab);
+  });
+}
+
+test("a tab that is killed in the middle of an upload has it sent by the next one, once", async () => {
+  const { user, tab } = await open();
+  const before = await browser.renderers();
+  const other = await newTab(browser, backend.origin, user);
+  tabs.push(other);
+  await other.load();
+  const [renderer = 0] = (await browser.renderers()).filter((id) => !before.includes(id));
+  assert.ok(renderer, "the tab has a process of its own");
+  await tab.page.close();
+  // It does not read the request at first.
+  await backend.setFault({ kind: "latency", latencyMs: 3000, path: "/api/sync/", count: 1 });
+  const { sha256 } = await other.work("upload", { as: "action", id: "one", size: LARGE });
+  const told = await until("it is under way", async () => {
+    const events = await other.work("eventsOf", "uploadProgress");
+    return events.length > 0 && events;
+  });
+  assert.ok(told.at(-1).sentBytes < LARGE, "it was too fast to be in the middle of it");
+  process.kill(renderer, "SIGKILL");
+  const next = await newTab(browser, backend.origin, user);
+  tabs.push(next);
+  await next.load();
+  await next.drained();
+  assert.deepEqual(
+    (await backend.files(user)).map((file) => [file.sha256, file.version]),
+    [[sha256, 1]],
+  );
+  await tidied(next);
+});
+
+test("what comes after an action with a file in its key is applied after it, though it is there first", async () => {
+  const { user, tab } = await open();
+  await tab.page.evaluate(async (size) => {
+    const { queue } = /** @type {{ sdk: import("steadfast").Steadfast }} */ (/** @type {any} */ (globalThis)).sdk;
+    const files = { photo: new Blob([new Uint8Array(size)]) };
+    await Promise.all([
+      queue.enqueue({ id: "1", type: "save_draft", key: "k", data: { draftId: "k", content: "" } }),
+      queue.enqueue({ id: "2", type: "add_photo", key: "k", data: {}, files }),
+      queue.enqueue({ id: "3", type: "save_draft", key: "k", data: { draftId: "k", content: "" } }),
+      queue.enqueue({ id: "4", type: "save_draft", key: "other", data: { draftId: "o", content: "" }, dependsOn: "3" }),
+    ]);
+  }, MEGABYTE);
+  await tab.drained();
+  assert.deepEqual(
+    (await backend.appliedActions(user)).map(({ id }) => id),
+    ["1", "2", "3", "4"],
+  );
+});
+
+test("a file of an action that is discarded, replaced or purged is deleted, and what is refused leaves none", async () => {
+  const { user, tab } = await open();
+  await backend.setFault({ kind: "drop", path: "/api/" });
+  const stored = async () => (await tab.work("storedFiles", user)).count;
+  const evaluate = (/** @type {string} */ name, /** @type {unknown} */ parameter) =>
+    tab.page.evaluate(({ name, parameter }) => /** @type {any} */ (globalThis).sdk.queue[name](parameter), { name, parameter });
+  for (const id of ["1", "2", "3"]) await tab.work("upload", { as: "action", id, size: MEGABYTE });
+  assert.equal(await stored(), 3);
+  await evaluate("discard", "2");
+  await until("the discarded one's is gone", async () => (await stored()) === 2);
+  // What comes under an id that there is already is that action, and its files are not needed.
+  await assert.rejects(tab.work("upload", { as: "action", id: "x".repeat(300), size: MEGABYTE }), /id/);
+  assert.equal(await stored(), 2);
+  const replaced = await tab.page.evaluate(async (size) => {
+    const { queue } = /** @type {{ sdk: import("steadfast").Steadfast }} */ (/** @type {any} */ (globalThis)).sdk;
+    const one = (/** @type {string} */ id) => {
+      const files = { photo: new Blob([new Uint8Array(size)]) };
+      return queue.enqueue({ id, type: "add_photo", key: "k", coalesce: "replace", data: {}, files });
+    };
+    const first = await one("a");
+    await one("b");
+    return first.settled;
+  }, MEGABYTE);
+  assert.deepEqual(replaced, { status: "superseded", by: "b" });
+  await until("the replaced one's is gone", async () => (await stored()) === 3);
+  await evaluate("purge", undefined);
+  await until("all are gone", async () => (await stored()) === 0);
+});
+
+test("a page that has replaced fetch sends files through it, and without progress", async () => {
+  const { user, tab } = await open();
+  await tab.page.evaluate(() => {
+    const { fetch } = globalThis;
+    Object.assign(globalThis, { seen: 0 });
+    globalThis.fetch = (...parameters) => {
+      /** @type {any} */ (globalThis).seen++;
+      return fetch(...parameters);
+    };
+  });
+  const { sha256 } = await tab.work("upload", { as: "form", id: "one", size: MEGABYTE });
+  await tab.drained();
+  assert.deepEqual(
+    (await backend.files(user)).map((file) => file.sha256),
+    [sha256],
+  );
+  assert.ok((await tab.page.evaluate(() => /** @type {any} */ (globalThis).seen)) > 0);
+  assert.deepEqual(await tab.work("eventsOf", "uploadProgress"), []);
+});
+
+test("a page without IndexedDB is told that a file cannot be queued, and keeps nothing of it", async () => {
+  const { tab } = await open();
+  await tab.load({ faults: "indexedDB=missing" });
+  await assert.rejects(tab.work("upload", { as: "action", id: "one", size: 1000 }), /StoreError/);
+  assert.equal(await tab.work("pending"), 0);
+});
+
+const firefox = engines.firefox("") ? {} : { skip: "no Firefox with geckodriver" };
+test("Firefox that is killed in the middle of an upload sends the file whole, once, with progress", firefox, async (test) => {
+  const browser = new DrivenBrowser("firefox");
+  test.after(() => browser[Symbol.asyncDispose]());
+  await browser.start();
+  const load = async () => {
+    await browser.goto(`${backend.origin}/`);
+    await browser.work("open", "files-firefox");
+  };
+  await load();
+  await backend.setFault({ kind: "latency", latencyMs: 3000, path: "/api/sync/", count: 1 });
+  const { sha256, durability } = await browser.work("upload", { as: "action", id: "one", size: LARGE });
+  assert.equal(durability, "indexedDb");
+  await until("it is under way", async () => (await browser.work("eventsOf", "uploadProgress")).length > 0);
+  await browser.kill();
+  await browser.start();
+  await load();
+  await until("nothing waits", async () => (await browser.work("pending")) === 0, { seen: () => browser.work("events") });
+  const files = await backend.files("files-firefox");
+  assert.deepEqual(
+    files.map((file) => [file.sha256, file.version]),
+    [[sha256, 1]],
+  );
+  assertProgress(await browser.work("eventsOf", "uploadProgress"), "one", LARGE);
+  await until("no file is left", async () => (await browser.work("storedFiles", "files-firefox")).count === 0);
+});
