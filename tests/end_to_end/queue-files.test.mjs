@@ -179,6 +179,26 @@ test("it is told how far an upload is, and a tab that crashes in the middle of o
   await tidied(next);
 });
 
+test("a call with a file that fails offline is queued with it, and sent after a reload under the same key", async () => {
+  const { user, tab } = await open();
+  await backend.setFault({ kind: "drop", path: "/api/" });
+  const { sha256, durability } = await tab.work("upload", { as: "call", id: "one", size: 3 * MEGABYTE });
+  assert.equal(durability, "indexedDb");
+  await tab.load();
+  await backend.setFault(null);
+  await tab.sync();
+  await tab.drained();
+  assert.deepEqual(
+    (await backend.files(user)).map((file) => [file.fileId, file.sha256, file.type, file.version]),
+    [["one", sha256, "image/png", 1]],
+  );
+  assert.deepEqual(
+    (await backend.appliedActions(user)).map(({ id }) => id),
+    ["one"],
+  );
+  await tidied(tab);
+});
+
 test("what comes after an action with a file in its key is applied after it, though it is there first", async () => {
   const { user, tab } = await open();
   await tab.page.evaluate(async (size) => {

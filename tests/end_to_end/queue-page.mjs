@@ -184,7 +184,7 @@ const work = {
 
   /**
    * Queues a file, in that way, and tells what the server has to have of it.
-   * @param {{ as: "action" | "blob" | "buffer" | "form", id: string, size: number, key?: string }} what
+   * @param {{ as: "action" | "blob" | "buffer" | "form" | "call", id: string, size: number, key?: string }} what
    */
   async upload({ as, id, size, key }) {
     const bytes = content(size);
@@ -199,6 +199,13 @@ const work = {
         body.append("caption", "Été");
         body.append("photo", new Blob([bytes], { type: "image/png" }), "sea.png");
         return queue().enqueueRequest("/api/photos", { ...named, method: "POST", body });
+      }
+      if (as === "call") {
+        const init = { method: "PUT", body: new Blob([bytes], { type: "image/png" }) };
+        return sdk?.fetch(`/api/files/${id}`, init, { queueIfOffline: named, maxAttempts: 1 }).then(
+          () => Promise.reject(new Error("it did not fail")),
+          (error) => error.queued ?? Promise.reject(error),
+        );
       }
       const body = as === "blob" ? new Blob([bytes], { type: "image/png" }) : bytes.buffer;
       /** @type {Record<string, string>} */

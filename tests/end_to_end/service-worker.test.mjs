@@ -1,11 +1,12 @@
 // The queue drains in a service worker when no page is open: the built package in Chromium, against the real backend.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request as forward } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, resolve } from "node:path";
-import { text } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
 import { after, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { build } from "esbuild";
@@ -41,6 +42,10 @@ Object.assign(globalThis, {
     globalThis.sdk = await open(user, { backgroundSync: true, ...options });
     globalThis.told = [];
     for (const type of ["backgroundSyncRegistered", "backgroundSyncRefused"]) sdk.on(type, (event) => told.push(event));
+  },
+  enqueueFile: async (id, size) => {
+    const files = { photo: new Blob([new Uint8Array(size).fill(7)], { type: "image/png" }) };
+    return sdk.queue.enqueue({ id, type: "add_photo", key: "draft_1", data: { caption: id }, files });
   },
   enqueue: async (ids) =>
     sdk.queue.enqueueAll(ids.map((id) => ({ id, type: "save_draft", key: "draft_1", data: { draftId: "draft_1", content: id } }))),
@@ -96,6 +101,13 @@ writeFileSync(join(site, "worker-module.js"), `import { drainInBackground } from
  * @typedef {{ from: string, user: string, authorization: string, ids: string[] }} Batch
  */
 
+/** The JSON of a batch, which with files is the first part of a form. @param {string} body @param {string | undefined} type */
+function batchOf(body, type = "") {
+  if (!type.startsWith("multipart/")) return JSON.parse(body);
+  const begin = body.indexOf("\r\n\r\n") + 4;
+  return JSON.parse(body.slice(begin, body.indexOf("\r\n--", begin)));
+}
+
 /** Serves the site, and stands between it and the backend, where the network can fail. */
 class Gateway {
   isDown = false;
@@ -117,13 +129,13 @@ class Gateway {
     this.server = createServer(async (request, response) => {
       const { pathname } = new URL(request.url ?? "/", "http://localhost");
       // A client that is gone before it has said anything has nothing to be answered.
-      const body = await text(request).catch(() => undefined);
+      const body = await buffer(request).catch(() => undefined);
       if (body === undefined) return;
       if (pathname === "/outcome") {
-        this.outcomes.push(body);
+        this.outcomes.push(body.toString());
         response.end();
       } else if (pathname === "/heard") {
-        this.heard.push(body);
+        this.heard.push(body.toString());
         response.end();
       } else if (!pathname.startsWith("/api/")) {
         const file = pathname.startsWith("/dist/")
@@ -143,10 +155,10 @@ class Gateway {
     });
   }
 
-  /** @param {string} backend @param {import("node:http").IncomingMessage} request @param {string} body @param {import("node:http").ServerResponse} response */
+  /** @param {string} backend @param {import("node:http").IncomingMessage} request @param {Buffer} body @param {import("node:http").ServerResponse} response */
   async #pass(backend, request, body, response) {
     const isBatch = request.url?.startsWith("/api/sync/") && request.method === "POST";
-    const { userId = "", actions = [] } = isBatch ? JSON.parse(body) : {};
+    const { userId = "", actions = [] } = isBatch ? batchOf(body.toString(), request.headers["content-type"]) : {};
     const { "x-source-service": from, authorization } = request.headers;
     const batch = {
       from: String(from),
@@ -283,6 +295,31 @@ test("what was enqueued during an outage is sent after the last page was closed,
   assert.equal(gateway.outcomes[1], "resolved");
   assert.deepEqual(await applied("ada"), names(5));
   await until(() => gateway.heard.length === 5, "the worker is told of each");
+  assert.deepEqual([...new Set(gateway.batches.map(({ from }) => from))], ["worker"]);
+});
+
+test("a file that was enqueued during an outage is sent after the last page was closed, once and in order", async (test) => {
+  const { backend, gateway, open, wake, applied } = await setUp(test);
+  const { page } = await open();
+  await start(page);
+  gateway.isDown = true;
+  await page.evaluate((size) => /** @type {any} */ (globalThis).enqueueFile("photo", size).then(() => {}), 3 << 20);
+  await enqueue(page, names(2));
+  await registered(page);
+  await until(() => gateway.outcomes.length >= 1, "the sync event ends");
+  await page.close();
+  gateway.isDown = false;
+  await wake();
+  await until(() => gateway.outcomes.length >= 2, "the second sync event ends");
+  assert.equal(gateway.outcomes[1], "resolved");
+  assert.deepEqual(await applied("ada"), ["photo", ...names(2)]);
+  const sha256 = createHash("sha256")
+    .update(Buffer.alloc(3 << 20, 7))
+    .digest("hex");
+  assert.deepEqual(
+    (await backend.files("ada")).map((file) => [file.fileId, file.sha256, file.type, file.version]),
+    [["photo.photo", sha256, "image/png", 1]],
+  );
   assert.deepEqual([...new Set(gateway.batches.map(({ from }) => from))], ["worker"]);
 });
 
