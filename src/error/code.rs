@@ -46,6 +46,7 @@ pub const CODES: &[KnownCode] = {
         known("CIRCUIT_OPEN", Unavailable, Medium, YES),
         known("DEADLINE_EXCEEDED", Timeout, Medium, YES),
         known("FILE_INVALID_TYPE", Validation, Low, NO),
+        known("FILE_MISSING", Client, Medium, NO),
         known("FILE_PROCESSING_FAILED", Server, Medium, None),
         known("FILE_TOO_LARGE", Validation, Low, NO),
         known("IDEMPOTENCY_KEY_IN_USE", Timeout, Medium, YES),
