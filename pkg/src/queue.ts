@@ -346,7 +346,7 @@ export class Queue {
   /**
    * What is in the queue and will not be sent by itself, as JSON, for whoever is to find out why: a support request, a download. The
    * data of the actions is in it, and the text of those that cannot be read, unless `data` is `false`; so is what the server said of
-   * them. Of their files it has names, types and lengths.
+   * them. Of their files it has names (with `data`), types and lengths.
    *
    * ```ts
    * const file = new Blob([await sdk.queue.export()], { type: "application/json" });
@@ -360,7 +360,7 @@ export class Queue {
     const actions: object[] = [];
     for (let from = 0; ;) {
       const page = await this.list({ states, from, limit: PAGE });
-      for (const action of page) actions.push(data ? action : { ...action, data: undefined, text: undefined });
+      for (const action of page) actions.push(data ? action : withoutData(action));
       const last = page.at(-1);
       if (!last || page.length < PAGE) break;
       from = last.seq + 1;
@@ -479,6 +479,17 @@ export class Queue {
       throw toError(thrown, this.#vocabulary);
     }
   }
+}
+
+/** An action without what the user has said in it. */
+function withoutData({ request, files, ...action }: QueuedAction): object {
+  return {
+    ...action,
+    data: undefined,
+    text: undefined,
+    request: request && { ...request, text: null, form: null },
+    files: files.map((file) => ({ ...file, name: null })),
+  };
 }
 
 function lanesOf(states: readonly ActionState[] = Object.keys(LANES) as ActionState[]): Uint8Array {

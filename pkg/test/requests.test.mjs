@@ -173,6 +173,8 @@ test("a dead letter tells what was to be sent, and goes again with other data", 
   const headers = [["content-type", "text/x"]];
   const url = "https://api.example/a?x=1";
   assert.deepEqual(request, { method: "POST", url, headers, text: "a=b", form: null, replay: "always" });
+  assert.match(await sdk.queue.export(), /a=b/);
+  assert.doesNotMatch(await sdk.queue.export({ data: false }), /a=b/);
   await sdk.queue.requeue(receipt.id, { data: { a: "c" } });
   for await (const { pending, dead } of sdk.queue.changes()) if (pending + dead === 0) break;
   assert.deepEqual([seen[1]?.text, seen[1]?.headers.get("content-type")], ['{"a":"c"}', "application/json"]);
