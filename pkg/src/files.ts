@@ -23,9 +23,13 @@ export interface QueuedFile extends FileMetadata {
 
 /** @internal A file that is to be stored with an action. */
 export interface GivenFile {
+  /** Where it stands in the action, for whoever is told that something is wrong with it. */
+  readonly path: string;
   readonly field?: string;
   readonly name?: string;
   readonly blob: Blob;
+  /** How long it was when it was given. */
+  readonly bytes: number;
 }
 
 /** @internal A file as the core names it. */
@@ -71,13 +75,13 @@ export function givenFile(path: string, content: unknown, field?: string, type?:
   const named = field === undefined ? {} : { field };
   if (isBlob(content)) {
     const { name } = content as Partial<File>;
-    return { ...named, ...(name && { name }), blob: content };
+    return { path, ...named, ...(name && { name }), blob: content, bytes: content.size };
   }
   // A buffer that is shared with others may change while it is copied.
   const buffer: unknown = ArrayBuffer.isView(content) ? content.buffer : content;
   if (typeName(buffer) === "ArrayBuffer") {
     const blob = new Blob([content as BlobPart], type ? { type } : {});
-    return { ...named, blob };
+    return { path, ...named, blob, bytes: blob.size };
   }
   const received = typeof content === "object" && content !== null ? `a ${typeName(content)}` : String(content);
   throw invalidAction(path, received, "a Blob, a File, an ArrayBuffer or a view of one");
@@ -95,6 +99,28 @@ export function givenFiles(files: unknown): readonly GivenFile[] | undefined {
   return given.length === 0 ? undefined : given.map(([field, content]) => givenFile(`files.${field}`, content, field));
 }
 
+/**
+ * @internal Makes sure that files can be read. One that the user has picked may be gone from the disk by now, or be another one, and a
+ * browser may store it as an empty one then.
+ *
+ * @throws {@link InvalidInputError} for the first that cannot.
+ */
+export async function checkReadable(files: readonly GivenFile[]): Promise<void> {
+  for (const { path, blob, bytes } of files) {
+    try {
+      // Of an empty one all of it: what is gone counts as empty.
+      const { byteLength } = await (bytes === 0 ? blob : blob.slice(bytes - 1, bytes)).arrayBuffer();
+      if (byteLength === Math.min(bytes, 1)) continue;
+    } catch (thrown) {
+      const received = `a file that cannot be read (${(thrown as Error).name})`;
+      const error = invalidAction(path, received, "a file that is there, as it was picked");
+      error.cause = thrown;
+      throw error;
+    }
+    throw invalidAction(path, "a file that has changed since it was picked", "a file that is there, as it was picked");
+  }
+}
+
 /** @internal The fields of an action as the core can check them, before its files are stored. */
 export function fieldsToCheck(fields: string, files: readonly GivenFile[] | undefined): string {
   return files
@@ -108,12 +134,12 @@ export function fieldsToCheck(fields: string, files: readonly GivenFile[] | unde
 
 /** @internal The fields of an action as the core takes them, once its files have ids. */
 export function fieldsWithFiles(fields: string, files: readonly GivenFile[], ids: readonly string[]): string {
-  const stored = files.map(({ field, name, blob }, index): Partial<StoredFile> => ({
+  const stored = files.map(({ field, name, blob, bytes }, index): Partial<StoredFile> => ({
     ...(ids[index] !== undefined && { id: ids[index] }),
     ...(field !== undefined && { field }),
     ...(name !== undefined && { name }),
     type: blob.type,
-    bytes: blob.size,
+    bytes,
   }));
   return JSON.stringify({ ...(JSON.parse(fields) as object), files: stored });
 }

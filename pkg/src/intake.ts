@@ -1,7 +1,7 @@
 import type { WrittenAction } from "./action.js";
 import type { CoreHandle } from "./core.js";
 import { type Failure, errorOf, StoreError, toError } from "./errors.js";
-import { fieldsToCheck, fieldsWithFiles } from "./files.js";
+import { checkReadable, fieldsToCheck, fieldsWithFiles } from "./files.js";
 import { type Durability, LazyReceipt, type Receipt, type Settled } from "./outcome.js";
 import type { Vocabulary } from "./vocabulary.js";
 
@@ -139,8 +139,9 @@ export class Intake {
     const { actions, resolve, reject } = group;
     // What is wrong with it is told before anything of it is stored.
     for (const { fields, data, files } of actions) this.#core.get().checkAction(fieldsToCheck(fields, files), data);
-    const blobs = actions.flatMap(({ files = [] }) => files.map(({ blob }) => blob));
-    const ids = JSON.parse(await this.#core.get().storeFiles(blobs)) as string[];
+    const files = actions.flatMap(({ files = [] }) => files);
+    await checkReadable(files);
+    const ids = JSON.parse(await this.#core.get().storeFiles(files.map(({ blob }) => blob))) as string[];
     let next = 0;
     const named = actions.map((action): WrittenAction => {
       const { fields, data, merge, files } = action;

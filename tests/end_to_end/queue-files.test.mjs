@@ -1,5 +1,9 @@
 // Files in the queue: stored while the network is away, sent whole, once and with progress, and gone from the disk afterwards.
 import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { Backend } from "./backend.mjs";
 import { Browser } from "./browser.mjs";
@@ -245,6 +249,86 @@ test("a file of an action that is discarded, replaced or purged is deleted, and 
   await until("the replaced one's is gone", async () => (await stored()) === 3);
   await evaluate("purge", undefined);
   await until("all are gone", async () => (await stored()) === 0);
+});
+
+test("a file that was picked is copied: what becomes of it on the user's disk changes nothing, unless it was before", async (test) => {
+  const directory = mkdtempSync(join(tmpdir(), "steadfast-picked-"));
+  test.after(() => rmSync(directory, { recursive: true, force: true }));
+  const paths = ["kept", "changed", "gone"].map((name) => join(directory, `${name}.bin`));
+  const [kept = "", changed = "", gone = ""] = paths;
+  const content = randomBytes(3 * MEGABYTE);
+  for (const path of paths) writeFileSync(path, content);
+  const { user, tab } = await open();
+  await backend.setFault({ kind: "drop", path: "/api/" });
+  await tab.page.evaluate(() => document.body.insertAdjacentHTML("beforeend", '<input id="picked" type="file" multiple>'));
+  // As a user does: Playwright would hand over copies.
+  const protocol = await browser.protocol(tab.page);
+  const { root } = await protocol.send("DOM.getDocument");
+  const { nodeId } = await protocol.send("DOM.querySelector", { nodeId: root.nodeId, selector: "#picked" });
+  await protocol.send("DOM.setFileInputFiles", { files: paths, nodeId });
+  writeFileSync(changed, "something else");
+  rmSync(gone);
+  const enqueue = (/** @type {number} */ index) =>
+    tab.page.evaluate(async (index) => {
+      const { queue } = /** @type {{ sdk: import("steadfast").Steadfast }} */ (/** @type {any} */ (globalThis)).sdk;
+      const photo = /** @type {HTMLInputElement} */ (document.getElementById("picked")).files?.[index];
+      try {
+        return (await queue.enqueue({ id: `file${index}`, type: "add_photo", key: "k", data: {}, files: { photo } })).durability;
+      } catch (error) {
+        return `${/** @type {Error} */ (error).name}: ${/** @type {Error} */ (error).message}`;
+      }
+    }, index);
+  // At the same time: what is wrong with one is nothing to the other.
+  const [fine, ...refused] = await Promise.all([enqueue(0), enqueue(1), enqueue(2)]);
+  assert.equal(fine, "indexedDb");
+  // Chromium would store what is gone as an empty file.
+  for (const said of refused) assert.match(said, /^InvalidInputError: action.files.photo is a file that cannot be read/);
+  rmSync(kept);
+  assert.equal(await tab.work("pending"), 1);
+  await tab.load();
+  await backend.setFault(null);
+  await tab.sync();
+  await tab.drained();
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  assert.deepEqual(
+    (await backend.files(user)).map((file) => [file.fileId, file.name, file.sha256]),
+    [["file0.photo", "kept.bin", sha256]],
+  );
+  await tidied(tab);
+});
+
+test("a file that is too large for the queue, or comes under an id that is there, is refused and leaves nothing", async () => {
+  const { user, tab } = await open({ queue: { maxBytes: 5 * MEGABYTE } });
+  await backend.setFault({ kind: "drop", path: "/api/" });
+  await tab.work("upload", { as: "action", id: "one", size: 3 * MEGABYTE });
+  for (const [what, message] of /** @type {const} */ ([
+    [{ as: "action", id: "two", size: 6 * MEGABYTE }, /StoreError.*6291456 bytes/],
+    [{ as: "blob", id: "two", size: 3 * MEGABYTE }, /StoreError/],
+    [{ as: "action", id: "one", size: 1000 }, /InvalidInputError.*already/],
+  ])) {
+    await assert.rejects(tab.work("upload", what), message);
+  }
+  assert.equal(await tab.work("pending"), 1);
+  await until("what was refused has left nothing", async () => (await tab.work("storedFiles", user)).count === 1);
+});
+
+test("an upload whose credentials have expired is sent again as a whole, with those that were fetched", async () => {
+  const { user, tab } = await open();
+  await backend.setFault({ kind: "status", status: 401, path: "/api/sync/", count: 1 });
+  await tab.page.evaluate(
+    (userId) =>
+      /** @type {any} */ (globalThis).work.open(userId, {
+        refreshCredentials: () => void Object.assign(globalThis, { refreshed: true }),
+      }),
+    user,
+  );
+  const { sha256 } = await tab.work("upload", { as: "action", id: "one", size: 3 * MEGABYTE });
+  await tab.drained();
+  assert.equal(await tab.page.evaluate(() => /** @type {any} */ (globalThis).refreshed), true);
+  assert.deepEqual(
+    (await backend.files(user)).map((file) => [file.sha256, file.version]),
+    [[sha256, 1]],
+  );
 });
 
 test("a page that has replaced fetch sends files through it, and tells only the end", async () => {
