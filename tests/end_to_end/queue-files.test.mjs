@@ -388,3 +388,73 @@ test("Firefox that is killed in the middle of an upload sends the file whole, on
   assertProgress(await browser.work("eventsOf", "uploadProgress"), "one", LARGE);
   await until("no file is left", async () => (await browser.work("storedFiles", "files-firefox")).count === 0);
 });
+
+for (const engine of /** @type {(keyof typeof engines)[]} */ (["firefox", "webkit"])) {
+  const isHere = engines[engine]("") ? {} : { skip: `no ${engine} with its driver` };
+  for (const encryption of /** @type {const} */ (["off", "required"])) {
+    test(
+      `${engine} keeps files over a reload and sends each whole and once, with encryption ${encryption}`,
+      isHere,
+      async (test) => {
+        const browser = new DrivenBrowser(engine);
+        test.after(() => browser[Symbol.asyncDispose]());
+        await browser.start();
+        const user = `files-${engine}-${encryption}`;
+        const load = async () => {
+          await browser.goto(`${backend.origin}/`);
+          await browser.work("open", user, { queue: { encryption } });
+        };
+        await load();
+        await backend.setFault({ kind: "drop", path: "/api/" });
+        /** @type {[string, string][]} */
+        const expected = [];
+        for (const as of ["action", "blob", "buffer", "form"]) {
+          const { sha256, durability } = await browser.work("upload", { as, id: as, size: 2 * MEGABYTE });
+          assert.equal(durability, "indexedDb");
+          expected.push([placeOf(as, as), sha256]);
+        }
+        assert.deepEqual(await browser.work("storedFiles", user), { count: 4, readable: encryption === "off" ? 4 : 0 });
+        await load();
+        const [file] = await browser.work("files", "form");
+        assert.deepEqual([file.name, file.type, file.sha256], ["sea.png", "image/png", expected[3]?.[1]]);
+        // Each answer is lost once.
+        await backend.setFault({ kind: "commit_then_drop", path: "/api/", count: 4 });
+        await until("nothing waits", async () => (await browser.work("pending")) === 0, { seen: () => browser.work("events") });
+        const files = await backend.files(user);
+        assert.deepEqual(
+          files.map(({ fileId, sha256, version }) => [fileId, sha256, version]).sort(),
+          expected.map(([id, sha256]) => [id, sha256, 1]).sort(),
+        );
+        assert.equal((await backend.appliedActions(user)).length, 4);
+        for (const id of ["action", "blob", "buffer", "form"]) {
+          const told = (await browser.work("eventsOf", "uploadProgress")).filter((/** @type {any} */ event) => event.id === id);
+          assert.equal(told.at(-1)?.sentBytes, told.at(-1)?.totalBytes, id);
+        }
+        await until("no file is left", async () => (await browser.work("storedFiles", user)).count === 0);
+      },
+    );
+  }
+}
+
+const webkit = engines.webkit() ? {} : { skip: "no WebKit with its driver" };
+test(
+  "WebKit in a private session, which keeps no blobs, refuses files, keeps nothing of them, and goes on",
+  webkit,
+  async (test) => {
+    const browser = new DrivenBrowser("webkit");
+    test.after(() => browser[Symbol.asyncDispose]());
+    await browser.start();
+    await browser.goto(`${backend.origin}/`);
+    await browser.work("open", "files-private");
+    if (await browser.work("keepsBlobs")) return test.skip("it keeps them");
+    for (const as of ["action", "form"]) {
+      await assert.rejects(browser.work("upload", { as, id: as, size: 1000 }), /StoreError.*(Blob|blob)/);
+    }
+    assert.equal(await browser.work("pending"), 0);
+    await browser.work("enqueue", { keys: ["draft"], from: 1, to: 1 });
+    assert.deepEqual(
+      (await browser.work("receipts")).map((/** @type {any} */ { durability }) => durability),
+      ["indexedDb"],
+    );
+  },
+);

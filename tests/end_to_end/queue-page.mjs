@@ -242,6 +242,21 @@ const work = {
     return { count: values.length, readable: readable.filter(Boolean).length };
   },
 
+  /** Whether this browser keeps blobs in IndexedDB: WebKit does not in private windows, and says so late. @returns {Promise<boolean>} */
+  keepsBlobs() {
+    return new Promise((resolve, reject) => {
+      const opening = indexedDB.open("blobs", 1);
+      opening.onupgradeneeded = () => opening.result.createObjectStore("blobs");
+      opening.onerror = () => reject(opening.error);
+      opening.onsuccess = () => {
+        const transaction = opening.result.transaction("blobs", "readwrite");
+        transaction.objectStore("blobs").put(new Blob(["blob"]), 1);
+        transaction.oncomplete = () => resolve(true);
+        transaction.onabort = () => resolve(false);
+      };
+    });
+  },
+
   /** There is room again, where there was little. */
   makeRoom() {
     room = Infinity;

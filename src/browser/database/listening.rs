@@ -120,8 +120,9 @@ impl Listening {
             // It must not surface as an error of the page as well.
             event.stop_propagation();
             let end = match event.type_().as_str() {
-                "complete" => End::Complete,
-                "abort" => End::Aborted,
+                // WebKit completes a transaction that was told to commit though a write of it has failed since, and keeps the rest.
+                "complete" if ends.reason.borrow().is_none() => End::Complete,
+                "complete" | "abort" => End::Aborted,
                 // A request has failed. The transaction is aborted next.
                 _ => return ends.fail(&event),
             };
