@@ -97,8 +97,10 @@ pub async fn append_behind<S: Store>(
     intake.settled.append(&mut restored.settled);
     let mut results = Vec::with_capacity(groups.len());
     for group in groups.iter_mut() {
+        // Where they lay when it was tried to take them in before says nothing.
+        group.iter_mut().for_each(|newcomer| newcomer.action.lane = Lane::of(newcomer.action.priority));
         results.push(match intake.check(group).await? {
-            Ok(changed) => Ok(intake.take_in(group, changed).await?),
+            Ok(decisions) => Ok(intake.take_in(group, decisions).await?),
             Err(refused) => Err(refused),
         });
     }
@@ -111,17 +113,21 @@ pub async fn append_behind<S: Store>(
     Ok(Appended { groups: results, settled: intake.settled, changed: intake.changed, restored, record })
 }
 
-/// What an action will say when it is sent.
-struct Content {
-    data: Box<RawValue>,
-    request: Option<Box<WholeRequest>>,
-    files: Vec<QueuedFile>,
+/// What was decided about a newcomer. It is decided once: what is done afterwards must be what it was made for.
+#[derive(Default)]
+struct Decision {
+    /// As it is to be stored, if that is not as it came.
+    instead: Option<Action>,
+    /// The one before it in its key, whose place it takes.
+    older: Option<Older>,
 }
 
-impl Content {
-    fn of(action: &Action) -> Self {
-        Self { data: action.data.clone(), request: action.request.clone(), files: action.files.clone() }
-    }
+/// One whose place a newcomer takes.
+enum Older {
+    /// It is in the queue, under that id.
+    Stored(String),
+    /// It comes with the same group, and has so many before it there. What it will be called is not known yet.
+    InGroup(usize),
 }
 
 /// What is known while actions are taken in.
@@ -194,14 +200,13 @@ impl<'a, T: Transaction> Intake<'a, T> {
         Ok(())
     }
 
-    /// Whether a group can be taken in, and which of its actions with another content than they came with. Changes nothing, but for
-    /// making room.
-    async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Option<Content>>, AppendError>, StoreError> {
-        let mut changed = Vec::with_capacity(group.len());
+    /// Whether a group can be taken in, and how each of its actions is. Changes nothing, but for making room.
+    async fn check(&mut self, group: &[Newcomer]) -> Result<Result<Vec<Decision>, AppendError>, StoreError> {
+        let mut decisions: Vec<Decision> = Vec::with_capacity(group.len());
         let mut ids: FlatMap<&str, ()> = FlatMap::default();
         let mut files: FlatMap<&str, ()> = FlatMap::default();
-        // What the group itself would leave behind.
-        let mut lasts: FlatMap<&str, Action> = FlatMap::default();
+        // By key: which of the group itself is the last one so far.
+        let mut lasts: FlatMap<&str, usize> = FlatMap::default();
         let invalid = |member: &str, received: &str, allowed: &str| {
             Ok(Err(AppendError::Invalid(InvalidInput::new(Subject::Action, member, received, allowed))))
         };
@@ -221,7 +226,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 }
                 files.insert(&file.id, ());
             }
-            let mut content: Option<Content> = None;
+            let mut decision = Decision::default();
             if let Some(other) = &action.depends_on
                 && !self.present.contains_key(other)
                 && !ids.contains_key(other.as_str())
@@ -230,46 +235,63 @@ impl<'a, T: Transaction> Intake<'a, T> {
                     let allowed = "the id of an action that is in the queue, or was applied a short while ago";
                     return invalid("dependsOn", other, allowed);
                 };
-                let Content { data, request, .. } = content.get_or_insert_with(|| Content::of(action));
+                let mut resolved = Action { depends_on: None, ..action.clone() };
+                let (data, request) = (&mut resolved.data, &mut resolved.request);
                 if let Err(missing) = dependency::complete(data, request, other, applied.result.as_ref()) {
                     return invalid("data", &missing.to_string(), "what the result of the other action has");
                 }
+                decision.instead = Some(resolved);
             }
             if let Some(key) = action.key.as_ref().filter(|_| self.coalesces) {
-                let older = lasts.get(key.as_str()).or_else(|| self.lasts.get(key));
-                if let Some(older) = older.filter(|older| self.applies(coalescing, older, action)) {
-                    let merged = match coalescing.data(older, action) {
+                let newer = decision.instead.as_ref().unwrap_or(action);
+                if let Some((older, found)) = self.gives_way(coalescing, newer, lasts.get(key.as_str()), group, &decisions) {
+                    let data = match coalescing.data(older, newer) {
                         Ok(data) => data,
                         Err(error) => return invalid("coalesce", &error, "a function that makes one action's data of two"),
                     };
-                    let files = coalescing.files(older, action);
+                    let files = coalescing.files(older, newer);
                     if files.len() > MOST_FILES {
                         let allowed = ["so few files that both have at most ", &MOST_FILES.to_string()].concat();
                         return invalid("coalesce", &[&files.len().to_string(), " files"].concat(), &allowed);
                     }
-                    let request = content.map_or_else(|| action.request.clone(), |content| content.request);
-                    content = Some(Content { data: merged, request, files });
+                    decision = Decision { instead: Some(Action { data, files, ..newer.clone() }), older: Some(found) };
                 }
-                let mut last = Action { lane: Lane::Normal, ..action.clone() };
-                if let Some(Content { data, request, files }) = &content {
-                    (last.data, last.request, last.files) = (data.clone(), request.clone(), files.clone());
-                }
-                lasts.insert(key, last);
+                lasts.insert(key, decisions.len());
             }
-            changed.push(content);
+            decisions.push(decision);
         }
-        if let Err(full) = self.make_room(group).await? {
+        if let Err(full) = self.make_room(group, &decisions).await? {
             return Ok(Err(AppendError::Store(full)));
         }
-        Ok(Ok(changed))
+        Ok(Ok(decisions))
     }
 
-    fn applies(&self, coalescing: &Coalescing, older: &Action, newer: &Action) -> bool {
-        !self.needed.contains_key(&older.id) && coalescing.applies(older, newer, self.ledger.record.is_in_flight(older.seq))
+    /// The last one of its key before a newcomer, if that takes its place: one of the group, of which that one is the last, or one of
+    /// the queue.
+    fn gives_way<'g>(
+        &'g self,
+        coalescing: &Coalescing,
+        newer: &Action,
+        last: Option<&usize>,
+        group: &'g [Newcomer],
+        decisions: &'g [Decision],
+    ) -> Option<(&'g Action, Older)> {
+        let (older, found, is_in_flight) = match last {
+            Some(&index) => {
+                let older = decisions.get(index)?.instead.as_ref().or_else(|| group.get(index).map(|older| &older.action))?;
+                (older, Older::InGroup(index), false)
+            }
+            None => {
+                let older = self.lasts.get(newer.key.as_ref()?)?;
+                (older, Older::Stored(older.id.clone()), self.ledger.record.is_in_flight(older.seq))
+            }
+        };
+        let gives_way = !self.needed.contains_key(&older.id) && coalescing.applies(older, newer, is_in_flight);
+        gives_way.then_some((older, found))
     }
 
     /// Gives up, where that was declared, as much as is too much with the group.
-    async fn make_room(&mut self, group: &[Newcomer]) -> Result<Result<(), StoreError>, StoreError> {
+    async fn make_room(&mut self, group: &[Newcomer], decisions: &[Decision]) -> Result<Result<(), StoreError>, StoreError> {
         let mut with_group = self.ledger.record.clone();
         for newcomer in group {
             with_group.count(Lane::Normal, newcomer.action.bytes());
@@ -278,6 +300,13 @@ impl<'a, T: Transaction> Intake<'a, T> {
             return Ok(Ok(()));
         }
         let priority = group.iter().map(|newcomer| newcomer.action.priority).min().unwrap_or(Priority::Low);
+        // They give way already, and what takes their places may be made of them.
+        let mut coalesced: FlatMap<&str, ()> = FlatMap::default();
+        for decision in decisions {
+            if let Some(Older::Stored(id)) = &decision.older {
+                coalesced.insert(id, ());
+            }
+        }
         let mut given_up = Vec::new();
         'room: for lane in self.limits.gives_up_for(priority) {
             let mut from = 0;
@@ -289,9 +318,9 @@ impl<'a, T: Transaction> Intake<'a, T> {
                     rows.into_iter().filter(|row| !self.ledger.record.is_in_flight(row.seq) || broken::is(Variant::EvictsSent))
                 {
                     let action = Action::read(&row, self.ledger.user_id);
+                    let stays = self.needed.contains_key(&action.id) || coalesced.contains_key(action.id.as_str());
                     // Its effect may be there; or it cannot be read, and is not ours to give up.
-                    if action.may_have_been_applied() && !broken::is(Variant::EvictsSent) || self.needed.contains_key(&action.id)
-                    {
+                    if stays || action.may_have_been_applied() && !broken::is(Variant::EvictsSent) {
                         continue;
                     }
                     with_group.discount(lane, action.bytes());
@@ -333,21 +362,19 @@ impl<'a, T: Transaction> Intake<'a, T> {
     }
 
     /// Takes in a group that was checked.
-    async fn take_in(&mut self, group: &mut [Newcomer], changed: Vec<Option<Content>>) -> Result<Vec<(String, u64)>, StoreError> {
-        let mut places = Vec::with_capacity(group.len());
-        for (newcomer, content) in group.iter_mut().zip(changed) {
-            if newcomer.action.expires_at.is_some() {
-                newcomer.action.server_ahead = self.ledger.record.server_ahead;
-            }
-            // What it came with stays with it: it may have to be taken in once more.
-            let mut other =
-                content.map(|Content { data, request, files }| Action { data, request, files, ..newcomer.action.clone() });
+    async fn take_in(&mut self, group: &mut [Newcomer], decisions: Vec<Decision>) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut places: Vec<(String, u64)> = Vec::with_capacity(group.len());
+        for (newcomer, Decision { mut instead, older }) in group.iter_mut().zip(decisions) {
             let (has_id, may_change) = (newcomer.is_named, newcomer.may_change());
-            let action = other.as_mut().unwrap_or(&mut newcomer.action);
-            if action.depends_on.as_ref().is_some_and(|other| !self.present.contains_key(other)) {
-                // It was applied already, and its result is in the data.
-                action.depends_on = None;
+            // What it came with stays with it: it may have to be taken in once more.
+            let action = instead.as_mut().unwrap_or(&mut newcomer.action);
+            if action.expires_at.is_some() {
+                action.server_ahead = self.ledger.record.server_ahead;
             }
+            let gives_way = older.and_then(|older| match older {
+                Older::Stored(id) => Some(id),
+                Older::InGroup(index) => places.get(index).map(|(id, _)| id.clone()),
+            });
             let last = action.key.as_ref().and_then(|key| self.lasts.remove(key));
             let name = |action: &mut Action| {
                 if !has_id {
@@ -355,7 +382,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 }
             };
             match last {
-                Some(older) if self.applies(&newcomer.coalescing, &older, action) => {
+                Some(older) if gives_way.as_ref() == Some(&older.id) => {
                     self.ledger.remove_row(&older)?;
                     let is_left = |file: &&QueuedFile| !action.files.iter().any(|own| own.id == file.id);
                     let left: Vec<QueuedFile> = older.files.iter().filter(is_left).cloned().collect();
@@ -393,8 +420,8 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 self.lasts.insert(key, last);
             }
             newcomer.is_named = true;
-            if let Some(other) = other {
-                (newcomer.action.id, newcomer.action.seq) = (other.id, other.seq);
+            if let Some(instead) = instead {
+                (newcomer.action.id, newcomer.action.seq) = (instead.id, instead.seq);
             }
             // Others may have to be drawn on, and the page has to go on.
             self.ledger.transaction.pace().await?;

@@ -4,7 +4,7 @@ use futures_executor::block_on;
 use serde_json::value::RawValue;
 use std::time::Duration;
 use steadfast::error::ApiError;
-use steadfast::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Newcomer, Resolution, Step};
+use steadfast::outbox::{self, Appended, Batch, Begin, Claim, Claiming, Failure, Newcomer, Resolution, Step};
 use steadfast::platform::Access;
 use steadfast::platform::tables::{Lane, Row, Store as _, Transaction as _};
 use steadfast::policy::backoff::Backoff;
@@ -23,7 +23,7 @@ use steadfast::time::WallTime;
 use steadfast::wire::{Conflict, Priority};
 
 const BACKOFF: Backoff = Backoff::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(30));
-const NOW: WallTime = WallTime(1_780_315_200_000);
+pub(super) const NOW: WallTime = WallTime(1_780_315_200_000);
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const NO_ANSWER: Failure = Failure { because: GateReason::Network, hint: None, counts_against_batch: true };
@@ -36,7 +36,7 @@ fn claiming(now: WallTime, key: &str) -> Claiming<'_> {
     Claiming { limits: BatchLimits { actions: 100, bytes: 1 << 18 }, now, fresh_key: key }
 }
 
-fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
+pub(super) fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
     let data = json("1");
     let action = Action { key: key.map(Into::into), ..Action::new(id.into(), "ada", "save".into(), data, NOW) };
     Newcomer { action, has_own_id: true, is_named: true, coalescing: Coalescing::Never }
@@ -50,17 +50,21 @@ fn expiring(id: &str, key: Option<&str>, after: Duration) -> Newcomer {
 
 /// A queue in memory.
 #[derive(Default)]
-struct Queue(Memory);
+pub(super) struct Queue(Memory);
 
 impl Queue {
-    fn append(&self, newcomers: Vec<Newcomer>) {
-        let mut groups = [newcomers];
-        let appended = block_on(outbox::append(&self.0, "ada", &mut groups, &QueueLimits::default(), NOW)).unwrap();
+    pub(super) fn append(&self, newcomers: Vec<Newcomer>) {
+        let appended = self.append_within(&QueueLimits::default(), newcomers);
         assert!(appended.groups.iter().all(Result::is_ok));
-        self.check();
     }
 
-    fn begin(&self, now: WallTime) -> u64 {
+    pub(super) fn append_within(&self, limits: &QueueLimits, newcomers: Vec<Newcomer>) -> Appended {
+        let appended = block_on(outbox::append(&self.0, "ada", &mut [newcomers], limits, NOW)).unwrap();
+        self.check();
+        appended
+    }
+
+    pub(super) fn begin(&self, now: WallTime) -> u64 {
         match block_on(outbox::begin(&self.0, "ada", Trigger::Asked, now, true)).unwrap() {
             Begin::Open(record) => record.epoch,
             other => panic!("{other:?}"),
@@ -73,7 +77,7 @@ impl Queue {
         step
     }
 
-    fn batch(&self, epoch: u64, now: WallTime) -> Batch {
+    pub(super) fn batch(&self, epoch: u64, now: WallTime) -> Batch {
         match self.claim(epoch, now).claim {
             Claim::Batch(batch) => batch,
             other => panic!("{other:?}"),
@@ -87,7 +91,7 @@ impl Queue {
     }
 
     /// All that may be sent is sent, and answered so.
-    fn answer(&self, now: WallTime, verdict: &Verdict) {
+    pub(super) fn answer(&self, now: WallTime, verdict: &Verdict) {
         let epoch = self.begin(now);
         let batch = self.batch(epoch, now);
         let verdicts = vec![verdict.clone(); batch.actions.len()];
@@ -104,7 +108,7 @@ impl Queue {
         block_on(outbox::record(&self.0, "ada")).unwrap()
     }
 
-    fn row(&self, id: &str) -> Option<Row> {
+    pub(super) fn row(&self, id: &str) -> Option<Row> {
         self.0.committed().find("ada", id).cloned()
     }
 
@@ -125,7 +129,7 @@ fn rejection() -> Verdict {
     Verdict::Rejected(Box::new(ApiError::without_response("VALIDATION_ERROR", "no".into(), false)))
 }
 
-fn json(text: &str) -> Box<RawValue> {
+pub(super) fn json(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.into()).unwrap()
 }
 
