@@ -122,6 +122,13 @@ struct Decision {
     older: Option<Older>,
 }
 
+impl Decision {
+    /// The newcomer as it is to be stored.
+    fn action<'a>(&'a self, newcomer: &'a Newcomer) -> &'a Action {
+        self.instead.as_ref().unwrap_or(&newcomer.action)
+    }
+}
+
 /// One whose place a newcomer takes.
 enum Older {
     /// It is in the queue, under that id.
@@ -210,7 +217,8 @@ impl<'a, T: Transaction> Intake<'a, T> {
         let invalid = |member: &str, received: &str, allowed: &str| {
             Ok(Err(AppendError::Invalid(InvalidInput::new(Subject::Action, member, received, allowed))))
         };
-        for Newcomer { action, has_own_id, coalescing, .. } in group {
+        for newcomer in group {
+            let Newcomer { action, has_own_id, coalescing, .. } = newcomer;
             if *has_own_id {
                 if self.present.contains_key(&action.id) || ids.contains_key(action.id.as_str()) {
                     let allowed = "an id that is not in the queue already; an action keeps its id until it is settled";
@@ -243,7 +251,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 decision.instead = Some(resolved);
             }
             if let Some(key) = action.key.as_ref().filter(|_| self.coalesces) {
-                let newer = decision.instead.as_ref().unwrap_or(action);
+                let newer = decision.action(newcomer);
                 if let Some((older, found)) = self.gives_way(coalescing, newer, lasts.get(key.as_str()), group, &decisions) {
                     let data = match coalescing.data(older, newer) {
                         Ok(data) => data,
@@ -277,10 +285,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
         decisions: &'g [Decision],
     ) -> Option<(&'g Action, Older)> {
         let (older, found, is_in_flight) = match last {
-            Some(&index) => {
-                let older = decisions.get(index)?.instead.as_ref().or_else(|| group.get(index).map(|older| &older.action))?;
-                (older, Older::InGroup(index), false)
-            }
+            Some(&index) => (decisions.get(index)?.action(group.get(index)?), Older::InGroup(index), false),
             None => {
                 let older = self.lasts.get(newer.key.as_ref()?)?;
                 (older, Older::Stored(older.id.clone()), self.ledger.record.is_in_flight(older.seq))
@@ -290,13 +295,27 @@ impl<'a, T: Transaction> Intake<'a, T> {
         gives_way.then_some((older, found))
     }
 
+    /// The record of the queue as it would be with a group, if nothing were given up.
+    fn with(&self, group: &[Newcomer], decisions: &[Decision]) -> UserRecord {
+        let mut record = self.ledger.record.clone();
+        for (newcomer, decision) in group.iter().zip(decisions) {
+            let action = decision.action(newcomer);
+            record.count(action.lane, action.bytes());
+            let older = decision.older.as_ref().and_then(|older| match older {
+                Older::Stored(_) => self.lasts.get(action.key.as_ref()?),
+                Older::InGroup(index) => Some(decisions.get(*index)?.action(group.get(*index)?)),
+            });
+            if let Some(older) = older {
+                record.discount(older.lane, older.bytes());
+            }
+        }
+        record
+    }
+
     /// Gives up, where that was declared, as much as is too much with the group.
     async fn make_room(&mut self, group: &[Newcomer], decisions: &[Decision]) -> Result<Result<(), StoreError>, StoreError> {
-        let mut with_group = self.ledger.record.clone();
-        for newcomer in group {
-            with_group.count(Lane::Normal, newcomer.action.bytes());
-        }
-        if self.limits.excess(&with_group).is_none() {
+        let mut with_group = self.with(group, decisions);
+        if self.limits.allow(&self.ledger.record, &with_group) {
             return Ok(Ok(()));
         }
         let priority = group.iter().map(|newcomer| newcomer.action.priority).min().unwrap_or(Priority::Low);

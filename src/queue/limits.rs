@@ -41,6 +41,11 @@ impl QueueLimits {
         (excess.actions > 0 || excess.bytes > 0).then_some(excess)
     }
 
+    /// Whether a queue may become another: it keeps within its limits, or does not grow.
+    pub fn allow(&self, from: &UserRecord, to: &UserRecord) -> bool {
+        self.excess(to).is_none() || to.counts().total() <= from.counts().total() && to.bytes <= from.bytes
+    }
+
     /// The lanes from which actions are given up for one of that priority, the first to be emptied first: the least urgent, and
     /// in a lane the oldest. What is being sent, waits behind others or awaits a decision is never given up.
     pub fn gives_up_for(&self, priority: Priority) -> Vec<Lane> {

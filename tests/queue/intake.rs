@@ -2,13 +2,15 @@
 
 use super::rules::{NOW, Queue, json, newcomer};
 use std::rc::Rc;
-use steadfast::outbox::Newcomer;
+use steadfast::outbox::{AppendError, Appended, Newcomer};
+use steadfast::platform::StoreErrorKind;
 use steadfast::platform::tables::Lane;
 use steadfast::queue::action::Action;
 use steadfast::queue::answer::Verdict;
 use steadfast::queue::coalescing::Coalescing;
 use steadfast::queue::limits::QueueLimits;
 use steadfast::queue::outcome::Outcome;
+use steadfast::wire::Priority;
 
 /// An action that adds so many points to what is there.
 fn points(id: &str, points: u32) -> Newcomer {
@@ -25,6 +27,20 @@ fn after(other: &str, mut newcomer: Newcomer) -> Newcomer {
     newcomer
 }
 
+fn of_priority(priority: Priority, mut newcomer: Newcomer) -> Newcomer {
+    newcomer.action.priority = priority;
+    newcomer
+}
+
+fn replacing(mut newcomer: Newcomer) -> Newcomer {
+    newcomer.coalescing = Coalescing::Replace;
+    newcomer
+}
+
+fn at_most(actions: u64, evicts: &[Priority]) -> QueueLimits {
+    QueueLimits { actions, evicts: evicts.to_vec(), ..QueueLimits::default() }
+}
+
 /// A queue from which an action of that id has been applied.
 fn queue_that_has_applied(id: &str) -> Queue {
     let queue = Queue::default();
@@ -39,6 +55,10 @@ fn data(queue: &Queue, id: &str) -> String {
 
 fn superseded(id: &str, by: &str) -> (String, Outcome) {
     (id.into(), Outcome::Superseded { by: by.into() })
+}
+
+fn is_full(appended: &Appended) -> bool {
+    matches!(&appended.groups[..], [Err(AppendError::Store(error))] if error.kind == StoreErrorKind::QuotaExceeded)
 }
 
 #[test]
@@ -81,4 +101,62 @@ fn what_is_taken_in_at_the_second_attempt_is_merged_wherever_it_was_to_lie_at_th
     six.action.lane = Lane::Dependent;
     queue.append(vec![six, points("seven", 7)]);
     assert_eq!(data(&queue, "seven"), "13");
+}
+
+#[test]
+fn what_is_merged_is_not_evicted_to_make_room_for_the_one_that_it_is_merged_with() {
+    let queue = Queue::default();
+    let low = |newcomer| of_priority(Priority::Low, newcomer);
+    queue.append(vec![low(points("one", 1))]);
+    let mut two = low(points("two", 2));
+    two.coalescing = Coalescing::Never;
+    queue.append(vec![two]);
+    let group = vec![points("four", 4), newcomer("other", None)];
+    let appended = queue.append_within(&at_most(2, &[Priority::Low]), group);
+    assert_eq!(appended.settled, [("one".into(), Outcome::Evicted), superseded("two", "four")]);
+    assert_eq!(data(&queue, "four"), "6");
+}
+
+#[test]
+fn a_full_queue_takes_what_replaces_another() {
+    let queue = Queue::default();
+    queue.append(vec![of_priority(Priority::Low, newcomer("old", Some("k")))]);
+    for (evicts, [old, new]) in [(&[][..], ["old", "new"]), (&[Priority::Low][..], ["new", "newest"])] {
+        let appended = queue.append_within(&at_most(1, evicts), vec![replacing(newcomer(new, Some("k")))]);
+        assert_eq!(appended.settled, [superseded(old, new)]);
+    }
+    let other = queue.append_within(&at_most(1, &[]), vec![newcomer("other", Some("k"))]);
+    assert!(is_full(&other) && queue.row("other").is_none());
+}
+
+#[test]
+fn those_of_a_group_that_replace_each_other_need_room_for_one() {
+    let queue = Queue::default();
+    let group = ["a", "b", "c"].map(|id| replacing(newcomer(id, Some("k"))));
+    let appended = queue.append_within(&at_most(1, &[]), group.to_vec());
+    assert_eq!(appended.settled, [superseded("a", "b"), superseded("b", "c")]);
+    assert_eq!(queue.record().counts().total(), 1);
+}
+
+#[test]
+fn a_queue_that_is_over_its_limits_takes_what_does_not_let_it_grow() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("other", None), newcomer("a", Some("k"))]);
+    let appended = queue.append_within(&at_most(1, &[Priority::Low]), vec![replacing(newcomer("b", Some("k")))]);
+    assert_eq!(appended.settled, [superseded("a", "b")]);
+}
+
+#[test]
+fn what_is_made_of_two_needs_room_for_what_it_has_become() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("a", Some("k"))]);
+    let limits = QueueLimits { bytes: 100, ..QueueLimits::default() };
+    let merged_to = |id: &str, bytes: usize| {
+        let mut newcomer = newcomer(id, Some("k"));
+        newcomer.coalescing = Coalescing::Merge(Rc::new(move |_, _| Ok("1".repeat(bytes))));
+        newcomer
+    };
+    assert!(is_full(&queue.append_within(&limits, vec![merged_to("b", 100)])));
+    let appended = queue.append_within(&limits, vec![merged_to("b", 90)]);
+    assert_eq!(appended.settled, [superseded("a", "b")]);
 }

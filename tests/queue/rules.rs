@@ -104,7 +104,7 @@ impl Queue {
         arrived.settled
     }
 
-    fn record(&self) -> UserRecord {
+    pub(super) fn record(&self) -> UserRecord {
         block_on(outbox::record(&self.0, "ada")).unwrap()
     }
 
