@@ -337,7 +337,10 @@ impl<'a, T: Transaction> Intake<'a, T> {
                     rows.into_iter().filter(|row| !self.ledger.record.is_in_flight(row.seq) || broken::is(Variant::EvictsSent))
                 {
                     let action = Action::read(&row, self.ledger.user_id);
-                    let stays = self.needed.contains_key(&action.id) || coalesced.contains_key(action.id.as_str());
+                    // It may lie there with others of its key, and be more urgent than they are.
+                    let stays = !self.limits.gives_up(action.priority, priority)
+                        || self.needed.contains_key(&action.id)
+                        || coalesced.contains_key(action.id.as_str());
                     // Its effect may be there; or it cannot be read, and is not ours to give up.
                     if stays || action.may_have_been_applied() && !broken::is(Variant::EvictsSent) {
                         continue;
@@ -406,12 +409,9 @@ impl<'a, T: Transaction> Intake<'a, T> {
                     let is_left = |file: &&QueuedFile| !action.files.iter().any(|own| own.id == file.id);
                     let left: Vec<QueuedFile> = older.files.iter().filter(is_left).cloned().collect();
                     self.ledger.let_go(&left)?;
-                    if newcomer.coalescing.keeps_place() {
-                        (action.seq, action.lane, action.window) = (older.seq, older.lane, older.window);
-                    } else {
-                        action.seq = self.ledger.record.next_place();
-                        (action.lane, action.window) = (older.lane, older.window);
-                    }
+                    action.seq = if newcomer.coalescing.keeps_place() { older.seq } else { self.ledger.record.next_place() };
+                    action.window = older.window;
+                    action.lane = self.ledger.shared_lane(action, older.lane).await?;
                     name(action);
                     let by = action.id.clone();
                     self.leaves(older.id, Outcome::Superseded { by }).await?;

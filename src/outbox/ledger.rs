@@ -360,16 +360,23 @@ impl<'u, T: Transaction> Ledger<'u, T> {
             None => own,
             Some(last) if last.lane.is_ready() && last.window.saturating_add(1) < WINDOW => {
                 action.window = last.window.saturating_add(1);
-                let key = action.key.as_deref().unwrap_or_default();
-                if own < last.lane && (broken::is(Variant::UrgentOvertakesItsKey) || self.promote(key, own).await?) {
-                    own
-                } else {
-                    last.lane
-                }
+                self.shared_lane(action, last.lane).await?
             }
             Some(_) => Lane::Waiting,
         };
         Ok(())
+    }
+
+    /// The lane for a new action among those of its key, of which the last one before it lies in that lane: if they may be sent, the
+    /// most urgent that it can hurry them to.
+    pub(super) async fn shared_lane(&mut self, action: &Action, lane: Lane) -> Result<Lane, StoreError> {
+        let own = Lane::of(action.priority);
+        if !lane.is_ready() || own >= lane {
+            return Ok(lane);
+        }
+        let key = action.key.as_deref().unwrap_or_default();
+        let is_hurried = broken::is(Variant::UrgentOvertakesItsKey) || self.promote(key, own).await?;
+        Ok(if is_hurried { own } else { lane })
     }
 
     /// Writes the record, and gives the transaction back.

@@ -46,10 +46,15 @@ impl QueueLimits {
         self.excess(to).is_none() || to.counts().total() <= from.counts().total() && to.bytes <= from.bytes
     }
 
+    /// Whether an action of the one priority is given up for one of the other.
+    pub fn gives_up(&self, priority: Priority, newer: Priority) -> bool {
+        self.evicts.contains(&priority) && priority < newer
+    }
+
     /// The lanes from which actions are given up for one of that priority, the first to be emptied first: the least urgent, and
-    /// in a lane the oldest. What is being sent, waits behind others or awaits a decision is never given up.
+    /// in a lane the oldest. What lies there is not always of that priority. What is being sent, waits behind others or awaits a decision is never given up.
     pub fn gives_up_for(&self, priority: Priority) -> Vec<Lane> {
-        let mut evicted: Vec<Priority> = self.evicts.iter().copied().filter(|other| *other < priority).collect();
+        let mut evicted: Vec<Priority> = self.evicts.iter().copied().filter(|other| self.gives_up(*other, priority)).collect();
         evicted.sort_unstable();
         evicted.dedup();
         evicted.into_iter().map(Lane::of).collect()
@@ -67,6 +72,30 @@ mod tests {
         assert_eq!(limits.gives_up_for(Priority::Normal), [Lane::Low]);
         assert_eq!(limits.gives_up_for(Priority::Low), []);
         assert_eq!(QueueLimits::default().gives_up_for(Priority::Critical), []);
+    }
+
+    #[test]
+    fn nothing_is_given_up_for_what_is_no_more_urgent_nor_what_was_not_declared() {
+        let limits = QueueLimits { evicts: vec![Priority::Normal], ..QueueLimits::default() };
+        assert!(limits.gives_up(Priority::Normal, Priority::High));
+        assert!(!limits.gives_up(Priority::Normal, Priority::Normal));
+        assert!(!limits.gives_up(Priority::Low, Priority::High));
+    }
+
+    #[test]
+    fn a_queue_that_is_over_its_limits_may_stay_so_and_grow_in_neither_way() {
+        let limits = QueueLimits { actions: 1, bytes: 10, evicts: vec![] };
+        let record = |sizes: &[u64]| {
+            let mut record = UserRecord::default();
+            sizes.iter().for_each(|bytes| record.count(Lane::Normal, *bytes));
+            record
+        };
+        let from = record(&[20, 20]);
+        for (sizes, is_allowed) in
+            [(&[20, 20][..], true), (&[20, 1], true), (&[20, 21], false), (&[1, 1, 1], false), (&[10], true)]
+        {
+            assert_eq!(limits.allow(&from, &record(sizes)), is_allowed, "{sizes:?}");
+        }
     }
 
     #[test]

@@ -160,3 +160,58 @@ fn what_is_made_of_two_needs_room_for_what_it_has_become() {
     let appended = queue.append_within(&limits, vec![merged_to("b", 90)]);
     assert_eq!(appended.settled, [superseded("a", "b")]);
 }
+
+#[test]
+fn an_urgent_action_that_takes_the_place_of_another_hurries_its_key() {
+    let queue = Queue::default();
+    let low = |id| of_priority(Priority::Low, newcomer(id, Some("k")));
+    queue.append(vec![low("a"), low("b")]);
+    queue.append(vec![of_priority(Priority::Critical, replacing(newcomer("c", Some("k"))))]);
+    assert_eq!(["a", "c"].map(|id| queue.lane(id)), [Lane::Critical; 2]);
+    let mut last = of_priority(Priority::Critical, newcomer("d", Some("k")));
+    last.coalescing = Coalescing::DropOlder;
+    queue.append(vec![last]);
+    assert_eq!(["a", "d"].map(|id| queue.lane(id)), [Lane::Critical; 2]);
+}
+
+#[test]
+fn an_urgent_action_that_takes_the_place_of_one_that_waits_waits_as_well() {
+    let queue = Queue::default();
+    let mut behind = newcomer("behind", Some("k"));
+    behind.action.depends_on = Some("other".into());
+    queue.append(vec![newcomer("other", None), behind, newcomer("waiting", Some("k"))]);
+    queue.append(vec![of_priority(Priority::Critical, replacing(newcomer("urgent", Some("k"))))]);
+    assert_eq!((queue.lane("urgent"), queue.row("waiting")), (Lane::Waiting, None));
+}
+
+/// A queue in which a low action is on its way, and a critical one of its key is kept behind it in its lane.
+fn queue_with_critical_behind_low(coalesces: bool) -> Queue {
+    let queue = Queue::default();
+    let low = |id| of_priority(Priority::Low, newcomer(id, Some("k")));
+    queue.append(vec![low("sent")]);
+    let epoch = queue.begin(NOW);
+    queue.batch(epoch, NOW);
+    let critical = of_priority(Priority::Critical, newcomer("critical", Some("k")));
+    if coalesces {
+        queue.append(vec![low("older")]);
+        queue.append(vec![replacing(critical)]);
+    } else {
+        queue.append(vec![critical]);
+    }
+    assert_eq!(queue.lane("critical"), Lane::Low);
+    queue
+}
+
+#[test]
+fn what_is_urgent_gives_way_to_nothing_less_urgent_wherever_it_lies() {
+    for coalesces in [false, true] {
+        let queue = queue_with_critical_behind_low(coalesces);
+        let limits = at_most(2, &[Priority::Low]);
+        assert!(is_full(&queue.append_within(&limits, vec![newcomer("normal", None)])));
+        queue.append(vec![of_priority(Priority::Low, newcomer("low", None))]);
+        let limits = at_most(3, &[Priority::Low]);
+        let appended = queue.append_within(&limits, vec![newcomer("normal", None)]);
+        assert_eq!(appended.settled, [("low".into(), Outcome::Evicted)]);
+        assert!(queue.row("critical").is_some());
+    }
+}

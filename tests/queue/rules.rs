@@ -28,7 +28,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const NO_ANSWER: Failure = Failure { because: GateReason::Network, hint: None, counts_against_batch: true };
 
-fn moment(now: WallTime) -> Moment<'static> {
+pub(super) fn moment(now: WallTime) -> Moment<'static> {
     Moment { backoff: &BACKOFF, now, unit: 0.5, server_ahead: None }
 }
 
@@ -50,7 +50,7 @@ fn expiring(id: &str, key: Option<&str>, after: Duration) -> Newcomer {
 
 /// A queue in memory.
 #[derive(Default)]
-pub(super) struct Queue(Memory);
+pub(super) struct Queue(pub(super) Memory);
 
 impl Queue {
     pub(super) fn append(&self, newcomers: Vec<Newcomer>) {
@@ -84,7 +84,7 @@ impl Queue {
         }
     }
 
-    fn settle(&self, epoch: u64, batch: &Batch, verdicts: &[Verdict], moment: Moment<'_>) -> Step {
+    pub(super) fn settle(&self, epoch: u64, batch: &Batch, verdicts: &[Verdict], moment: Moment<'_>) -> Step {
         let step = block_on(outbox::settle(&self.0, "ada", epoch, batch, verdicts, moment, None)).unwrap();
         self.check();
         step
@@ -112,11 +112,11 @@ impl Queue {
         self.0.committed().find("ada", id).cloned()
     }
 
-    fn lane(&self, id: &str) -> Lane {
+    pub(super) fn lane(&self, id: &str) -> Lane {
         self.row(id).unwrap().lane
     }
 
-    fn check(&self) {
+    pub(super) fn check(&self) {
         check_books(&self.0.committed(), "ada").unwrap();
     }
 }
