@@ -393,7 +393,8 @@ export class Queue {
 
   /**
    * Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. Resolves to whether
-   * there was one of that id; if not, nothing is changed. For one that is still to be sent there is {@link edit}.
+   * there was one of that id; if not, nothing is changed. For one that is still to be sent there is {@link edit}. One whose other
+   * action (`dependsOn`) has left without being applied is a dead letter again at once, unless it is given other data.
    *
    * @throws {@link InvalidInputError} for data that JSON cannot hold, {@link StoreError} if the disk failed.
    */

@@ -1,5 +1,6 @@
 //! What the application decides about an action.
 
+use super::dependents;
 use super::history;
 use super::ledger::Ledger;
 use crate::broken::{self, Variant};
@@ -49,8 +50,8 @@ pub async fn discard<S: Store>(store: &S, user_id: &str, id: &str) -> Result<Opt
     decide(store, user_id, id, |_| true, Resolution::Out).await
 }
 
-/// Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. `None` if there is no
-/// such action of that id, and then nothing is changed.
+/// Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. One that still lacks what
+/// it depends on is a dead letter again at once. `None` if there is no such action of that id, and then nothing is changed.
 pub async fn requeue<S: Store>(
     store: &S,
     user_id: &str,
@@ -92,7 +93,7 @@ async fn decide<S: Store>(
                 let files = action.give(data);
                 ledger.let_go(&files)?;
             }
-            ledger.put_back(lane, bytes, action).await?;
+            settled.extend(dependents::put_back(&mut ledger, lane, bytes, action).await?);
         }
         Resolution::Out => {
             ledger.remove(&action)?;

@@ -1,5 +1,6 @@
 //! The steps of a drain.
 
+use super::dependents;
 use super::due::see_to_due;
 use super::history;
 use super::ledger::{LAST, Ledger, PAGE};
@@ -73,21 +74,13 @@ pub async fn read_again<S: Store>(store: &S, user_id: &str) -> Result<UserRecord
         for row in rows {
             let bytes = Action::read(&row, user_id).bytes();
             let Some(mut action) = Action::read_again(&row, user_id) else { continue };
-            match (action.state, action.depends_on.clone()) {
+            match action.state {
                 // What it depends on may have been applied while nobody could tell it so.
-                (ActionState::Pending, Some(other)) => {
-                    action.lane = Lane::Dependent;
-                    ledger.rewrite(Lane::Unreadable, bytes, &action)?;
-                    if ledger.find(&other).await?.is_none() {
-                        let known = history::find(&ledger.transaction, user_id, std::slice::from_ref(&other)).await?;
-                        let applied = known.last().and_then(|(_, outcome)| history::Applied::read(outcome));
-                        let outcome = applied.map_or(Outcome::Gone, |applied| Outcome::Applied { result: applied.result });
-                        settled.extend(ledger.tell_dependents(&other, &outcome).await?);
-                    }
+                ActionState::Pending => {
+                    settled.extend(dependents::put_back(&mut ledger, Lane::Unreadable, bytes, action).await?);
                 }
-                (ActionState::Pending, None) => ledger.put_back(Lane::Unreadable, bytes, action).await?,
-                (ActionState::Unreadable, _) => {}
-                (ActionState::Conflict | ActionState::Dead, _) => {
+                ActionState::Unreadable => {}
+                ActionState::Conflict | ActionState::Dead => {
                     action.lane = if action.state == ActionState::Dead { Lane::Dead } else { Lane::Conflict };
                     ledger.rewrite(Lane::Unreadable, bytes, &action)?;
                     ledger.release_all(action.key.into_iter().collect()).await?;

@@ -320,35 +320,44 @@ impl<'u, T: Transaction> Ledger<'u, T> {
                 break;
             }
             for row in rows {
-                let mut action = Action::read(&row, self.user_id);
+                let action = Action::read(&row, self.user_id);
                 if action.state == ActionState::Unreadable {
                     self.quarantine(row).await?;
-                    continue;
+                } else {
+                    settled.extend(self.tell(action, id, outcome).await?);
                 }
-                let bytes = action.bytes();
-                action.depends_on = None;
-                let failed = match outcome {
-                    Outcome::Applied { .. } | Outcome::Duplicate { .. } if broken::is(Variant::ResultNotPutIn) => None,
-                    Outcome::Applied { result } | Outcome::Duplicate { result } => {
-                        dependency::complete(&mut action.data, &mut action.request, id, result.as_ref())
-                            .err()
-                            .map(|missing| missing.to_string())
-                    }
-                    _ => Some(
-                        ["the action ", id, ", on which this one depends, has left the queue without being applied"].concat(),
-                    ),
-                };
-                let Some(message) = failed else {
-                    self.put_back(Lane::Dependent, bytes, action).await?;
-                    continue;
-                };
-                let outcome = bury(&mut action, ApiError::without_response("ACTION_DEPENDENCY_FAILED", message, false));
-                self.rewrite(Lane::Dependent, bytes, &action)?;
-                self.release_all(action.key.into_iter().collect()).await?;
-                settled.push((action.id, outcome));
             }
         }
         Ok(settled)
+    }
+
+    /// Tells an action what became of the one that it depends on. Says what became of it, if that settles it.
+    pub(super) async fn tell(
+        &mut self,
+        mut action: Action,
+        id: &str,
+        outcome: &Outcome,
+    ) -> Result<Option<(String, Outcome)>, StoreError> {
+        let bytes = action.bytes();
+        let failed = match outcome {
+            Outcome::Applied { .. } | Outcome::Duplicate { .. } if broken::is(Variant::ResultNotPutIn) => None,
+            Outcome::Applied { result } | Outcome::Duplicate { result } => {
+                dependency::complete(&mut action.data, &mut action.request, id, result.as_ref())
+                    .err()
+                    .map(|missing| missing.to_string())
+            }
+            _ => Some(["the action ", id, ", on which this one depends, has left the queue without being applied"].concat()),
+        };
+        let Some(message) = failed else {
+            action.depends_on = None;
+            self.put_back(Lane::Dependent, bytes, action).await?;
+            return Ok(None);
+        };
+        // It still depends on it: whoever puts it back as it is must not send it without.
+        let outcome = bury(&mut action, ApiError::without_response("ACTION_DEPENDENCY_FAILED", message, false));
+        self.rewrite(Lane::Dependent, bytes, &action)?;
+        self.release_all(action.key.into_iter().collect()).await?;
+        Ok(Some((action.id, outcome)))
     }
 
     /// Finds the lane for a new action behind the last one of its key.

@@ -4,6 +4,7 @@
 mod absorb;
 mod append;
 mod decide;
+mod dependents;
 mod drain;
 mod due;
 mod files;

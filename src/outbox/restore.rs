@@ -1,8 +1,9 @@
 //! How actions come into the queue again that were in one which has been deleted.
 
+use super::dependents;
 use super::history;
 use super::ledger::Ledger;
-use crate::platform::tables::{Lane, Store, Transaction};
+use crate::platform::tables::{Store, Transaction};
 use crate::platform::{Access, StoreError};
 use crate::queue::action::Action;
 use crate::queue::outcome::Outcome;
@@ -82,13 +83,6 @@ async fn write<T: Transaction>(
     ledger.insert(&action)?;
     // They may be gone with the queue. Then it is told so when it is to be sent.
     ledger.hold_files(&action)?;
-    if let Some(other) = action.depends_on.filter(|_| action.lane == Lane::Dependent)
-        && ledger.find(&other).await?.is_none()
-    {
-        let known = history::find(&ledger.transaction, ledger.user_id, std::slice::from_ref(&other)).await?;
-        let applied = known.last().and_then(|(_, outcome)| history::Applied::read(outcome));
-        let outcome = applied.map_or(Outcome::Gone, |applied| Outcome::Applied { result: applied.result });
-        restored.settled.extend(ledger.tell_dependents(&other, &outcome).await?);
-    }
+    restored.settled.extend(dependents::catch_up(ledger, action).await?);
     Ok(seq)
 }

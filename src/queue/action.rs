@@ -306,10 +306,15 @@ impl Action {
         ((self.data.get().len() + names) as u64).saturating_add(request)
     }
 
-    /// Gives it other data, which is what it will say from now on. Files that were what a request said are let go: these.
+    /// Gives it other data, which is what it will say from now on. If it has ceased to wait for another action, it no longer depends on
+    /// that, unless its URL names what came of it. Files that were what a request said are let go: these.
     #[must_use = "nothing holds these files any longer"]
     pub fn give(&mut self, data: Box<RawValue>) -> Vec<QueuedFile> {
         self.data = data;
+        let needs_it = |other: &String| self.request.as_ref().is_some_and(|request| request.names(other));
+        if self.lane != Lane::Dependent && !self.depends_on.as_ref().is_some_and(needs_it) {
+            self.depends_on = None;
+        }
         let Some(request) = &mut self.request else { return Vec::new() };
         request.take_data();
         if request.body.has_files() { Vec::new() } else { std::mem::take(&mut self.files) }

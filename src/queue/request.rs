@@ -230,12 +230,17 @@ impl WholeRequest {
         self.method == other.method && self.url == other.url
     }
 
+    /// Whether its URL names parts of that action's result.
+    pub fn names(&self, id: &str) -> bool {
+        self.url.contains(&beginning_of_name(id))
+    }
+
     /// Puts parts of that action's result into the URL, wherever it names them as `$result(id,pointer)`, both percent-encoded.
     pub fn put_in(&mut self, id: &str, result: Option<&Json>) -> Result<(), Missing> {
-        let name = [MARK, &encoded(id), ","].concat();
-        if !self.url.contains(&name) {
+        if !self.names(id) {
             return Ok(());
         }
+        let name = beginning_of_name(id);
         let known = result.and_then(|result| crate::json::Document::read(result.text()));
         let mut parts = self.url.split(name.as_str());
         let mut url: String = parts.next().unwrap_or_default().into();
@@ -299,6 +304,11 @@ pub fn is_secret(name: &str) -> bool {
 fn is_kept(name: &str) -> bool {
     let of_one_sending = ["idempotency-key", "traceparent", "tracestate", "x-attempt", "content-length", "host"];
     !is_secret(name) && !of_one_sending.iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
+/// How a name of a part of that action's result begins in a URL.
+fn beginning_of_name(id: &str) -> String {
+    [MARK, &encoded(id), ","].concat()
 }
 
 /// A text as a segment of a path (RFC 3986 §2.3).

@@ -1,8 +1,8 @@
 //! The end of a run: the faults stop, and then all must come right within bounded time.
 
 use super::drive::Run;
-use super::promises::{USERS, is_without_file};
-use crate::platform::tables::{Kind, Lane};
+use super::promises::{USERS, is_orphan, is_without_file};
+use crate::platform::tables::{Kind, Lane, Row};
 use crate::queue::file::LONGEST_WAIT;
 use crate::queue::record::Counts;
 use std::time::Duration;
@@ -81,7 +81,7 @@ fn independent_keys(run: &mut Run) {
     run.promises.note(run.world.now(), || format!("-- drained after {} ms", run.world.now() - began));
 }
 
-/// What stands against anything is decided: all that is stored is put back, and arrives.
+/// What stands against anything is decided: all that is stored is put back, and arrives, but for what cannot be sent as it is.
 fn all_is_decided(run: &mut Run) {
     run.world.server(|server| {
         server.poison.clear();
@@ -96,8 +96,8 @@ fn all_is_decided(run: &mut Run) {
             let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_awake()) else { continue };
             run.check();
             for id in run.world.stored(name) {
-                let is_without_file = run.world.inner.disk.table().find(name, &id).is_some_and(is_without_file);
-                if is_without_file {
+                let is_hopeless = |row: &Row| is_without_file(row) || is_orphan(row);
+                if run.world.inner.disk.table().find(name, &id).is_some_and(is_hopeless) {
                     run.promises.discard(&id);
                     let client = page.tab.client.clone();
                     run.world.block_on(async move { while client.discard(&id).await.is_err() {} });

@@ -6,7 +6,7 @@ mod stored;
 mod told;
 mod users;
 
-pub(super) use stored::is_without_file;
+pub(super) use stored::{is_orphan, is_without_file};
 
 use super::super::witness::{Sight, Witness};
 use super::conditions::Conditions;
@@ -153,7 +153,7 @@ impl Books {
 impl Known {
     /// Whether it may arrive with that.
     fn may_be(&self, data: &str, number: usize) -> bool {
-        if let (Some(other), false) = (self.particulars.depends_on, self.has_lost_its_dependency) {
+        if let Some(other) = self.particulars.depends_on {
             return data == format!(r#"{{"n":{number},"after":{other}}}"#) || self.data.iter().skip(1).any(|known| known == data);
         }
         self.data.iter().any(|known| known == data)

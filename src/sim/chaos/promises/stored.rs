@@ -13,6 +13,11 @@ pub(in crate::sim::chaos) fn is_without_file(row: &Row) -> bool {
     row.lane == Lane::Dead && row.text.contains(FILE_MISSING)
 }
 
+/// Whether a row is that of an action that cannot be sent as it is, since what it depends on never came.
+pub(in crate::sim::chaos) fn is_orphan(row: &Row) -> bool {
+    row.lane == Lane::Dead && row.text.contains(DEPENDENCY_FAILED)
+}
+
 impl Promises {
     /// The promised actions that nothing stands against and that are not settled.
     pub(in crate::sim::chaos) fn unsettled(&self, table: &Table) -> Vec<String> {
@@ -66,7 +71,7 @@ impl Promises {
     pub(in crate::sim::chaos) fn check(&self, world: &World, table: &Table) {
         let now = world.now();
         let stored = USERS.map(|user| table.all_rows(user));
-        for row in stored.iter().flatten().filter(|row| row.lane == Lane::Dead && row.text.contains(DEPENDENCY_FAILED)) {
+        for row in stored.iter().flatten().filter(|row| is_orphan(row)) {
             self.lose_dependency(&row.id);
         }
         for row in stored.iter().flatten().filter(|row| row.lane == Lane::Dead && row.text.contains(OUTCOME_UNKNOWN)) {
@@ -113,9 +118,10 @@ impl Promises {
                     format!("{} was promised, is not stored, and nothing has settled it", known.id.clone().unwrap_or_default())
                 });
             }
-            for row in
-                stored.iter().flatten().filter(|row| is_put_aside(row) && !is_without_file(row) && !books.put_back.is_empty())
-            {
+            // What is wrong with those is known without the server.
+            let is_known = |row: &&Row| is_without_file(row) || is_orphan(row);
+            let aside = stored.iter().flatten().filter(|row| is_put_aside(row) && !is_known(row));
+            for row in aside.filter(|_| !books.put_back.is_empty()) {
                 if books.by_id.get(&row.id).and_then(|action| books.put_back.get(action)).is_some_and(|(_, is_there)| *is_there) {
                     forgotten = Some(format!("{} was put back, and is put aside again though the server was not asked", row.id));
                 }
