@@ -96,7 +96,7 @@ export function writtenRequest(
   const made = new Headers(headers ?? (input instanceof Request ? input.headers : undefined));
   if (json !== undefined && !made.has("content-type")) made.set("content-type", "application/json");
   const plain = {
-    ...(method !== undefined || json !== undefined ? { method: method ?? "POST" } : {}),
+    ...(method !== undefined || json !== undefined ? { method: method ?? methodFor(input) } : {}),
     ...(credentials !== undefined && { credentials }),
     headers: made,
   };
@@ -113,6 +113,11 @@ export function writtenRequest(
   const request = new Request(url, isThere ? ({ ...plain, body: given, duplex: "half" } as RequestInit) : plain);
   if (!request.body && !isThere) return written(request, {}, rest, undefined);
   return bodyOf(request).then((body) => written(request, body, rest, undefined));
+}
+
+/** The method of a request with a body that names none. */
+function methodFor(input: Request | string | URL): string {
+  return input instanceof Request && !["GET", "HEAD"].includes(input.method) ? input.method : "POST";
 }
 
 /**
@@ -209,7 +214,8 @@ function written(request: Request, { text, form, files }: WrittenBody, rest: Res
   };
   const dependsOn = urlDependency(request.url, action.dependsOn);
   const named = { ...action, ...((id ?? own) !== undefined && { id: id ?? own }), dependsOn, request: stored };
-  return writtenAs(named, isData ? text : "null", data, files);
+  // On one line. In JSON a line break stands between tokens, and nowhere else.
+  return writtenAs(named, isData ? text.replaceAll(/[\r\n]+/g, " ") : "null", data, files);
 }
 
 /** Whether a text is one value of JSON, to the letter. */

@@ -180,6 +180,42 @@ test("a dead letter tells what was to be sent, and goes again with other data", 
   assert.deepEqual([seen[1]?.text, seen[1]?.headers.get("content-type")], ['{"a":"c"}', "application/json"]);
 });
 
+test("JSON on several lines is one body, and takes nobody else's place", async () => {
+  const { sdk, seen } = await withServer(() => Response.json({}));
+  const body = JSON.stringify({ title: "two\nlines", tags: ["a"] }, null, 2);
+  const receipts = await Promise.all([
+    sdk.queue.enqueueRequest("/pretty", { method: "PUT", body }),
+    sdk.queue.enqueueRequest("/windows", { method: "PUT", body: body.replaceAll("\n", "\r\n") }),
+    sdk.queue.enqueueRequest("/innocent", { method: "PUT", data: 1 }),
+  ]);
+  for (const { settled } of receipts) assert.equal((await settled).status, "applied");
+  assert.deepEqual(
+    seen.map(({ url, text }) => [new URL(url).pathname, JSON.parse(text)]),
+    [
+      ["/pretty", JSON.parse(body)],
+      ["/windows", JSON.parse(body)],
+      ["/innocent", 1],
+    ],
+  );
+});
+
+test("a Request with data of its own keeps its method", async () => {
+  const { sdk, seen } = await withServer(() => Response.json({}));
+  const url = "https://api.example/a";
+  const receipts = [
+    await sdk.queue.enqueueRequest(new Request(url, { method: "PUT" }), { data: 1 }),
+    await sdk.queue.enqueueRequest(new Request(url), { data: 2 }),
+  ];
+  for (const { settled } of receipts) await settled;
+  assert.deepEqual(
+    seen.map(({ method, text }) => [method, text]),
+    [
+      ["PUT", "1"],
+      ["POST", "2"],
+    ],
+  );
+});
+
 test("a call that fails is queued whole, and both have one key", async () => {
   let isOffline = true;
   const { sdk, seen } = await withServer(() => (isOffline ? offline() : Response.json(1)));
