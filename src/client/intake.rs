@@ -104,7 +104,8 @@ impl<P: Platform> Intake<P> {
 
     async fn append(&self, mut groups: Vec<Vec<Newcomer>>) -> Result<Appended, StoreError> {
         // What an earlier page had to leave in a lesser place comes first.
-        self.drainer.promote().await;
+        self.drainer.awake().await;
+        self.drainer.promote(false).await;
         let (store, clock) = (self.platform.store(), self.platform.clock());
         let mut failures = 0;
         loop {

@@ -113,6 +113,8 @@ pub struct Drainer<P: Platform> {
     pub(super) resting: Resting,
     /// Whether what could not be read has been looked at again.
     has_read_again: Cell<bool>,
+    /// Whether it was looked whether anything lies in a lesser place.
+    has_looked_below: Cell<bool>,
     /// When it was last looked for files that were left behind.
     pub(super) swept_at: Cell<Option<MonotonicTime>>,
     /// Whether there may be files that nothing holds any longer, as far as this tab has seen.
@@ -226,6 +228,7 @@ impl<P: Platform> Drainer<P> {
             promotions: Cell::default(),
             resting: Resting::default(),
             has_read_again: Cell::default(),
+            has_looked_below: Cell::default(),
             swept_at: Cell::default(),
             has_let_go: Cell::default(),
             mirror: RefCell::default(),
@@ -256,32 +259,38 @@ impl<P: Platform> Drainer<P> {
 
     /// Brings what had to be kept in a lesser place to the best one that works, unless another tab is sending just now, or this was
     /// tried a moment ago.
-    pub async fn promote(&self) {
+    ///
+    /// An earlier page may have left something in a lesser place without a word: `looks_below` looks there once.
+    pub async fn promote(&self, looks_below: bool) {
         let (store, clock) = (self.platform.store(), self.platform.clock());
         self.tell_place_changes();
-        if !store.may_be_promoted(&self.user_id) || self.rests() {
+        let looks = looks_below && !self.has_looked_below.get();
+        if !(looks || store.may_be_promoted(&self.user_id)) || self.rests() {
             return;
         }
         let Some(_nobody_sends) = self.platform.locks().try_acquire(&self.lock).await else { return };
-        let (now, created_at) = (clock.wall(), Cell::new(None));
+        let (now, taken_in) = (clock.wall(), RefCell::new(Vec::new()));
         let absorb = async |transaction, lot: Lot| {
             let (is_ours, from) = (lot.user_id == self.user_id, lot.from);
             let (transaction, record) = outbox::absorb(transaction, lot, now).await?;
-            created_at.set(created_at.get().or(is_ours.then_some((from, record.created_at))));
+            taken_in.borrow_mut().push(is_ours.then_some((from, record.created_at)));
             Ok(transaction)
         };
-        let rest = match store.promote(&self.user_id, absorb).await {
-            Ok(()) => None,
-            Err(error) => {
-                self.platform.emit(&Event::StoreFailed { error });
-                Some(())
-            }
-        };
-        if let (None, Some((from, created_at))) = (&rest, created_at.get()) {
+        let promoted = store.promote(&self.user_id, absorb).await;
+        let mut taken_in = taken_in.into_inner();
+        let has_failed = promoted.is_err();
+        if let Err(error) = promoted {
+            // Of the last one it is not known whether it was committed.
+            taken_in.pop();
+            self.platform.emit(&Event::StoreFailed { error });
+        } else {
+            self.has_looked_below.set(true);
+        }
+        for (from, created_at) in taken_in.into_iter().flatten() {
             self.mirror.borrow_mut().moved(from, store.durability(), created_at);
         }
         let failures =
-            if rest.is_some() || store.may_be_promoted(&self.user_id) { self.promotions.get().0.saturating_add(1) } else { 0 };
+            if has_failed || store.may_be_promoted(&self.user_id) { self.promotions.get().0.saturating_add(1) } else { 0 };
         let pause = self.policy.backoff.delay(failures, self.platform.random().unit());
         self.promotions.set((failures, clock.monotonic().after(if failures > 0 { pause } else { Duration::ZERO })));
         self.tell_place_changes();
@@ -311,7 +320,8 @@ impl<P: Platform> Drainer<P> {
 
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
     pub async fn drain(&self, trigger: Trigger) -> Result<DrainReport, StoreError> {
-        self.promote().await;
+        self.awake().await;
+        self.promote(true).await;
         self.awake().await;
         let (drain, abort) = abortable(self.drain_here(trigger));
         self.drain.replace(Some(abort));
@@ -351,14 +361,18 @@ impl<P: Platform> Drainer<P> {
         if is_above {
             record = outbox::record(&self.at(place), &self.user_id).await?;
         }
+        let was_there = record.counts().total() > 0;
         let report = self.drain_at(place, record, trigger).await?;
         self.clean_up(self.has_let_go.take()).await;
         self.sweep_now_and_then().await;
+        // A dead letter holds nothing back; but all that lies in a lesser place is to be brought up.
+        let counts = report.counts;
+        let left = if place == Durability::IndexedDb { counts.total().saturating_sub(counts.dead) } else { counts.total() };
         // Nothing is left there that what lies below would have to wait for; unless the place was lost, and that was counted elsewhere.
-        if report.counts.total() == 0 && store.sends_from(&self.user_id) == Some(place) {
+        if left == 0 && store.sends_from(&self.user_id) == Some(place) {
             store.nothing_is_left(&self.user_id, place);
-            // And there is room.
-            if is_above {
+            // And there is room, if there was not.
+            if is_above && was_there {
                 self.promotions.take();
             }
         }
