@@ -98,7 +98,9 @@ pub async fn append_behind<S: Store>(
     let mut results = Vec::with_capacity(groups.len());
     for group in groups.iter_mut() {
         // Where they lay when it was tried to take them in before says nothing.
-        group.iter_mut().for_each(|newcomer| newcomer.action.lane = Lane::of(newcomer.action.priority));
+        for newcomer in group.iter_mut() {
+            newcomer.action.lane = Lane::of(newcomer.action.priority);
+        }
         results.push(match intake.check(group).await? {
             Ok(decisions) => Ok(intake.take_in(group, decisions).await?),
             Err(refused) => Err(refused),
@@ -284,12 +286,11 @@ impl<'a, T: Transaction> Intake<'a, T> {
         group: &'g [Newcomer],
         decisions: &'g [Decision],
     ) -> Option<(&'g Action, Older)> {
-        let (older, found, is_in_flight) = match last {
-            Some(&index) => (decisions.get(index)?.action(group.get(index)?), Older::InGroup(index), false),
-            None => {
-                let older = self.lasts.get(newer.key.as_ref()?)?;
-                (older, Older::Stored(older.id.clone()), self.ledger.record.is_in_flight(older.seq))
-            }
+        let (older, found, is_in_flight) = if let Some(&index) = last {
+            (decisions.get(index)?.action(group.get(index)?), Older::InGroup(index), false)
+        } else {
+            let older = self.lasts.get(newer.key.as_ref()?)?;
+            (older, Older::Stored(older.id.clone()), self.ledger.record.is_in_flight(older.seq))
         };
         let gives_way = !self.needed.contains_key(&older.id) && coalescing.applies(older, newer, is_in_flight);
         gives_way.then_some((older, found))

@@ -87,7 +87,9 @@ mod tests {
         let limits = QueueLimits { actions: 1, bytes: 10, evicts: vec![] };
         let record = |sizes: &[u64]| {
             let mut record = UserRecord::default();
-            sizes.iter().for_each(|bytes| record.count(Lane::Normal, *bytes));
+            for bytes in sizes {
+                record.count(Lane::Normal, *bytes);
+            }
             record
         };
         let from = record(&[20, 20]);
