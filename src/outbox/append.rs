@@ -15,7 +15,6 @@ use crate::queue::file::{Holder, MOST_FILES, QueuedFile};
 use crate::queue::limits::QueueLimits;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
-use crate::queue::request::WholeRequest;
 use crate::queue::row::{Row, id_at};
 use crate::time::WallTime;
 use crate::wire::Priority;
