@@ -4,7 +4,9 @@ use fastrand::Rng;
 use futures_executor::block_on;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
+use steadfast::json::Json;
 use steadfast::outbox::{self, Batch, Begin, Claim, Claiming, Newcomer};
 use steadfast::platform::tables::Lane;
 use steadfast::policy::backoff::Backoff;
@@ -77,14 +79,20 @@ impl World {
     fn newcomer(&mut self) -> Newcomer {
         self.next += 1;
         let key = (self.rng.u8(..4) > 0).then(|| format!("key-{}", self.rng.u8(..3)));
-        let depends_on = if self.rng.u8(..10) == 0 { self.pick() } else { None };
+        let depends_on = match self.rng.u8(..10) {
+            0 => self.pick(),
+            1 => self.applied.last().cloned(),
+            _ => None,
+        };
         let coalescing = match self.rng.u8(..8) {
             0 if key.is_some() => Coalescing::Replace,
             1 if key.is_some() => Coalescing::DropOlder,
+            2 if key.is_some() => Coalescing::Merge(Rc::new(|older, newer| Ok(format!("[{older},{newer}]")))),
             _ => Coalescing::Never,
         };
         let priority = self.rng.choice([Priority::Low, Priority::Normal, Priority::High, Priority::Critical]).unwrap();
-        let data = RawValue::from_string(format!(r#"{{"n":{}}}"#, self.next)).unwrap();
+        let named = depends_on.as_ref().map_or("null".into(), |id| format!(r#"{{"$result":"{id}"}}"#));
+        let data = RawValue::from_string(format!(r#"{{"n":{},"after":{named}}}"#, self.next)).unwrap();
         let action = Action {
             key,
             priority,
@@ -116,7 +124,22 @@ impl World {
             (0..self.rng.usize(1..4)).map(|_| (0..self.rng.usize(1..4)).map(|_| self.newcomer()).collect()).collect();
         let keys: BTreeMap<String, Option<String>> =
             groups.iter().flatten().map(|newcomer| (newcomer.action.id.clone(), newcomer.action.key.clone())).collect();
+        let merging = |newcomer: &&Newcomer| matches!(newcomer.coalescing, Coalescing::Merge(_));
+        let merging: BTreeSet<String> =
+            groups.iter().flatten().filter(merging).map(|newcomer| newcomer.action.id.clone()).collect();
+        let before = self.store.committed();
+        let mut texts: BTreeMap<String, String> =
+            before.all_rows("ada").iter().map(|row| (row.id.clone(), Action::read(row, "ada").data.get().into())).collect();
+        texts.extend(groups.iter().flatten().map(|newcomer| (newcomer.action.id.clone(), newcomer.action.data.get().into())));
         let appended = block_on(outbox::append(&self.store, "ada", &mut groups, &self.limits, self.now)).unwrap();
+        texts.extend(appended.changed.iter().map(|action| (action.id.clone(), action.data.get().into())));
+        for (id, outcome) in &appended.settled {
+            if let Outcome::Superseded { by } = outcome
+                && merging.contains(by)
+            {
+                assert!(texts[by].contains(&texts[id]), "{by} is made of {id} as well: {texts:?}");
+            }
+        }
         for (id, seq) in appended.groups.into_iter().flatten().flatten() {
             self.open.insert(id.clone());
             self.places.insert(id.clone(), (keys[&id].clone(), seq));
@@ -135,6 +158,7 @@ impl World {
             Claim::Batch(batch) => {
                 assert!(!batch.actions.is_empty());
                 assert!(batch.actions.windows(2).all(|two| two[0].seq < two[1].seq));
+                assert!(batch.actions.iter().all(|action| !action.data.get().contains("$result")), "{batch:?}");
                 Some(batch)
             }
             _ => None,
@@ -166,7 +190,7 @@ impl World {
             let was_applied = self.applied.contains(&action.id);
             let is_held = action.key.as_ref().is_some_and(|key| held.contains(key));
             let verdict = match self.rng.u8(..8) {
-                _ if was_applied => Verdict::Duplicate(None),
+                _ if was_applied => Verdict::Duplicate(Json::new("1".into())),
                 _ if is_held => Verdict::Retry(None),
                 0 if !is_kind => rejection(),
                 1 if !is_kind => {
@@ -174,7 +198,7 @@ impl World {
                 }
                 2 if !is_kind => Verdict::Retry(None),
                 3 if !is_kind => Verdict::Unlisted,
-                _ => Verdict::Applied(None),
+                _ => Verdict::Applied(Json::new("1".into())),
             };
             match &verdict {
                 Verdict::Applied(_) => self.applied.push(action.id.clone()),
@@ -216,6 +240,10 @@ impl World {
             13 | 14 => {
                 if let Some(id) = self.pick() {
                     let data = (self.rng.bool()).then(|| RawValue::from_string("[1,2,3]".into()).unwrap());
+                    // Those behind it have been let go, and what takes its place comes after them as well.
+                    if self.dead().contains(&id) {
+                        self.free.insert(id.clone());
+                    }
                     if let Some(decided) = block_on(outbox::requeue(&self.store, "ada", &id, data)).unwrap() {
                         self.heard(decided.settled);
                     }
