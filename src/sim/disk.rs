@@ -87,6 +87,8 @@ impl Disk {
         let id = old.split_once(r#""id":""#).map(|(_, id)| id.trim_end_matches('"').to_string());
         let (old, new) = (text_of(old), text_of(new));
         let rows = self.rows(user_id).into_iter().filter(|row| id.as_ref().is_none_or(|id| *id == row.id));
+        // All others are left alone: a transaction may be under way.
+        let rows = rows.filter(|row| row.text.contains(&old));
         let rows: Vec<Row> = rows.collect();
         let (opener, sealed) = (Opener::new(&self.made.borrow()), self.memory.committed());
         self.memory.tamper(|table| {

@@ -389,7 +389,7 @@ impl Run {
 
     /// What a newer version has written can be read by this one after all.
     pub(super) fn understand_all(&mut self) {
-        for _ in 0..LONGEST_TRANSACTION {
+        for _ in 0..LONGEST_BUSTLE {
             if !self.pages.iter().any(|page| page.tab.is_in_transaction()) {
                 break;
             }
@@ -688,6 +688,9 @@ pub(super) fn is_put_aside(row: &Row) -> bool {
 
 /// How long a page may have a transaction under way when it is to be frozen, in milliseconds.
 const LONGEST_TRANSACTION: u32 = 100;
+
+/// How long one of several pages or another may have one, in milliseconds.
+const LONGEST_BUSTLE: u32 = 10_000;
 
 /// How long a drain that no lock has kept from beginning may take until it sends, in milliseconds.
 const GRACE: u64 = 2_000;
