@@ -409,7 +409,8 @@ impl Fetch {
         };
         if !answer.unchecked_ref::<Given>().status().is_ok_and(|status| !status.is_undefined()) {
             let reason = "the fetch option must return a promise of a Response";
-            return Err(NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&answer)));
+            let failure = NetworkFailure::certain(NetworkFailureKind::Application, reason, rejection(&answer));
+            return Err(NetworkFailure { was_dispatched: true, ..failure });
         }
         Ok(FetchResponse { answer: Answer::Fetched(answer.unchecked_into(), transfer), request })
     }

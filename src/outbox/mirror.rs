@@ -138,11 +138,13 @@ impl Mirror {
         let Some(applied) = Applied::read(outcome) else { return };
         let mut put_in = 0;
         for (_, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.action.depends_on.as_deref() == Some(id)) {
-            // Where the result is not what the data names, the action is a dead letter already.
-            if let Ok(data) = dependency::put_in(&kept.action.data, id, applied.result.as_ref()) {
-                kept.action.data = data;
-            }
-            kept.action.depends_on = None;
+            let before = kept.action.bytes_of_row();
+            let action = &mut kept.action;
+            // Where the result is not what the action names, it is a dead letter already.
+            let _: Result<(), dependency::Missing> =
+                dependency::complete(&mut action.data, &mut action.request, id, applied.result.as_ref());
+            action.depends_on = None;
+            self.bytes = self.bytes.saturating_sub(before).saturating_add(action.bytes_of_row());
             put_in += 1;
         }
         self.dependents = self.dependents.saturating_sub(put_in);
@@ -190,6 +192,7 @@ impl Mirror {
 mod tests {
     use super::*;
     use crate::queue::plan::tests::action;
+    use crate::queue::request::tests::request;
 
     const BORN: WallTime = WallTime(1000);
     const PLACE: Durability = Durability::IndexedDb;
@@ -253,6 +256,21 @@ mod tests {
         assert!(!mirror.has("action-2000"));
         mirror.keep(action(2_001, None), 2_001, PLACE, BORN);
         assert!(mirror.has("action-2001"));
+    }
+
+    #[test]
+    fn a_result_is_put_into_all_that_names_it_and_what_is_kept_weighs_what_it_weighs_then() {
+        let mut mirror = Mirror::default();
+        let data = RawValue::from_string(r#"{"of":{"$result":"post","at":"/id"}}"#.into()).unwrap();
+        let request = request("POST", "https://api.example/posts/$result(post,%2Fid)/photos");
+        let dependent = Action { data, depends_on: Some("post".into()), request: Some(request.into()), ..action(1, None) };
+        mirror.keep(dependent, 1, PLACE, BORN);
+        let outcome = RawValue::from_string(r#"{"status":"applied","result":{"id":7}}"#.into()).unwrap();
+        mirror.settle("post", &outcome);
+        let [kept] = mirror.missing(PLACE, &UserRecord::default()).try_into().unwrap();
+        assert_eq!((kept.data.get(), kept.depends_on.as_deref()), (r#"{"of":7}"#, None));
+        assert_eq!(kept.request.as_ref().unwrap().url, "https://api.example/posts/7/photos");
+        assert_eq!(mirror.bytes, kept.bytes_of_row());
     }
 
     #[test]

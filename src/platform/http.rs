@@ -146,17 +146,19 @@ pub struct NetworkFailure {
     pub rejection: Rejection,
     /// Whether the page's content security policy reported the request.
     pub violates_policy: bool,
+    /// Whether it had been handed over to be sent, so that the server may have seen it.
+    pub was_dispatched: bool,
 }
 
 impl NetworkFailure {
-    /// One of that kind, of which there is no doubt.
+    /// One of that kind, of which there is no doubt, before anything was handed over to be sent.
     pub fn certain(kind: NetworkFailureKind, reason: &'static str, rejection: Rejection) -> Self {
         let verdict = Verdict { kind, confidence: Confidence::Certain, reason };
-        Self { verdict, rejection, violates_policy: false }
+        Self { verdict, rejection, violates_policy: false, was_dispatched: false }
     }
 
-    /// One that nothing is known of yet.
+    /// One that nothing is known of yet, after it was handed over to be sent.
     pub fn unexplained(rejection: Rejection) -> Self {
-        Self { verdict: Verdict::UNKNOWN, rejection, violates_policy: false }
+        Self { verdict: Verdict::UNKNOWN, rejection, violates_policy: false, was_dispatched: true }
     }
 }

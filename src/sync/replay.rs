@@ -219,11 +219,13 @@ fn unanswered(error: AttemptError) -> Outcome {
     let kind = error.kind();
     let is_certain =
         matches!(&error, AttemptError::Failed(failure) if failure.verdict.confidence == crate::error::Confidence::Certain);
-    if kind == NetworkFailureKind::Invalid {
+    // What stands in for `fetch` may fail after it has sent.
+    let was_dispatched = !matches!(&error, AttemptError::Failed(failure) if !failure.was_dispatched);
+    if kind == NetworkFailureKind::Invalid && !was_dispatched {
         return Outcome { sent: rejected(error.into_api_error()), is_unseen: true };
     }
     let is_unseen = match kind {
-        NetworkFailureKind::Application => true,
+        NetworkFailureKind::Application | NetworkFailureKind::Invalid => !was_dispatched,
         NetworkFailureKind::MixedContent | NetworkFailureKind::Blocked => is_certain,
         _ => false,
     };
@@ -241,4 +243,24 @@ fn unanswered(error: AttemptError) -> Outcome {
 /// Whether a failure is the device's, which nothing gets past.
 pub(super) fn is_everywhere(error: &ApiError, because: GateReason) -> bool {
     because == GateReason::Network && error.code.as_deref() == Some("NETWORK_OFFLINE")
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::error::network::Rejection;
+    use crate::platform::NetworkFailure;
+
+    #[test]
+    fn what_stands_in_for_fetch_may_have_sent_before_it_failed() {
+        for kind in [NetworkFailureKind::Application, NetworkFailureKind::Invalid] {
+            let rejection = Rejection { name: "TypeError".into(), message: "x is undefined".into(), cause: None };
+            let before = NetworkFailure::certain(kind, "it threw", rejection);
+            let after = NetworkFailure { was_dispatched: true, ..before.clone() };
+            assert!(unanswered(AttemptError::Failed(before)).is_unseen, "{kind:?}");
+            let Outcome { sent, is_unseen } = unanswered(AttemptError::Failed(after));
+            assert!(!is_unseen && matches!(sent, Sent::Failed { .. }), "{kind:?}");
+        }
+        assert!(!unanswered(AttemptError::TimedOut(Duration::from_secs(1))).is_unseen);
+    }
 }

@@ -347,7 +347,7 @@ async fn what_the_first_version_has_left_is_all_there_to_the_letter() {
     is_as_the_first_version_left_it(&store).await;
     drop(store);
     let names = script(&name, "const opened = await done(indexedDB.open(name)); const names = [...opened.objectStoreNames].join(); opened.close(); return names").await;
-    assert_eq!(names, "documents,queue");
+    assert_eq!(names, "documents,files,queue");
 }
 
 #[wasm_bindgen_test]
