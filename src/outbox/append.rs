@@ -42,6 +42,9 @@ pub struct Newcomer {
     /// Whether its id is final: the caller's, or one that names the place which it was to get when it was tried to take it in. What seemed
     /// to fail may have happened, and the server would know two ids for two actions.
     pub is_named: bool,
+    /// How much was written down of what became of actions when it was tried to take it in last, if it was. What has been written down
+    /// since of its id is about it, and not about an earlier action of the same id of the caller's.
+    pub tried_at: Option<u64>,
     /// What it does to the last one of its key.
     pub coalescing: Coalescing,
 }
@@ -439,6 +442,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 self.lasts.insert(key, last);
             }
             newcomer.is_named = true;
+            newcomer.tried_at = Some(self.ledger.record.history);
             if let Some(instead) = instead {
                 (newcomer.action.id, newcomer.action.seq) = (instead.id, instead.seq);
             }
@@ -471,10 +475,9 @@ pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer
     let found: Vec<Option<Row>> = found.collect();
     let those = newcomers().zip(&found).filter(|(newcomer, _)| newcomer.may_change());
     let changed = those.filter_map(|(_, row)| Some(Action::read(row.as_ref()?, user_id))).collect();
-    let missing = newcomers().zip(&found).filter(|(newcomer, row)| row.is_none() && newcomer.is_named && !newcomer.has_own_id);
-    let missing: Vec<String> = missing.map(|(newcomer, _)| newcomer.action.id.clone()).collect();
-    let gone = if missing.is_empty() { vec![] } else { history::find(&ledger.transaction, user_id, &missing).await? };
-    let gone: FlatMap<String, ()> = gone.into_iter().map(|(id, _)| (id, ())).collect();
+    let missing = newcomers().zip(&found).filter(|(_, row)| row.is_none());
+    let tried = missing.filter_map(|(newcomer, _)| Some((newcomer.action.id.clone(), newcomer.tried_at?)));
+    let gone = history::since(&ledger.transaction, user_id, &tried.collect()).await?;
     let mut found = found.into_iter();
     let mut place = |newcomer: &Newcomer| {
         let id = &newcomer.action.id;

@@ -6,6 +6,7 @@ use crate::json::Json;
 use crate::platform::StoreError;
 use crate::platform::tables::{Kind, Transaction};
 use crate::queue::outcome::Outcome;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// So many transactions are remembered.
@@ -50,6 +51,25 @@ impl Applied {
         let known: Self = serde_json::from_str(outcome.get()).ok()?;
         matches!(known.status.as_str(), "applied" | "duplicate").then_some(known)
     }
+}
+
+/// Those of the actions of which something was written down since there was so much.
+pub(super) async fn since<T: Transaction>(
+    transaction: &T,
+    user_id: &str,
+    wanted: &FlatMap<String, u64>,
+) -> Result<FlatMap<String, ()>, StoreError> {
+    let mut gone = FlatMap::default();
+    if wanted.is_empty() {
+        return Ok(gone);
+    }
+    for (name, text) in transaction.documents(user_id, Kind::History).await? {
+        let Ok(number) = name.parse::<u64>() else { continue };
+        let settled: Vec<(String, IgnoredAny)> = serde_json::from_str(&text).unwrap_or_default();
+        let ours = settled.into_iter().filter(|(id, _)| wanted.get(id.as_str()).is_some_and(|since| number >= *since));
+        gone.extend(ours.map(|(id, _)| (id, ())));
+    }
+    Ok(gone)
 }
 
 /// Whether an action of that outcome has left the queue: a dead letter and a conflict are still there.

@@ -31,9 +31,12 @@ async fn bytes(blob: &Blob) -> Vec<u8> {
     Uint8Array::new(&JsFuture::from(blob.array_buffer()).await.unwrap()).to_vec()
 }
 
+fn agent() -> String {
+    Function::new_no_args("return navigator.userAgent").call0(&JsValue::NULL).unwrap().as_string().unwrap()
+}
+
 fn is_webkit() -> bool {
-    let agent = Function::new_no_args("return navigator.userAgent").call0(&JsValue::NULL).unwrap().as_string().unwrap();
-    agent.contains("AppleWebKit") && !agent.contains("Chrome")
+    agent().contains("AppleWebKit") && !agent().contains("Chrome")
 }
 
 /// Whether this browser keeps blobs: WebKit does not in a private session, which it says when one is to be kept.
@@ -199,7 +202,8 @@ async fn a_file_that_cannot_be_read_any_longer_is_as_good_as_none() {
 
 #[wasm_bindgen_test]
 async fn those_who_work_on_the_queue_do_not_wait_for_those_who_work_on_files() {
-    if !keeps_blobs().await {
+    // Firefox writes in one transaction of a database at a time, whatever they are about.
+    if agent().contains("Firefox") || !keeps_blobs().await {
         return;
     }
     let name = fresh_database();

@@ -39,7 +39,7 @@ fn claiming(now: WallTime, key: &str) -> Claiming<'_> {
 pub(super) fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
     let data = json("1");
     let action = Action { key: key.map(Into::into), ..Action::new(id.into(), "ada", "save".into(), data, NOW) };
-    Newcomer { action, has_own_id: true, is_named: true, coalescing: Coalescing::Never }
+    Newcomer { action, has_own_id: true, is_named: true, tried_at: None, coalescing: Coalescing::Never }
 }
 
 fn expiring(id: &str, key: Option<&str>, after: Duration) -> Newcomer {
