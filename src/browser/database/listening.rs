@@ -101,8 +101,9 @@ pub(super) struct Listening {
     _on_end: Closure<dyn FnMut(Event)>,
 }
 
-/// How much longer a transaction may take for each row that it writes or deletes, in microseconds.
-const PER_WRITE: u64 = 5_000;
+/// How much longer a transaction may take for each row that it writes or deletes, in microseconds. On a slow disk, WebKit takes half of it
+/// for each that it deletes.
+const PER_WRITE: u64 = 15_000;
 /// More rows than this are not expected in a range: it may well be longer than what lies in it.
 const MOST_AT_ONCE: u32 = 20_000;
 
