@@ -129,6 +129,8 @@ pub struct Drainer<P: Platform> {
     pub(super) is_draining: Cell<bool>,
     /// Whether a tab that drains has said so since it was asked.
     pub(super) has_answered: Cell<bool>,
+    /// Whether it was asked who drains while this tab did not.
+    pub(super) was_asked: Cell<bool>,
     /// What ends the present drain.
     pub(super) drain: RefCell<Option<AbortHandle>>,
     /// What breaks off what is being written of new actions.
@@ -236,6 +238,7 @@ impl<P: Platform> Drainer<P> {
             server_ahead: Cell::default(),
             is_draining: Cell::default(),
             has_answered: Cell::default(),
+            was_asked: Cell::default(),
             drain: RefCell::default(),
             append: RefCell::default(),
             frozen: RefCell::default(),
@@ -414,6 +417,7 @@ impl<P: Platform> Drainer<P> {
             Some(self.turn().await)
         };
         let _draining = Draining::begin(&self.is_draining);
+        self.answer_late();
         let excludes = self.platform.locks().exclude() || broken::is(Variant::LeaseWithoutLock);
         let record = match outbox::begin(store, &self.user_id, trigger, self.now(), excludes).await? {
             Begin::Idle(record) => return Ok(self.report(&record, None)),

@@ -95,11 +95,25 @@ impl<P: Platform> Drainer<P> {
         done.ok()
     }
 
+    /// Says that this tab drains, if that was asked while it did not yet.
+    pub(super) fn answer_late(&self) {
+        if self.was_asked.take() {
+            self.answer();
+        }
+    }
+
+    fn answer(&self) {
+        self.platform.channel().post(&[ANSWERS, &self.user_id].concat());
+    }
+
     /// Hears what is asked and answered about the lock. Says whether that was it.
     pub(super) fn hear_of_turn(&self, message: &str) -> bool {
         if message.strip_prefix(ASKS) == Some(&self.user_id) {
             if self.is_draining.get() {
-                self.platform.channel().post(&[ANSWERS, &self.user_id].concat());
+                self.answer();
+            } else {
+                // It may be about to: the one before may have gone just now, and nobody else would answer.
+                self.was_asked.set(true);
             }
             return true;
         }
