@@ -126,6 +126,8 @@ pub struct Batch {
     pub actions: Vec<Action>,
     /// How often it has failed as a whole, and may itself have been the reason.
     pub failures: u32,
+    /// Whether it was claimed before: the server may have seen it then.
+    pub is_again: bool,
 }
 
 impl Batch {
@@ -178,7 +180,11 @@ pub async fn settle<S: Store>(
     // While the record has the batch as it was claimed, its actions are what they were: whoever changes one takes it out.
     let is_untouched = is_current
         && ledger.record.batch.as_ref().is_some_and(|record| record.key == batch.key && record.runs == runs && !record.is_broken);
-    let rows = if is_untouched { batch.actions.clone() } else { still_there(&ledger, &batch.actions).await? };
+    let mut rows = if is_untouched { batch.actions.clone() } else { still_there(&ledger, &batch.actions).await? };
+    // One that is put off without being sent now may have been sent then. What must not be sent twice has been marked itself.
+    for action in rows.iter_mut().filter(|action| batch.is_again && !action.is_sent_once()) {
+        action.sent = true;
+    }
     let verdict_on = |action: &Action| {
         let index = batch.actions.binary_search_by_key(&action.seq, |action| action.seq).ok()?;
         verdicts.get(index)
@@ -324,7 +330,7 @@ async fn next<T: Transaction>(
         if is_whole && kept >= actions.len() {
             let (key, failures) = (batch.key.clone(), batch.failures);
             ledger.record.batch = Some(batch);
-            return Ok(Claim::Batch(Batch { key, actions, failures }));
+            return Ok(Claim::Batch(Batch { key, actions, failures, is_again: true }));
         }
         // It goes in parts, or without what has left it. The server may have seen all of it. What cannot be sent is looked at.
         ledger.record.expect(now);
@@ -374,7 +380,7 @@ fn write_down<T: Transaction>(ledger: &mut Ledger<'_, T>, key: String, actions: 
         }
     }
     ledger.record.batch = Some(BatchRecord { key: key.clone(), runs: Run::of(&actions), failures: 0, is_broken: false });
-    Ok(Claim::Batch(Batch { key, actions, failures: 0 }))
+    Ok(Claim::Batch(Batch { key, actions, failures: 0, is_again: false }))
 }
 
 /// The actions of a batch that are still there and can be sent, in order.

@@ -4,7 +4,7 @@ use futures_executor::block_on;
 use serde_json::value::RawValue;
 use std::time::Duration;
 use steadfast::error::ApiError;
-use steadfast::outbox::{self, Appended, Batch, Begin, Claim, Claiming, Failure, Newcomer, Resolution, Step};
+use steadfast::outbox::{self, Appended, Batch, Begin, Change, Claim, Claiming, Failure, Newcomer, Resolution, Step};
 use steadfast::platform::Access;
 use steadfast::platform::tables::{Lane, Row, Store as _, Transaction as _};
 use steadfast::policy::backoff::Backoff;
@@ -251,6 +251,30 @@ fn what_is_on_its_way_does_not_expire_and_nobody_looks_for_it_again_and_again() 
 }
 
 #[test]
+fn what_was_on_its_way_and_is_then_put_off_without_being_sent_again_does_not_expire() {
+    let queue = Queue::default();
+    queue.append(vec![expiring("a", None, HOUR), expiring("b", None, HOUR)]);
+    // The page is gone before there is an answer; the next one cannot read its file just now.
+    queue.batch(queue.begin(NOW), NOW);
+    let epoch = queue.begin(NOW);
+    let batch = queue.batch(epoch, NOW);
+    let put_off = Verdict::Postponed(Duration::from_secs(1));
+    queue.settle(epoch, &batch, &[put_off.clone(), put_off], moment(NOW));
+    assert_eq!(queue.bring_due(NOW.after(2 * HOUR)), []);
+    assert_eq!(queue.lane("a"), Lane::Normal);
+    let edited = block_on(outbox::edit(&queue.0, "ada", "a", json("2"))).unwrap();
+    assert!(matches!(edited, Change::MayHaveBeenSent), "{edited:?}");
+}
+
+#[test]
+fn what_is_put_off_before_it_was_ever_sent_expires_in_time() {
+    let queue = Queue::default();
+    queue.append(vec![expiring("a", None, HOUR)]);
+    queue.answer(NOW, &Verdict::Postponed(Duration::from_secs(1)));
+    assert_eq!(queue.bring_due(NOW.after(2 * HOUR)), [gone("a")]);
+}
+
+#[test]
 fn an_expired_action_takes_with_it_what_depends_on_it_and_lets_go_what_stands_behind_it() {
     let queue = Queue::default();
     queue.append(vec![expiring("a", Some("k"), SECOND)]);
@@ -323,7 +347,7 @@ fn what_is_settled_by_a_clock_that_has_been_set_back_does_not_hide_that_it_was()
     queue.append(vec![newcomer("b", None)]);
     let epoch = queue.begin(NOW);
     // Another one is on its way when the clock is set back.
-    let batch = Batch { key: "key".into(), actions: vec![Action::read(&queue.row("b").unwrap(), "ada")], failures: 0 };
+    let batch = Batch { key: "key".into(), actions: vec![Action::read(&queue.row("b").unwrap(), "ada")], failures: 0, is_again: false };
     queue.settle(epoch, &batch, &[Verdict::Applied(None)], moment(NOW));
     assert!(queue.record().is_due(NOW));
     queue.bring_due(NOW);
