@@ -4,6 +4,7 @@
 use super::global;
 use crate::platform::{KeyValue, LONGEST_SHARED_VALUE};
 use std::cell::RefCell;
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::Storage;
 
@@ -12,13 +13,21 @@ use web_sys::Storage;
 pub struct LocalStorage {
     prefix: String,
     // What could not be shared. A text that is in the storage is newer: this one was written when the storage had none.
-    memory: RefCell<Vec<(String, String)>>,
+    own: OwnTexts,
 }
+
+/// Small texts that nobody else sees. Clones are the same texts.
+pub type OwnTexts = Rc<RefCell<Vec<(String, String)>>>;
 
 impl LocalStorage {
     /// The texts beside the database of that name.
     pub fn new(database: &str) -> Self {
-        Self { prefix: format!("steadfast:{database}:"), memory: RefCell::default() }
+        Self::over(database, OwnTexts::default())
+    }
+
+    /// The same, over the texts that the page remembers by itself.
+    pub fn over(database: &str, own: OwnTexts) -> Self {
+        Self { prefix: format!("steadfast:{database}:"), own }
     }
 
     fn name(&self, key: &str) -> String {
@@ -26,14 +35,14 @@ impl LocalStorage {
     }
 
     fn forget(&self, key: &str) {
-        self.memory.borrow_mut().retain(|(own, _)| own != key);
+        self.own.borrow_mut().retain(|(own, _)| own != key);
     }
 }
 
 impl KeyValue for LocalStorage {
     fn read(&self, key: &str) -> Option<String> {
         let shared = storage().and_then(|storage| storage.get_item(&self.name(key)).ok().flatten());
-        shared.or_else(|| self.memory.borrow().iter().find(|(own, _)| own == key).map(|(_, value)| value.clone()))
+        shared.or_else(|| self.own.borrow().iter().find(|(own, _)| own == key).map(|(_, value)| value.clone()))
     }
 
     fn write(&self, key: &str, value: &str) {
@@ -48,7 +57,7 @@ impl KeyValue for LocalStorage {
         });
         self.forget(key);
         if !is_shared {
-            self.memory.borrow_mut().push((key.into(), value.into()));
+            self.own.borrow_mut().push((key.into(), value.into()));
         }
     }
 

@@ -10,6 +10,7 @@ mod http;
 mod key_value;
 mod keys;
 mod locks;
+mod page_memory;
 mod policy_violation;
 mod random;
 mod texts;
@@ -34,6 +35,7 @@ use crate::event::Event;
 use crate::platform::{Encryption, Platform, Random};
 use crate::store::{Journalled, Ladder, Memory, Sealed, TextStore};
 use js_sys::Function;
+use page_memory::PageMemory;
 use wasm_bindgen::JsValue;
 
 /// The browser as a [`Platform`].
@@ -58,7 +60,7 @@ impl Browser {
             clock,
             random: BrowserRandom,
             http,
-            key_value: LocalStorage::new(database),
+            key_value: LocalStorage::over(database, PageMemory::beside(database).texts),
             locks: WebLocks,
             channel: BroadcastChannels::new(database),
             connectivity: PageConnectivity,
@@ -81,7 +83,9 @@ fn stores(database: &str, clock: &BrowserClock, encryption: Encryption, user_id:
     BrowserRandom.fill(&mut name);
     let writer = u64::from_le_bytes(name).to_string();
     let texts = TextStore::new(Journalled::new(LocalTexts::new(database), &writer));
-    let ladder = Ladder::new(Database::new(database, clock.clone()), texts, Memory::default(), LocalStorage::new(database));
+    let memory = PageMemory::beside(database);
+    let hints = LocalStorage::over(database, memory.texts);
+    let ladder = Ladder::new(Database::new(database, clock.clone()), texts, memory.queues, hints);
     Sealed::new(ladder, KeyDatabase::new(database, clock.clone()), encryption, user_id)
 }
 

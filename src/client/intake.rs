@@ -2,9 +2,11 @@
 
 use super::queue::QueueError;
 use crate::outbox::{self, AppendError, Appended, Newcomer};
+use crate::platform::tables::Durability;
 use crate::platform::{Clock, Platform, Store, StoreError, StoreErrorKind};
 use crate::queue::limits::QueueLimits;
 use crate::queue::record::UserRecord;
+use crate::store::At;
 use crate::sync::Drainer;
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
@@ -15,6 +17,8 @@ use std::time::Duration;
 const MOST_TOGETHER: usize = 5_000;
 /// How often writing is tried.
 const TRIES: u32 = 3;
+/// How often more it is looked whether what seemed to fail has happened.
+const LOOKS: u32 = 2;
 /// How long to wait before trying again, at first.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -24,9 +28,12 @@ pub(super) type Places = Vec<(String, u64)>;
 /// What came of groups of actions, each of which is taken in whole or not at all.
 pub(super) type Taken = Vec<Result<Places, AppendError>>;
 
+/// The same, and where they are.
+type Kept = (Durability, Taken);
+
 struct Waiting {
     groups: Vec<Vec<Newcomer>>,
-    reply: oneshot::Sender<Result<Taken, StoreError>>,
+    reply: oneshot::Sender<Result<Kept, StoreError>>,
 }
 
 /// The actions of a tab that are on their way to disk.
@@ -49,7 +56,7 @@ impl<P: Platform> Intake<P> {
     }
 
     /// Takes in groups of actions, each of them all or none. Resolves when they are on disk.
-    pub(super) async fn take(self: &Rc<Self>, groups: Vec<Vec<Newcomer>>) -> Result<Taken, QueueError> {
+    pub(super) async fn take(self: &Rc<Self>, groups: Vec<Vec<Newcomer>>) -> Result<Kept, QueueError> {
         let (reply, written) = oneshot::channel();
         self.waiting.borrow_mut().push(Waiting { groups, reply });
         if !self.is_writing.replace(true) {
@@ -74,10 +81,10 @@ impl<P: Platform> Intake<P> {
             match self.append(groups).await {
                 Ok(appended) => {
                     (self.written)(&appended);
-                    let mut taken = appended.groups.into_iter();
+                    let (place, mut taken) = (appended.record.place, appended.groups.into_iter());
                     for (size, reply) in replies {
                         // One that no longer listens has its actions on disk all the same.
-                        drop(reply.send(Ok(taken.by_ref().take(size).collect())));
+                        drop(reply.send(Ok((place, taken.by_ref().take(size).collect()))));
                     }
                 }
                 Err(error) => {
@@ -131,23 +138,29 @@ impl<P: Platform> Intake<P> {
                 }
             };
             failures += 1;
-            let is_final = failures >= TRIES
-                || matches!(
-                    error.kind,
-                    StoreErrorKind::QuotaExceeded | StoreErrorKind::Unavailable | StoreErrorKind::KeyUnavailable
-                );
-            if is_final {
-                if store.step_down(error.clone()) {
-                    failures = 0;
-                    continue;
+            let is_full = error.kind == StoreErrorKind::QuotaExceeded;
+            let (place, mut is_in_doubt) = (store.durability(), !is_full && error.kind != StoreErrorKind::Unavailable);
+            while is_in_doubt && failures < TRIES + LOOKS {
+                clock.sleep(PAUSE * failures).await;
+                // It may be there though nobody said so. To be asked there, and nowhere else.
+                match outbox::appended(&At { store, place }, &self.user_id, &groups).await {
+                    Ok(Some(appended)) => {
+                        self.drainer.keep(groups, &appended);
+                        return Ok(appended);
+                    }
+                    Ok(None) => is_in_doubt = false,
+                    Err(_) => failures += 1,
                 }
-                return Err(error);
             }
-            clock.sleep(PAUSE * failures).await;
-            // It may be there though nobody said so.
-            if let Some(appended) = outbox::appended(store, &self.user_id, &groups).await? {
-                self.drainer.keep(groups, &appended);
-                return Ok(appended);
+            let is_final = failures >= TRIES || matches!(error.kind, StoreErrorKind::Unavailable | StoreErrorKind::KeyUnavailable);
+            if is_full || is_final {
+                if !store.step_down(error.clone()) {
+                    return Err(error);
+                }
+                if is_in_doubt {
+                    store.is_in_doubt(&self.user_id);
+                }
+                failures = 0;
             }
         }
     }

@@ -1,13 +1,15 @@
 //! The client: one per user and page, over any platform.
 
 mod background;
+mod decisions;
 mod intake;
 mod options;
 mod queue;
 mod settings;
 
 pub use options::{Options, PolicyOptions, Protection, Resolved, ServerDefaults, read_codes};
-pub use queue::{Edited, Queue, QueueError, Receipt, Snapshot};
+pub use decisions::Edited;
+pub use queue::{Queue, QueueError, Receipt, Snapshot};
 pub use settings::Settings;
 
 use crate::call::credentials::Credentials;

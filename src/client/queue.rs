@@ -7,13 +7,12 @@ use crate::call::correlation;
 use crate::connectivity::Watch;
 use crate::event::Event;
 use crate::input::InvalidInput;
-use crate::outbox::{self, AppendError, Appended, Change, Decided, Newcomer, Resolution};
+use crate::outbox::{self, AppendError, Appended, Newcomer};
 use crate::platform::tables::{Durability, Lane};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Files, Platform, Random, Store, StoreError};
 use crate::policy::gate::{GateReason, Trigger};
 use crate::queue::action::Action;
 use crate::queue::draft::Draft;
-use crate::queue::file::QueuedFile;
 use crate::queue::limits::QueueLimits;
 use crate::queue::record::Counts;
 use crate::sync::schedule::{self, Requests};
@@ -28,11 +27,11 @@ use std::rc::Rc;
 
 /// A user's queue, in one tab.
 pub struct Queue<P: Platform> {
-    platform: Rc<P>,
-    drainer: Rc<Drainer<P>>,
+    pub(super) platform: Rc<P>,
+    pub(super) drainer: Rc<Drainer<P>>,
     watch: Rc<Watch<P>>,
     intake: Rc<Intake<P>>,
-    requests: Requests,
+    pub(super) requests: Requests,
     schedule: AbortHandle,
     subscriptions: RefCell<Option<Subscriptions<P>>>,
     limits: QueueLimits,
@@ -104,18 +103,6 @@ impl From<AppendError> for QueueError {
             AppendError::Invalid(error) => Self::Invalid(error),
         }
     }
-}
-
-/// What came of the wish to change an action that is to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Edited {
-    /// It is done.
-    Done,
-    /// There is none of that id.
-    NoSuchAction,
-    /// The server may have seen it as it is.
-    MayHaveBeenSent,
 }
 
 impl<P: Platform> Queue<P> {
@@ -195,6 +182,7 @@ impl<P: Platform> Queue<P> {
         }
         self.schedule.abort();
         self.requests.close_channel();
+        self.platform.store().close();
         self.subscriptions.borrow_mut().take();
         // Nobody else would ever tell those who wait for a page that is frozen.
         self.drainer.wake();
@@ -202,7 +190,7 @@ impl<P: Platform> Queue<P> {
         self.drainer.mirror.borrow_mut().clear();
     }
 
-    fn user_id(&self) -> &str {
+    pub(super) fn user_id(&self) -> &str {
         &self.drainer.user_id
     }
 
@@ -234,8 +222,7 @@ impl<P: Platform> Queue<P> {
     pub async fn enqueue_groups(&self, groups: Vec<Vec<Draft>>) -> Result<(Durability, Taken), QueueError> {
         let now = self.platform.clock().wall();
         let newcomers = |group: Vec<Draft>| group.into_iter().map(|draft| self.newcomer(draft, now)).collect();
-        let taken = self.intake.take(groups.into_iter().map(newcomers).collect()).await?;
-        Ok((self.platform.store().durability(), taken))
+        Ok(self.intake.take(groups.into_iter().map(newcomers).collect()).await?)
     }
 
     /// Stores files for actions that are to come, and gives their ids, in order. An action takes a file by naming it in its draft, once
@@ -300,7 +287,7 @@ impl<P: Platform> Queue<P> {
             waiting_for,
             last_sync_at: record.last_sync,
             remaining_ms: self.drainer.remaining(counts.pending).map(milliseconds),
-            durability: self.platform.store().durability(),
+            durability: record.place,
             is_partial: !self.platform.store().may_send(self.user_id()),
             online: self.watch.report().online,
         })
@@ -319,87 +306,6 @@ impl<P: Platform> Queue<P> {
             (action, in_flight)
         };
         Ok(actions.into_iter().map(with_flight).collect())
-    }
-
-    /// The files of an action, whatever its state. `None` if there is none of that id.
-    pub async fn files_of(&self, id: &str) -> Result<Option<Vec<QueuedFile>>, QueueError> {
-        self.look_for(id).await?;
-        Ok(outbox::find(self.platform.store(), self.user_id(), id).await?.map(|action| action.files))
-    }
-
-    /// Takes an action out of the queue, whatever its state. If it is being sent just now, the server may still apply it.
-    /// Says whether there was one of that id.
-    pub async fn discard(&self, id: &str) -> Result<bool, QueueError> {
-        self.look_for(id).await?;
-        let decided = outbox::discard(self.platform.store(), self.user_id(), id).await?;
-        Ok(self.has_decided(decided))
-    }
-
-    /// Puts a dead letter or a conflict back among the pending, in its old place, with other data if there is any. Says whether
-    /// there was one of that id; if not, nothing is changed.
-    pub async fn requeue(&self, id: &str, data: Option<Box<RawValue>>) -> Result<bool, QueueError> {
-        let decided = outbox::requeue(self.platform.store(), self.user_id(), id, data).await?;
-        Ok(self.has_decided(decided))
-    }
-
-    /// Decides a conflict. Says whether there was one of that id; if not, nothing is changed.
-    pub async fn resolve(&self, id: &str, resolution: Resolution) -> Result<bool, QueueError> {
-        let decided = outbox::resolve(self.platform.store(), self.user_id(), id, resolution).await?;
-        Ok(self.has_decided(decided))
-    }
-
-    /// Gives an action that is still to be sent other data, in its place and under its id.
-    pub async fn edit(&self, id: &str, data: Box<RawValue>) -> Result<Edited, QueueError> {
-        self.look_for(id).await?;
-        Ok(match outbox::edit(self.platform.store(), self.user_id(), id, data.clone()).await? {
-            Change::Done(decided) => {
-                self.tell(*decided, Some((id.into(), data)), false);
-                Edited::Done
-            }
-            Change::NoSuchAction => Edited::NoSuchAction,
-            Change::MayHaveBeenSent => Edited::MayHaveBeenSent,
-        })
-    }
-
-    /// Takes all of the user's actions out of the queue, as on signing out for good. If they were encrypted, the key is forgotten: what
-    /// may still be found of them somewhere cannot be read by anyone.
-    pub async fn purge(&self) -> Result<(), QueueError> {
-        let store = self.platform.store();
-        // The actions go, whatever becomes of the key.
-        let renewed = store.renew_key(self.user_id()).await;
-        // Whatever is put into the queue again from here on, it is taken out with the rest.
-        self.drainer.mirror.borrow_mut().clear();
-        let decided = outbox::purge(store, self.user_id()).await?;
-        let has_let_go = decided.record.has_let_go;
-        self.tell(decided, None, true);
-        // Also those that no action had taken yet. What is being stored just now finds out.
-        let deleted = if has_let_go { self.drainer.sweep().await } else { Ok(()) };
-        renewed?;
-        store.forget_old_keys(self.user_id()).await?;
-        Ok(deleted?)
-    }
-
-    /// What this tab has put into the queue is in it, also if the storage was cleared a moment ago.
-    async fn look_for(&self, id: &str) -> Result<(), QueueError> {
-        if self.drainer.mirror.borrow().has(id) {
-            self.drainer.look().await?;
-        }
-        Ok(())
-    }
-
-    fn has_decided(&self, decided: Option<Decided>) -> bool {
-        decided.is_some_and(|decided| {
-            self.tell(decided, None, false);
-            true
-        })
-    }
-
-    fn tell(&self, Decided { settled, record }: Decided, edited: Option<(String, Box<RawValue>)>, purged: bool) {
-        let counts = record.counts();
-        self.drainer.announce_decision(counts, settled, edited, purged);
-        self.platform.emit(&Event::QueueChanged { counts });
-        // What stood behind it may go now.
-        schedule::request(&self.requests, Trigger::Enqueued);
     }
 }
 
@@ -444,15 +350,5 @@ impl<P: Platform> Client<P> {
     /// See [`Queue::list`]; whatever lane they lie in.
     pub async fn list(&self, seq: u64, limit: u32) -> Result<Vec<(Action, bool)>, QueueError> {
         self.queue()?.list(&Lane::ALL, seq, limit).await
-    }
-
-    /// See [`Queue::discard`].
-    pub async fn discard(&self, id: &str) -> Result<bool, QueueError> {
-        self.queue()?.discard(id).await
-    }
-
-    /// See [`Queue::requeue`].
-    pub async fn requeue(&self, id: &str) -> Result<bool, QueueError> {
-        self.queue()?.requeue(id, None).await
     }
 }

@@ -2,6 +2,7 @@
 
 use super::history;
 use super::ledger::Ledger;
+use super::restore::{self, Restored};
 use crate::flat_map::FlatMap;
 use crate::platform::tables::{Kind, Lane, Lot, Row, Transaction};
 use crate::platform::{Access, StoreError};
@@ -9,15 +10,34 @@ use crate::queue::action::{Action, ActionState};
 use crate::queue::record::UserRecord;
 use crate::time::WallTime;
 
+/// What has come of taking in what lay elsewhere.
+#[derive(Debug)]
+pub struct Absorbed {
+    /// What the queue lacked, and was put into it before.
+    pub restored: Restored,
+    /// When the queue was created that lay there.
+    pub created_at: WallTime,
+    /// The record of the queue here.
+    pub record: UserRecord,
+}
+
 /// Takes in all that lay elsewhere of a user, in its order, behind what is here, and hands the transaction back. What the server has
 /// asked for there holds here, and what may have been sent there may have been sent here.
 ///
-/// Gives the record of the queue here as well.
-pub async fn absorb<T: Transaction>(transaction: T, lot: Lot, now: WallTime) -> Result<(T, UserRecord), StoreError> {
+/// Before it comes what the queue here lacks: `missing` says by its record which actions that may be.
+pub async fn absorb<T: Transaction>(
+    transaction: T,
+    lot: Lot,
+    now: WallTime,
+    missing: &dyn Fn(&UserRecord) -> Vec<Action>,
+) -> Result<(T, Absorbed), StoreError> {
     let user_id = lot.user_id.clone();
     let mut ledger = Ledger::within(transaction, &user_id, Access::Write).await?;
     let of_kind = |wanted: Kind| lot.documents.iter().filter(move |(kind, ..)| *kind == wanted).map(|(_, _, text)| text);
     let record: UserRecord = of_kind(Kind::Queue).find_map(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let missing = missing(&ledger.record);
+    let restored = restore::put_back(&mut ledger, missing, now).await?;
+    history::write(&mut ledger, &restored.settled)?;
     ledger.begin_life(now);
     // Whoever brought it may have died before it was gone below: it has been sent from here since, and left.
     let ids: Vec<String> = lot.rows.iter().map(|row| row.id.clone()).collect();
@@ -31,10 +51,16 @@ pub async fn absorb<T: Transaction>(transaction: T, lot: Lot, now: WallTime) -> 
     for text in of_kind(Kind::History) {
         history::write_text(&mut ledger, text)?;
     }
-    for row in lot.rows.iter().filter(|row| has_left.get(row.id.as_str()) != Some(&true)) {
+    let is_here = |row: &&Row| {
+        let is_put_back = restored.places.iter().any(|(id, seq)| *id == row.id && seq.is_some());
+        is_put_back || has_left.get(row.id.as_str()) == Some(&true)
+    };
+    for row in lot.rows.iter().filter(|row| !is_here(row)) {
         take_in(&mut ledger, row, record.is_in_flight(row.seq)).await?;
     }
-    ledger.hand_back()
+    let created_at = record.created_at;
+    let (transaction, record) = ledger.hand_back()?;
+    Ok((transaction, Absorbed { restored, created_at, record }))
 }
 
 async fn take_in<T: Transaction>(ledger: &mut Ledger<'_, T>, row: &Row, was_in_flight: bool) -> Result<(), StoreError> {

@@ -278,6 +278,11 @@ impl<'a, T: Transaction> Intake<'a, T> {
         Ok(Ok(decisions))
     }
 
+    /// Whether the server may be seeing that one just now.
+    fn is_in_flight(&self, seq: u64) -> bool {
+        self.ledger.record.is_in_flight(seq) || self.ledger.transaction.may_lie_above(self.ledger.user_id)
+    }
+
     /// The last one of its key before a newcomer, if that takes its place: one of the group, of which that one is the last, or one of
     /// the queue.
     fn gives_way<'g>(
@@ -292,7 +297,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
             (decisions.get(index)?.action(group.get(index)?), Older::InGroup(index), false)
         } else {
             let older = self.lasts.get(newer.key.as_ref()?)?;
-            (older, Older::Stored(older.id.clone()), self.ledger.record.is_in_flight(older.seq))
+            (older, Older::Stored(older.id.clone()), self.is_in_flight(older.seq))
         };
         let gives_way = !self.needed.contains_key(&older.id) && coalescing.applies(older, newer, is_in_flight);
         gives_way.then_some((older, found))
@@ -337,7 +342,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 let Some(last) = rows.last() else { break };
                 from = last.seq.saturating_add(1);
                 for row in
-                    rows.into_iter().filter(|row| !self.ledger.record.is_in_flight(row.seq) || broken::is(Variant::EvictsSent))
+                    rows.into_iter().filter(|row| !self.is_in_flight(row.seq) || broken::is(Variant::EvictsSent))
                 {
                     let action = Action::read(&row, self.ledger.user_id);
                     // It may lie there with others of its key, and be more urgent than they are.

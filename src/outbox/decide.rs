@@ -37,7 +37,7 @@ async fn finish<T: Transaction>(mut ledger: Ledger<'_, T>, settled: Vec<(String,
 }
 
 /// How a conflict is decided.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Resolution {
     /// The action is sent again, in its place, with other data if there is any.
     Again(Option<Box<RawValue>>),

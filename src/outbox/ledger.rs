@@ -43,6 +43,7 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         let is_in_order = stored.is_none() || known.as_ref().is_some_and(|record| record.schema_version >= RECORD_VERSION);
         let mut record = known.unwrap_or_default();
         record.schema_version = record.schema_version.max(RECORD_VERSION);
+        record.place = transaction.durability();
         let mut ledger = Self { transaction, user_id, record, stored, access };
         if !is_in_order {
             ledger.recount().await?;
@@ -393,8 +394,8 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         if self.access == Access::Write {
             let text = serde_json::to_string(&self.record)
                 .map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing the record", error.to_string()))?;
-            let is_new =
-                self.stored.is_none() && self.record == UserRecord { schema_version: RECORD_VERSION, ..UserRecord::default() };
+            let (place, schema_version) = (self.record.place, RECORD_VERSION);
+            let is_new = self.stored.is_none() && self.record == UserRecord { place, schema_version, ..UserRecord::default() };
             if self.stored.as_ref() != Some(&text) && !is_new {
                 self.transaction.write_document(self.user_id, Kind::Queue, "", Some(&text))?;
             }

@@ -14,6 +14,22 @@ pub async fn record<S: Store>(store: &S, user_id: &str) -> Result<UserRecord, St
     Ledger::open(store, user_id, Access::Read).await?.commit().await
 }
 
+/// Does something if that is so of the record of a user's queue, while nobody can change it. It waits for nothing. Says whether it did.
+pub async fn while_it_is<S: Store>(
+    store: &S,
+    user_id: &str,
+    is_so: impl Fn(&UserRecord) -> bool,
+    work: impl FnOnce(),
+) -> Result<bool, StoreError> {
+    let ledger = Ledger::open(store, user_id, Access::Write).await?;
+    let is_so = is_so(&ledger.record);
+    if is_so {
+        work();
+    }
+    ledger.commit().await?;
+    Ok(is_so)
+}
+
 /// Up to `limit` of a user's actions in those lanes from `seq` on, in order, and the record they belong to.
 pub async fn list<S: Store>(
     store: &S,

@@ -46,8 +46,8 @@ struct Origin {
 
 impl Origin {
     /// Whether that record is of another queue, which has come in the place of this one.
-    fn is_gone(self, place: Durability, record: &UserRecord) -> bool {
-        self.place == place && (self.created_at != record.created_at || self.seq >= record.next_seq)
+    fn is_gone(self, record: &UserRecord) -> bool {
+        self.place == record.place && (self.created_at != record.created_at || self.seq >= record.next_seq)
     }
 
     fn is_same(self, other: Self) -> bool {
@@ -56,13 +56,13 @@ impl Origin {
 }
 
 impl Mirror {
-    /// Keeps an action that is on disk, in the queue that was created then.
-    pub fn keep(&mut self, action: Action, seq: u64, place: Durability, created_at: WallTime) {
+    /// Keeps an action that is on disk, in the queue of that record.
+    pub fn keep(&mut self, action: Action, seq: u64, record: &UserRecord) {
         let bytes = action.bytes_of_row();
         if self.kept.len() >= MOST || self.bytes.saturating_add(bytes) > MOST_BYTES {
             return;
         }
-        let origin = Origin { place, created_at, seq };
+        let origin = Origin { place: record.place, created_at: record.created_at, seq };
         self.forget(&action.id);
         self.bytes = self.bytes.saturating_add(bytes);
         self.dependents += usize::from(action.depends_on.is_some());
@@ -84,24 +84,30 @@ impl Mirror {
         self.kept.contains_key(id)
     }
 
+    /// Whether that action is kept, and that it is not in the queue of that record says nothing: it lies in another one.
+    pub fn is_elsewhere(&self, id: &str, record: &UserRecord) -> bool {
+        self.kept.get(id).is_some_and(|kept| kept.origin.place != record.place || kept.origin.is_gone(record))
+    }
+
     /// Whether the queue of that record may lack some of what is kept.
-    pub fn lacks(&self, place: Durability, record: &UserRecord) -> bool {
-        self.queues.iter().any(|queue| queue.is_gone(place, record))
+    pub fn lacks(&self, record: &UserRecord) -> bool {
+        self.queues.iter().any(|queue| queue.is_gone(record))
     }
 
     /// What the queue of that record may lack, in order.
-    pub fn missing(&self, place: Durability, record: &UserRecord) -> Vec<Action> {
-        if !self.lacks(place, record) {
+    pub fn missing(&self, record: &UserRecord) -> Vec<Action> {
+        if !self.lacks(record) {
             return Vec::new();
         }
-        let gone = self.kept.values().filter(|kept| kept.origin.is_gone(place, record));
+        let gone = self.kept.values().filter(|kept| kept.origin.is_gone(record));
         let mut missing: Vec<(u64, Action)> = gone.map(|kept| (kept.number, Action::clone(&kept.action))).collect();
         missing.sort_unstable_by_key(|(number, _)| *number);
         missing.into_iter().map(|(_, action)| action).collect()
     }
 
-    /// They were missing, and have these places in the queue now that was created then; those without one were settled.
-    pub fn found(&mut self, those: Vec<(String, Option<u64>)>, place: Durability, created_at: WallTime) {
+    /// They were missing, and have these places in the queue of that record now; those without one were settled.
+    pub fn found(&mut self, those: Vec<(String, Option<u64>)>, record: &UserRecord) {
+        let UserRecord { place, created_at, .. } = *record;
         for (id, seq) in those {
             match (seq, self.kept.get_mut(&id)) {
                 (Some(seq), Some(kept)) => kept.origin = Origin { place, created_at, seq },
@@ -120,11 +126,24 @@ impl Mirror {
         }
     }
 
-    /// What lay in one place has been brought to another one, into the queue that was created then.
-    pub fn moved(&mut self, from: Durability, to: Durability, created_at: WallTime) {
-        for (_, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.origin.place == from) {
+    /// What lay in one place, in the queue that was created there then, has been brought to another one, into the queue of that record.
+    pub fn moved(&mut self, from: (Durability, WallTime), to: &UserRecord) {
+        let UserRecord { place, created_at, .. } = *to;
+        let is_moved = |origin: Origin| (origin.place, origin.created_at) == from;
+        for (_, kept) in self.kept.iter_mut().filter(|(_, kept)| is_moved(kept.origin)) {
             // Which places they have got there is not known. A place that was not given away yet is looked for, and found, once.
-            kept.origin = Origin { place: to, created_at, ..kept.origin };
+            kept.origin = Origin { place, created_at, ..kept.origin };
+        }
+        self.recount_queues();
+    }
+
+    /// Nothing lies in a lesser place than that one any longer: what is thought to is looked for there.
+    pub fn nothing_is_below(&mut self, place: Durability) {
+        if !self.queues.iter().any(|queue| queue.place < place) {
+            return;
+        }
+        for (_, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.origin.place < place) {
+            kept.origin = Origin { place, created_at: WallTime::default(), seq: u64::MAX };
         }
         self.recount_queues();
     }
@@ -140,9 +159,10 @@ impl Mirror {
         for (_, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.action.depends_on.as_deref() == Some(id)) {
             let before = kept.action.bytes_of_row();
             let action = &mut kept.action;
-            // Where the result is not what the action names, it is a dead letter already.
-            let _: Result<(), dependency::Missing> =
-                dependency::complete(&mut action.data, &mut action.request, id, applied.result.as_ref());
+            // Where the result is not what the action names, it is a dead letter, or becomes one when it is put into a queue again.
+            if dependency::complete(&mut action.data, &mut action.request, id, applied.result.as_ref()).is_err() {
+                continue;
+            }
             action.depends_on = None;
             self.bytes = self.bytes.saturating_sub(before).saturating_add(action.bytes_of_row());
             put_in += 1;
@@ -172,9 +192,9 @@ impl Mirror {
     }
 
     /// Nothing is left in the queue of that record: what has lain in it is settled, though nobody may have told this tab.
-    pub fn all_is_settled(&mut self, place: Durability, record: &UserRecord) {
+    pub fn all_is_settled(&mut self, record: &UserRecord) {
         let has_lain_there =
-            |origin: Origin| origin.place == place && origin.created_at == record.created_at && origin.seq < record.next_seq;
+            |origin: Origin| origin.place == record.place && origin.created_at == record.created_at && origin.seq < record.next_seq;
         let settled: Vec<String> =
             self.kept.iter().filter(|(_, kept)| has_lain_there(kept.origin)).map(|(id, _)| id.clone()).collect();
         for id in settled {
@@ -198,7 +218,7 @@ mod tests {
     const PLACE: Durability = Durability::IndexedDb;
 
     fn record(created_at: WallTime, next_seq: u64) -> UserRecord {
-        UserRecord { created_at, next_seq, ..UserRecord::default() }
+        UserRecord { place: PLACE, created_at, next_seq, ..UserRecord::default() }
     }
 
     fn ids(missing: &[Action]) -> Vec<&str> {
@@ -208,7 +228,7 @@ mod tests {
     fn filled(seqs: std::ops::Range<u64>) -> Mirror {
         let mut mirror = Mirror::default();
         for seq in seqs {
-            mirror.keep(action(seq, None), seq, PLACE, BORN);
+            mirror.keep(action(seq, None), seq, &record(BORN, 0));
         }
         mirror
     }
@@ -216,45 +236,46 @@ mod tests {
     #[test]
     fn nothing_is_missing_from_the_queue_that_it_was_put_into() {
         let mirror = filled(0..3);
-        assert!(!mirror.lacks(PLACE, &record(BORN, 3)));
-        assert!(!mirror.lacks(Durability::LocalStorage, &record(WallTime(7), 0)), "another place says nothing of this one");
+        assert!(!mirror.lacks(&record(BORN, 3)));
+        assert!(!mirror.lacks(&UserRecord { place: Durability::LocalStorage, ..record(WallTime(7), 0) }), "another place says nothing of this one");
     }
 
     #[test]
     fn all_is_missing_from_a_queue_that_was_created_since_or_is_not_there() {
         let mirror = filled(0..3);
-        for other in [record(WallTime(2000), 9), UserRecord::default(), record(BORN, 2)] {
-            assert!(mirror.lacks(PLACE, &other));
+        for other in [record(WallTime(2000), 9), record(WallTime::default(), 0), record(BORN, 2)] {
+            assert!(mirror.lacks(&other));
         }
-        assert_eq!(ids(&mirror.missing(PLACE, &UserRecord::default())), ["action-0", "action-1", "action-2"]);
+        assert_eq!(ids(&mirror.missing(&record(WallTime::default(), 0))), ["action-0", "action-1", "action-2"]);
     }
 
     #[test]
     fn what_was_found_is_missing_no_longer_and_what_was_settled_is_forgotten() {
         let mut mirror = filled(0..3);
         let places = [("action-0", Some(8)), ("action-1", None), ("action-2", Some(9))];
-        mirror.found(places.map(|(id, seq)| (id.to_string(), seq)).to_vec(), PLACE, WallTime(2000));
-        assert!(!mirror.lacks(PLACE, &record(WallTime(2000), 10)) && !mirror.has("action-1"));
-        assert_eq!(ids(&mirror.missing(PLACE, &record(WallTime(3000), 0))), ["action-0", "action-2"]);
+        mirror.found(places.map(|(id, seq)| (id.to_string(), seq)).to_vec(), &record(WallTime(2000), 0));
+        assert!(!mirror.lacks(&record(WallTime(2000), 10)) && !mirror.has("action-1"));
+        assert_eq!(ids(&mirror.missing(&record(WallTime(3000), 0))), ["action-0", "action-2"]);
     }
 
     #[test]
     fn the_order_is_that_in_which_they_came_wherever_they_lie() {
         let mut mirror = filled(50..52);
-        mirror.keep(action(3, None), 3, Durability::LocalStorage, BORN);
-        mirror.moved(Durability::LocalStorage, PLACE, BORN);
-        assert_eq!(ids(&mirror.missing(PLACE, &UserRecord::default())), ["action-50", "action-51", "action-3"]);
+        let below = UserRecord { place: Durability::LocalStorage, ..record(BORN, 4) };
+        mirror.keep(action(3, None), 3, &below);
+        mirror.moved((below.place, BORN), &record(BORN, 4));
+        assert_eq!(ids(&mirror.missing(&record(WallTime::default(), 0))), ["action-50", "action-51", "action-3"]);
     }
 
     #[test]
     fn no_more_is_kept_than_there_is_room_for() {
         let mut mirror = filled(0..1_500);
-        assert_eq!(mirror.missing(PLACE, &UserRecord::default()).len(), MOST);
+        assert_eq!(mirror.missing(&record(WallTime::default(), 0)).len(), MOST);
         mirror.forget("action-0");
         let data = RawValue::from_string(format!("\"{}\"", "x".repeat(4 << 20))).unwrap();
-        mirror.keep(Action { data, ..action(2_000, None) }, 2_000, PLACE, BORN);
+        mirror.keep(Action { data, ..action(2_000, None) }, 2_000, &record(BORN, 0));
         assert!(!mirror.has("action-2000"));
-        mirror.keep(action(2_001, None), 2_001, PLACE, BORN);
+        mirror.keep(action(2_001, None), 2_001, &record(BORN, 0));
         assert!(mirror.has("action-2001"));
     }
 
@@ -264,21 +285,52 @@ mod tests {
         let data = RawValue::from_string(r#"{"of":{"$result":"post","at":"/id"}}"#.into()).unwrap();
         let request = request("POST", "https://api.example/posts/$result(post,%2Fid)/photos");
         let dependent = Action { data, depends_on: Some("post".into()), request: Some(request.into()), ..action(1, None) };
-        mirror.keep(dependent, 1, PLACE, BORN);
+        mirror.keep(dependent, 1, &record(BORN, 0));
         let outcome = RawValue::from_string(r#"{"status":"applied","result":{"id":7}}"#.into()).unwrap();
         mirror.settle("post", &outcome);
-        let [kept] = mirror.missing(PLACE, &UserRecord::default()).try_into().unwrap();
+        let [kept] = mirror.missing(&record(WallTime::default(), 0)).try_into().unwrap();
         assert_eq!((kept.data.get(), kept.depends_on.as_deref()), (r#"{"of":7}"#, None));
         assert_eq!(kept.request.as_ref().unwrap().url, "https://api.example/posts/7/photos");
         assert_eq!(mirror.bytes, kept.bytes_of_row());
     }
 
     #[test]
+    fn what_names_more_than_the_result_has_still_depends_on_it() {
+        let mut mirror = Mirror::default();
+        let data = RawValue::from_string(r#"{"of":{"$result":"post","at":"/id"}}"#.into()).unwrap();
+        mirror.keep(Action { data, depends_on: Some("post".into()), ..action(1, None) }, 1, &record(BORN, 0));
+        mirror.settle("post", &RawValue::from_string(r#"{"status":"applied","result":{"status":"accepted"}}"#.into()).unwrap());
+        let [kept] = mirror.missing(&record(WallTime::default(), 0)).try_into().unwrap();
+        assert_eq!(kept.depends_on.as_deref(), Some("post"));
+    }
+
+    #[test]
+    fn what_was_deleted_before_the_rest_was_brought_to_a_better_place_is_missing_there() {
+        let mut mirror = Mirror::default();
+        let below = UserRecord { place: Durability::LocalStorage, ..record(BORN, 4) };
+        mirror.keep(action(3, None), 3, &below);
+        mirror.moved((below.place, WallTime(5000)), &record(BORN, 9));
+        mirror.nothing_is_below(PLACE);
+        assert_eq!(ids(&mirror.missing(&record(BORN, 9))), ["action-3"]);
+    }
+
+    #[test]
+    fn a_place_in_which_nothing_is_left_does_not_have_what_was_put_there() {
+        let mut mirror = Mirror::default();
+        let below = UserRecord { place: Durability::LocalStorage, ..record(BORN, 4) };
+        mirror.keep(action(3, None), 3, &below);
+        assert!(!mirror.lacks(&record(BORN, 4)) && mirror.is_elsewhere("action-3", &record(BORN, 4)));
+        mirror.nothing_is_below(PLACE);
+        assert_eq!(ids(&mirror.missing(&record(BORN, 4))), ["action-3"]);
+        assert!(!mirror.lacks(&below));
+    }
+
+    #[test]
     fn a_queue_that_is_empty_has_settled_what_lay_in_it() {
         let mut mirror = filled(0..3);
-        mirror.all_is_settled(PLACE, &record(BORN, 2));
-        assert_eq!(ids(&mirror.missing(PLACE, &UserRecord::default())), ["action-2"], "it came after that was looked at");
-        mirror.all_is_settled(PLACE, &record(BORN, 3));
-        assert!(!mirror.lacks(PLACE, &UserRecord::default()));
+        mirror.all_is_settled(&record(BORN, 2));
+        assert_eq!(ids(&mirror.missing(&record(WallTime::default(), 0))), ["action-2"], "it came after that was looked at");
+        mirror.all_is_settled(&record(BORN, 3));
+        assert!(!mirror.lacks(&record(WallTime::default(), 0)));
     }
 }

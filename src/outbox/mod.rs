@@ -15,13 +15,13 @@ mod mark;
 mod mirror;
 mod restore;
 
-pub use absorb::absorb;
+pub use absorb::{Absorbed, absorb};
 pub use append::{AppendError, Appended, Newcomer, append, append_behind, appended};
 pub use decide::{Change, Decided, Resolution, discard, edit, purge, requeue, resolve};
 pub use drain::{Batch, Begin, Claim, Claiming, Failure, Step, begin, claim, close_gate, read_again, settle};
 pub use due::{Arrived, bring_due};
 pub use files::{Holders, Revision, revise_files};
-pub use look::{Known, find, list, outcomes, record};
+pub use look::{while_it_is, Known, find, list, outcomes, record};
 pub use mark::mark_sent;
 pub use mirror::Mirror;
 pub use restore::{Restored, restore};

@@ -48,6 +48,13 @@ pub enum StoreErrorKind {
     Failed,
 }
 
+impl StoreErrorKind {
+    /// Whether it is the store as a whole that cannot be used just now, and not something in it.
+    pub fn is_of_the_store(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Blocked | Self::TimedOut | Self::Closed)
+    }
+}
+
 impl StoreError {
     /// An error of that kind.
     pub fn new(kind: StoreErrorKind, operation: &'static str, message: impl Into<String>) -> Self {

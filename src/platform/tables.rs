@@ -1,10 +1,11 @@
 //! The disk: two tables, and transactions over both.
 
+pub use crate::queue::durability::Durability;
 pub use crate::queue::row::{Lane, Row};
 
 use super::{Access, StoreError};
 use crate::time::WallTime;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::future::{Future, ready};
 
 /// A place that outlives the page, or says that it does not.
@@ -21,6 +22,8 @@ pub trait Store {
     fn step_down(&self, _error: StoreError) -> bool {
         false
     }
+    /// Says that what is put here of a user's queue next may lie in a better place as well: nobody could tell whether it was stored there.
+    fn is_in_doubt(&self, _user_id: &str) {}
     /// Whether what is here of a user's queue may be sent: whether nothing older lies in a better place that cannot be used just now.
     fn may_send(&self, _user_id: &str) -> bool {
         true
@@ -30,24 +33,38 @@ pub trait Store {
     fn sends_from(&self, _user_id: &str) -> Option<Durability> {
         Some(self.durability())
     }
-    /// Begins a transaction in the place that [is sent from](Store::sends_from), whatever place new actions go to by now. If it has
-    /// ceased to work, it is begun where they go to.
+    /// Begins a transaction in the place that [is sent from](Store::sends_from), whatever place new actions go to by now.
     fn transaction_at(&self, _place: Durability, access: Access) -> impl Future<Output = Result<Self::Transaction, StoreError>> {
         self.transaction(access)
     }
-    /// Says that nothing is left in a place of a user's queue that would have to be sent before what comes later.
+    /// The places in which something of a user's queue may lie, as far as is known: the one where new actions go to, and then others.
+    fn places(&self, _user_id: &str) -> Vec<Durability> {
+        vec![self.durability()]
+    }
+    /// Whether something of a user's queue is thought to lie in a place, so that it matters when [nothing is left](Store::nothing_is_left).
+    fn is_thought_to_hold(&self, _user_id: &str, _place: Durability) -> bool {
+        false
+    }
+    /// Says that nothing is left in a place of a user's queue that would have to be sent before what comes later. To be called while
+    /// nobody can put anything there: in a transaction that may write.
     fn nothing_is_left(&self, _user_id: &str, _place: Durability) {}
     /// Brings what lies in a lesser place to the best one that works, and goes on there. To be called when there is
-    /// [something to bring](Store::may_be_promoted), by one tab at a time, while nobody sends.
+    /// [something to bring](Store::may_be_promoted), by one tab at a time, while nobody sends. What lies there of others is brought as
+    /// well, if it is known that nobody sends it either.
     ///
     /// `absorb` writes a lot to the better place, by the rules of appending, and hands the transaction back. Nothing but the methods of its transaction may be awaited
     /// in it. What it fails with ends the promotion: what has been brought stays there, the rest where it was.
     fn promote(
         &self,
         _user_id: &str,
+        _others: &[String],
         _absorb: impl AsyncFn(Self::Transaction, Lot) -> Result<Self::Transaction, StoreError>,
     ) -> impl Future<Output = Result<(), StoreError>> {
         ready(Ok(()))
+    }
+    /// Whose queues lie in lesser places, as far as that can be seen.
+    fn users_below(&self) -> impl Future<Output = Vec<String>> {
+        ready(Vec::new())
     }
     /// Whether this is not the best place, or something may lie in a lesser one.
     fn may_be_promoted(&self, _user_id: &str) -> bool {
@@ -72,6 +89,8 @@ pub trait Store {
     fn forget_old_keys(&self, _user_id: &str) -> impl Future<Output = Result<(), StoreError>> {
         ready(Ok(()))
     }
+    /// From now on nothing new is put where it ends with the page: there is nobody left here who would bring it to a better place.
+    fn close(&self) {}
     /// Takes what has happened since this was asked last, in order.
     fn take_changes(&self) -> Vec<PlaceChange> {
         Vec::new()
@@ -103,18 +122,6 @@ pub struct Lot {
     pub documents: Vec<(Kind, String, String)>,
 }
 
-/// Where something is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Durability {
-    /// In the page alone. It ends with it.
-    Memory,
-    /// In `localStorage`: it survives reloads and crashes of the page.
-    LocalStorage,
-    /// In IndexedDB, with strict durability: it survives crashes of the browser as well.
-    IndexedDb,
-}
-
 /// The kinds of documents. Within a kind, a user's documents have names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -132,6 +139,12 @@ pub enum Kind {
 /// Between its creation and its commit nothing may be awaited but its own methods: an IndexedDB transaction ends by itself
 /// as soon as it is idle. Several reads may be under way at the same time. A read sees what the same transaction has written.
 pub trait Transaction {
+    /// Where it writes, which is where its store kept things when it was begun.
+    fn durability(&self) -> Durability;
+    /// Whether what it reads of a user's queue may lie in a better place as well, and have been sent from there.
+    fn may_lie_above(&self, _user_id: &str) -> bool {
+        false
+    }
     /// The document of that kind and name.
     fn document(&self, user_id: &str, kind: Kind, name: &str) -> impl Future<Output = Result<Option<String>, StoreError>>;
     /// All of a user's documents of that kind, in the order of their names: names, and texts.

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod coalescing;
 pub mod dependency;
 pub mod draft;
+pub mod durability;
 pub mod file;
 pub mod limits;
 pub mod outcome;

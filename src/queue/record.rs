@@ -1,6 +1,7 @@
 //! What is kept about a user's queue as a whole, so that nothing needs to count it.
 
 use super::action::Action;
+use super::durability::Durability;
 use super::row::Lane;
 use crate::policy::gate::{Gate, LONGEST_HONOURED_HINT};
 use crate::time::WallTime;
@@ -14,6 +15,9 @@ pub const RECORD_VERSION: u32 = 2;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UserRecord {
+    /// Where it was found.
+    #[serde(skip)]
+    pub place: Durability,
     /// The layout it was written in; 0 if that is not known.
     pub schema_version: u32,
     /// When the queue was created, which tells it from one that was here before and was deleted.

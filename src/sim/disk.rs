@@ -7,7 +7,8 @@ use crate::queue::record::UserRecord;
 use crate::store::{Memory, MemoryTransaction, Opener, Table};
 use crate::time::WallTime;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use std::rc::Rc;
 
 /// A file.
@@ -21,6 +22,9 @@ pub(super) struct Disk {
     pub(super) commits_until_failure: Cell<Option<u32>>,
     /// Of so many steps in a thousand, one fails.
     pub(super) faults: Cell<DiskFaults>,
+    /// Whether nobody can reach it, and which tabs cannot.
+    pub(super) is_missing: Cell<bool>,
+    pub(super) is_missing_for: RefCell<BTreeSet<u64>>,
     /// Whether nothing more goes on it.
     pub(super) is_full: Cell<bool>,
     /// All keys that were ever made, for those who look on.
@@ -60,6 +64,11 @@ impl Disk {
         self.memory.clear();
         self.files.borrow_mut().clear();
         self.keys.borrow_mut().clear();
+    }
+
+    /// Whether that tab can reach it.
+    fn is_there_for(&self, tab: u64) -> bool {
+        !self.is_missing.get() && !self.is_missing_for.borrow().contains(&tab)
     }
 
     /// Whether a tab has a transaction under way.
@@ -144,6 +153,28 @@ pub struct SimTransaction {
     begun: Begun,
 }
 
+/// The longest that it takes to notice that the disk cannot be reached, in milliseconds.
+const LONGEST_LOOK: u64 = 3_000;
+
+impl Inner {
+    /// Whether that tab can reach the disk; it may take a while to notice that it cannot.
+    pub(super) async fn reach_disk(&self, tab: u64, operation: &'static str) -> Result<(), StoreError> {
+        if self.disk.is_there_for(tab) {
+            return Ok(());
+        }
+        self.may_be_split();
+        let kind = *self.one_of(&[StoreErrorKind::Unavailable, StoreErrorKind::Blocked, StoreErrorKind::TimedOut]);
+        if kind != StoreErrorKind::Unavailable {
+            self.sleep(Duration::from_millis(self.below(LONGEST_LOOK))).await;
+        }
+        Err(StoreError::new(kind, operation, "the disk cannot be reached"))
+    }
+}
+
+fn closed(operation: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Closed, operation, "the disk cannot be reached any longer")
+}
+
 fn failed(operation: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::Failed, operation, "the disk failed")
 }
@@ -160,6 +191,7 @@ impl Store for SimStore {
     }
 
     async fn transaction(&self, access: Access) -> Result<SimTransaction, StoreError> {
+        self.world.reach_disk(self.tab, "opening the queue").await?;
         let begun = Begun::by(&self.world, self.tab);
         let transaction = self.world.disk.memory.transaction(access).await?;
         if self.world.happens(self.world.disk.faults.get().unavailable) {
@@ -173,6 +205,7 @@ impl SimStore {
     /// A transaction on the files. Those on the queue do not wait for it.
     async fn on_files<T>(&self, access: Access, work: impl FnOnce(&mut FilesOfAll) -> T) -> Result<T, StoreError> {
         let (world, faults) = (&self.world, self.world.disk.faults.get());
+        world.reach_disk(self.tab, "reaching the files").await?;
         let _begun = Begun::by(world, self.tab);
         world.yield_for_a_while().await;
         let is_refused = access == Access::Write && world.disk.is_full.get();
@@ -226,11 +259,18 @@ impl SimTransaction {
     /// Others come in between, and now and then it fails.
     async fn read(&self) -> Result<(), StoreError> {
         self.world.yield_for_a_while().await;
+        if !self.world.disk.is_there_for(self.begun.tab) {
+            return Err(closed("reading the queue"));
+        }
         if self.world.happens(self.world.disk.faults.get().unreadable) { Err(failed("reading the queue")) } else { Ok(()) }
     }
 }
 
 impl Transaction for SimTransaction {
+    fn durability(&self) -> Durability {
+        Durability::IndexedDb
+    }
+
     async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
         self.read().await?;
         self.transaction.document(user_id, kind, name).await
@@ -301,9 +341,14 @@ impl Transaction for SimTransaction {
         let Self { world, access, transaction, begun } = self;
         let faults = world.disk.faults.get();
         world.yield_for_a_while().await;
+        let is_lost = !world.disk.is_there_for(begun.tab);
+        if is_lost && (access == Access::Read || world.happens(500)) {
+            return Err(closed("committing to disk"));
+        }
         if access == Access::Write {
             match world.disk.commits_until_failure.get() {
                 Some(0) => {
+                    world.may_be_split();
                     world.disk.commits_until_failure.set(None);
                     return Err(StoreError::new(StoreErrorKind::QuotaExceeded, "committing to disk", "the disk is full"));
                 }
@@ -311,6 +356,7 @@ impl Transaction for SimTransaction {
                 None => {}
             }
             if world.disk.is_full.get() {
+                world.may_be_split();
                 return Err(StoreError::new(StoreErrorKind::QuotaExceeded, "committing to disk", "the disk is full"));
             }
             if world.happens(faults.aborted) {
@@ -321,6 +367,9 @@ impl Transaction for SimTransaction {
         drop(begun);
         // Here a crash finds the change on disk and nobody who knows of it.
         world.yield_for_a_while().await;
+        if is_lost {
+            return Err(closed("committing to disk"));
+        }
         if access == Access::Write && world.happens(faults.unheard) {
             return Err(failed("committing to disk"));
         }

@@ -8,12 +8,14 @@ use std::rc::Rc;
 /// A tab's way to the keys.
 pub struct SimKeys {
     pub(super) world: Rc<Inner>,
+    pub(super) tab: u64,
 }
 
 impl SimKeys {
     /// Others come in between, and now and then it fails.
     async fn reach(&self) -> Result<(), StoreError> {
         self.world.yield_for_a_while().await;
+        self.world.reach_disk(self.tab, "reading the keys").await?;
         if self.world.happens(self.world.disk.faults.get().unavailable) {
             return Err(StoreError::new(StoreErrorKind::Failed, "reading the keys", "the disk failed"));
         }

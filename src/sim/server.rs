@@ -168,6 +168,8 @@ pub struct ModelServer {
     pub confused_users: u32,
     seen: BTreeSet<(String, String)>,
     pauses: Vec<Pause>,
+    /// Whether what one tab has heard, another may have no way to know.
+    pub(super) knows_tabs_apart: bool,
     sent: u64,
 }
 
@@ -233,7 +235,7 @@ impl ModelServer {
         let (place, grace) = (place_of(request), self.grace);
         let is_too_early =
             |pause: &Pause| pause.place == place && pause.first <= number && pause.heard_at + grace <= request.sent_at;
-        if self.pauses.iter().any(is_too_early) {
+        if self.pauses.iter().any(is_too_early) && !self.knows_tabs_apart {
             self.asked_too_early += 1;
         }
     }

@@ -4,20 +4,21 @@ use super::disk::{DiskFaults, LossListener, SimFile, SimStore};
 use super::keys::SimKeys;
 use super::locks::{Acquisition, Held};
 use super::network::SimHttp;
+use super::texts::{SimTexts, SmallTexts, Versions};
 use super::witness::Sight;
 use super::world::{Inner, World};
 use crate::client::{Client, Options};
 use crate::error::network::{Page, Surroundings};
 use crate::event::Event;
-use crate::platform::tables::Kind;
-use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, KeyValue, Locks, Platform, Random};
+use crate::platform::tables::{Kind, Lane};
+use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Locks, Platform, Random};
 use crate::policy::gate::GateReason;
-use crate::store::Sealed;
+use crate::store::{Journalled, Ladder, Memory, Sealed, TextStore};
 use crate::time::{MonotonicTime, WallTime, milliseconds};
+use serde::de::IgnoredAny;
 use futures_util::future::{AbortHandle, Abortable, Aborted};
 use futures_util::task::LocalSpawnExt as _;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -44,6 +45,10 @@ struct Process {
     is_dead: Cell<bool>,
     /// Whether it was told that it would be frozen, and will be told when it goes on.
     was_told: Cell<bool>,
+    /// What it has of queues in memory, and nowhere else.
+    memory: Memory,
+    /// The small texts that it could not share.
+    texts: Rc<RefCell<Versions>>,
     /// Who is told that the browser has deleted what lies on disk.
     on_loss: LossListener,
     /// How often something in it may still go on before it crashes; it does not without it.
@@ -52,8 +57,12 @@ struct Process {
 
 impl Process {
     fn new(world: &Inner, user_id: &str, is_worker: bool) -> Rc<Self> {
+        let (tab, memory) = (world.subscription_id(), Memory::default());
+        world.memories.borrow_mut().insert(tab, memory.clone());
         Rc::new(Self {
-            tab: world.subscription_id(),
+            tab,
+            memory,
+            texts: Rc::default(),
             is_worker,
             user_id: Rc::new(RefCell::new(user_id.into())),
             tasks: RefCell::default(),
@@ -114,11 +123,32 @@ impl Process {
         world.ears.borrow_mut().retain(|_, (tab, ..)| *tab != self.tab);
         world.connectivity.borrow_mut().retain(|_, (tab, _)| *tab != self.tab);
         world.forget_what_is_not_on_disk(&self.user_id.borrow());
+        world.lose_memory(self.tab);
         world.show(Sight::Died { tab: self.tab });
     }
 }
 
 impl Inner {
+    /// What a page has in memory, and nobody elsewhere, nobody has any longer.
+    fn lose_memory(&self, tab: u64) {
+        let Some(memory) = self.memories.borrow_mut().remove(&tab) else { return };
+        let (memory, places) = (memory.committed(), self.places());
+        for user_id in memory.users() {
+            // What became of some, nobody will ever read either.
+            let entries = memory.documents(&user_id, Kind::History);
+            let entries = entries.iter().filter_map(|(_, text)| serde_json::from_str::<Vec<(String, IgnoredAny)>>(text).ok());
+            let settled = entries.flatten().map(|(id, _)| id);
+            let lost = memory.all_rows(&user_id).into_iter().map(|row| row.id).chain(settled);
+            let lost: Vec<String> = lost.filter(|id| places.find(&user_id, id).is_none()).collect();
+            self.show(Sight::Lost { ids: &lost });
+        }
+    }
+
+    /// A tab cannot use the disk, and keeps for itself what it is told, if there is nothing else.
+    pub(super) fn may_be_split(&self) {
+        self.server.borrow_mut().knows_tabs_apart |= self.texts.borrow().is_none();
+    }
+
     /// A moment that the server has named, and that did not get to the disk of who heard of it, is nobody's knowledge any longer.
     fn forget_what_is_not_on_disk(&self, user_id: &str) {
         let (gate, now) = (self.disk.record(user_id).gate, self.wall());
@@ -234,6 +264,27 @@ impl Tab {
         self.process.is_dead.get()
     }
 
+    /// It will never go on: what it has in memory, nobody will ever see.
+    pub fn is_frozen_for_ever(&self) {
+        self.world.inner.lose_memory(self.process.tab);
+    }
+
+    /// Forgets what it has in memory of others than who is signed in, which waits until they sign in again there. Gives the ids.
+    pub fn forget_others(&self) -> Vec<String> {
+        let (memory, user_id) = (self.process.memory.committed(), self.process.user_id.borrow().clone());
+        let mut ids = Vec::new();
+        for other in memory.users().into_iter().filter(|other| *other != user_id) {
+            ids.extend(memory.all_rows(&other).into_iter().map(|row| row.id));
+            self.process.memory.tamper(|table| {
+                for lane in Lane::ALL {
+                    table.delete(&other, lane, 0, u64::MAX);
+                }
+                table.write_document(&other, Kind::Queue, "", None);
+            });
+        }
+        ids
+    }
+
     /// By what the world tells tabs apart.
     pub fn number(&self) -> u64 {
         self.process.tab
@@ -249,9 +300,9 @@ impl Tab {
 }
 
 impl World {
-    /// The ids of a user's actions on disk, in order.
+    /// The ids of a user's actions, wherever they lie, in order.
     pub fn stored(&self, user_id: &str) -> Vec<String> {
-        self.inner.disk.rows(user_id).into_iter().map(|row| row.id).collect()
+        self.places().ids(user_id)
     }
 
     /// The ids of a user's files on disk, whatever holds them.
@@ -290,6 +341,35 @@ impl World {
         self.inner.disk.clear();
     }
 
+    /// All that is in texts is deleted.
+    pub fn clear_texts(&self) {
+        self.inner.queue_texts.clear();
+        if let Some(texts) = self.inner.texts.borrow_mut().as_mut() {
+            texts.clear();
+        }
+    }
+
+    /// From now on nobody can reach the disk, or everybody can.
+    pub fn miss_disk(&self, is_missing: bool) {
+        self.inner.disk.is_missing.set(is_missing);
+        self.inner.disk.is_missing_for.borrow_mut().clear();
+    }
+
+    /// From now on that tab cannot reach the disk.
+    pub fn miss_disk_in(&self, tab: &Tab) {
+        self.inner.disk.is_missing_for.borrow_mut().insert(tab.number());
+    }
+
+    /// From now on nothing more goes into the texts in which queues are kept, or it does.
+    pub fn fill_texts(&self, is_full: bool) {
+        self.inner.queue_texts.is_full.set(is_full);
+    }
+
+    /// From now on nobody can reach the texts in which queues are kept, or everybody can.
+    pub fn deny_texts(&self, is_denied: bool) {
+        self.inner.queue_texts.is_denied.set(is_denied);
+    }
+
     /// After so many more commits, one fails.
     pub fn fail_a_commit_after(&self, commits: u32) {
         self.inner.disk.commits_until_failure.set(Some(commits));
@@ -301,29 +381,21 @@ pub struct TabPlatform {
     world: Rc<Inner>,
     process: Rc<Process>,
     http: SimHttp,
-    store: Sealed<SimStore, SimKeys>,
+    store: TabStore,
+    texts: SmallTexts,
     shared: Shared,
 }
 
-/// A tab's clock, randomness, small texts, locks, channel and connectivity: all of them are the world's.
+/// Where a tab keeps its queue: on the disk, below that in texts, below that in its memory; encrypted, if that is wanted.
+pub type TabStore = Sealed<Ladder<SimStore, TextStore<SimTexts>, Memory, SmallTexts>, SimKeys>;
+
+/// A tab's clock, randomness, locks, channel and connectivity: all of them are the world's.
 pub struct Shared {
     world: Rc<Inner>,
     tab: u64,
     /// A channel hears all others of its name, those in the same page as well.
     channel: u64,
     is_worker: bool,
-    // What the tab could not share.
-    texts: RefCell<Texts>,
-}
-
-/// Small texts by their keys, the newest version last.
-pub(super) type Texts = BTreeMap<String, Vec<Written>>;
-
-/// A small text that a tab has written, or removed.
-pub(super) struct Written {
-    text: Option<String>,
-    by: u64,
-    at: u64,
 }
 
 impl TabPlatform {
@@ -341,15 +413,17 @@ impl TabPlatform {
 
     fn new(world: Rc<Inner>, process: Rc<Process>, surroundings: Surroundings, options: &Options) -> Self {
         let (tab, is_worker, credentials_of) = (process.tab, process.is_worker, process.user_id.clone());
+        let channel = world.subscription_id();
+        let disk = SimStore { world: world.clone(), tab, on_loss: process.on_loss.clone() };
+        let queue_texts = TextStore::new(Journalled::new(SimTexts { world: world.clone() }, &channel.to_string()));
+        let texts = SmallTexts { world: world.clone(), tab, own: process.texts.clone() };
+        let ladder = Ladder::new(disk, queue_texts, process.memory.clone(), texts.clone());
+        let keys = SimKeys { world: world.clone(), tab };
         Self {
             http: SimHttp { world: world.clone(), tab, surroundings, credentials_of },
-            store: Sealed::new(
-                SimStore { world: world.clone(), tab, on_loss: process.on_loss.clone() },
-                SimKeys { world: world.clone() },
-                options.encryption,
-                options.user_id.clone(),
-            ),
-            shared: Shared { tab, channel: world.subscription_id(), is_worker, world: world.clone(), texts: RefCell::default() },
+            store: Sealed::new(ladder, keys, options.encryption, options.user_id.clone()),
+            texts,
+            shared: Shared { tab, channel, is_worker, world: world.clone() },
             world,
             process,
         }
@@ -360,8 +434,8 @@ impl Platform for TabPlatform {
     type Clock = Shared;
     type Random = Shared;
     type Http = SimHttp;
-    type Store = Sealed<SimStore, SimKeys>;
-    type KeyValue = Shared;
+    type Store = TabStore;
+    type KeyValue = SmallTexts;
     type Locks = Shared;
     type Channel = Shared;
     type Connectivity = Shared;
@@ -375,11 +449,11 @@ impl Platform for TabPlatform {
     fn http(&self) -> &SimHttp {
         &self.http
     }
-    fn store(&self) -> &Sealed<SimStore, SimKeys> {
+    fn store(&self) -> &TabStore {
         &self.store
     }
-    fn key_value(&self) -> &Shared {
-        &self.shared
+    fn key_value(&self) -> &SmallTexts {
+        &self.texts
     }
     fn locks(&self) -> &Shared {
         &self.shared
@@ -452,44 +526,6 @@ impl Locks for Shared {
     }
 }
 
-impl Shared {
-    /// The world's texts, or the tab's own where nothing is shared.
-    fn texts<T>(&self, visit: impl FnOnce(&mut Texts) -> T) -> T {
-        match &mut *self.world.texts.borrow_mut() {
-            Some(shared) => visit(shared),
-            None => visit(&mut self.texts.borrow_mut()),
-        }
-    }
-
-    fn replace(&self, key: &str, text: Option<String>) {
-        let (lag, now) = (self.world.text_lag.get(), self.world.now());
-        let written = Written { text, by: self.tab, at: now };
-        self.texts(|texts| {
-            let versions = texts.entry(key.into()).or_default();
-            // Of those that every tab has heard of, the newest is enough.
-            let heard = versions.iter().rposition(|version| version.at.saturating_add(lag) <= now);
-            versions.drain(..heard.unwrap_or(0));
-            versions.push(written);
-        });
-    }
-}
-
-impl KeyValue for Shared {
-    fn read(&self, key: &str) -> Option<String> {
-        let (lag, now) = (self.world.text_lag.get(), self.world.now());
-        let has_arrived = |text: &&Written| text.by == self.tab || text.at.saturating_add(lag) <= now;
-        self.texts(|texts| texts.get(key)?.iter().rev().find(has_arrived)?.text.clone())
-    }
-
-    fn write(&self, key: &str, value: &str) {
-        self.replace(key, Some(value.into()));
-    }
-
-    fn remove(&self, key: &str) {
-        self.replace(key, None);
-    }
-}
-
 /// Ends when it is dropped.
 pub struct Subscription {
     world: Rc<Inner>,
@@ -556,6 +592,7 @@ impl Connectivity for Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::KeyValue as _;
 
     fn tab(world: &World) -> TabPlatform {
         TabPlatform::bare(world)

@@ -24,6 +24,8 @@ pub(super) enum Sight<'a> {
     Refused { number: u64, status: u16, request: &'a SimRequest },
     /// A page was told something by the SDK.
     Told { tab: u64, event: &'a Event },
+    /// What only a page had is gone.
+    Lost { ids: &'a [String] },
     /// A page is gone.
     Died { tab: u64 },
 }

@@ -4,9 +4,10 @@ use super::disk::Disk;
 use super::locks::Lock;
 use super::network::Faults;
 use super::server::ModelServer;
-use super::tab::Texts;
+use super::texts::{QueueTexts, Versions};
 use super::witness::{Sight, Witness};
 use crate::platform::ConnectivityChange;
+use crate::store::Memory;
 use crate::time::WallTime;
 use fastrand::Rng;
 use futures_channel::oneshot;
@@ -43,8 +44,12 @@ pub(super) struct Inner {
     next_timer: Rc<Cell<u64>>,
     pub(super) spawner: LocalSpawner,
     pub(super) disk: Rc<Disk>,
+    /// What is kept of queues beside it.
+    pub(super) queue_texts: QueueTexts,
+    /// What each page has of queues in memory, by its number.
+    pub(super) memories: RefCell<BTreeMap<u64, Memory>>,
     /// What the tabs share in small texts; `None` where they may not.
-    pub(super) texts: RefCell<Option<Texts>>,
+    pub(super) texts: RefCell<Option<Versions>>,
     /// How long it takes until a tab sees what another has written there, in milliseconds.
     pub(super) text_lag: Cell<u64>,
     pub(super) locks: RefCell<BTreeMap<String, Lock>>,
@@ -249,7 +254,9 @@ impl Inner {
             next_timer: Rc::default(),
             spawner,
             disk: Rc::default(),
-            texts: RefCell::new(Some(Texts::new())),
+            queue_texts: QueueTexts::default(),
+            memories: RefCell::default(),
+            texts: RefCell::new(Some(Versions::new())),
             text_lag: Cell::new(0),
             locks: RefCell::default(),
             ears: RefCell::default(),

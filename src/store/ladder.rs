@@ -15,7 +15,8 @@
 //! and so takes nothing new, but can be read and deleted from, which makes room; where it cannot be read, all waits.
 //!
 //! Nothing is lost on the way: a row is deleted below after it has been committed above, and one whose id is above already is not
-//! written again. The page may die at any point, and whoever promotes next goes on.
+//! written again. The page may die at any point, and whoever promotes next goes on. Until then nothing is sent from below: it may have
+//! been sent from above.
 
 use crate::platform::tables::{Durability, Kind, Lane, Lot, PlaceChange, Row, Store, Transaction};
 use crate::platform::{Access, Files, KeyValue, StoreError, StoreErrorKind};
@@ -25,6 +26,8 @@ use std::rc::Rc;
 
 /// The hint of a user, before the user's id.
 const HOLDS: &str = "holds:";
+/// How the hint says that what lies below may lie above as well.
+const BEING_MOVED: char = '+';
 
 const KINDS: [Kind; 2] = [Kind::Queue, Kind::History];
 
@@ -84,12 +87,17 @@ struct Shared<A, B, C, K> {
     lowest: C,
     hints: K,
     active: Cell<Rung>,
-    /// The best rung that could be read when that was tried last.
-    readable: Cell<Rung>,
-    /// Whether this tab has written to the middle rung since it was seen empty.
-    has_used_middle: Cell<bool>,
+    /// The rungs that could not be used when that was tried last.
+    unusable: RefCell<Vec<Rung>>,
+    /// The rungs that were left, and of which this tab has not seen whether anything lies there.
+    unseen: RefCell<Vec<Rung>>,
+    /// The rungs that this tab has written to since they were seen empty.
+    used: RefCell<Vec<Rung>>,
     changes: RefCell<Vec<PlaceChange>>,
     is_promoting: Cell<bool>,
+    is_closed: Cell<bool>,
+    /// Whose actions on the lowest rung may lie above as well.
+    moved: RefCell<Vec<String>>,
 }
 
 impl<A, B, C, K> Clone for Ladder<A, B, C, K> {
@@ -107,10 +115,13 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             lowest,
             hints,
             active: Cell::new(Rung::Upper),
-            readable: Cell::new(Rung::Upper),
-            has_used_middle: Cell::new(false),
+            unusable: RefCell::default(),
+            unseen: RefCell::default(),
+            used: RefCell::default(),
             changes: RefCell::default(),
             is_promoting: Cell::new(false),
+            is_closed: Cell::new(false),
+            moved: RefCell::default(),
         };
         Self { shared: Rc::new(shared) }
     }
@@ -126,22 +137,22 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
         let Some(to) = from.below() else { return false };
         if self.rung() == from {
             if error.kind != StoreErrorKind::QuotaExceeded {
-                self.cannot_be_read(from);
+                self.is_unusable(from);
             }
             self.go(to, Some(error));
         }
         true
     }
 
-    /// Looks whether a better rung works again, and if so moves what lies below to it, of all users, and goes on there. To be called
+    /// Looks whether a better rung works again, and if so moves what lies below to it, and goes on there. To be called
     /// once in a while when this tab is below, and once before anything else when it begins: earlier pages may have left something.
-    /// Nobody may be sending from below meanwhile, in no tab: whoever calls this holds the lock that they need for it. `user_id` is
-    /// whose queue this tab works on.
+    /// Nobody may be sending from below meanwhile, in no tab: whoever calls this holds the lock that they need for it, that of the
+    /// `user_id` whose queue this tab works on, and those of the `others` whose queues are moved as well.
     ///
     /// `absorb` writes a lot to the better rung, by the rules of appending, and hands the transaction back; it is gone below when that has been committed. Nothing but
     /// the methods of its transaction may be awaited in it. Rows that are above already are not in the lot. What it fails with ends the
     /// promotion: what has been moved stays above, the rest below, and the tab where it was.
-    pub async fn climb<F>(&self, user_id: &str, absorb: F) -> Result<Promotion, StoreError>
+    pub async fn climb<F>(&self, user_id: &str, others: &[String], absorb: F) -> Result<Promotion, StoreError>
     where
         F: AsyncFn(LadderTransaction<A, B, C, K>, Lot) -> Result<LadderTransaction<A, B, C, K>, StoreError>,
     {
@@ -150,14 +161,15 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             return Ok(promotion);
         }
         let _promoting = Promoting(&self.shared.is_promoting);
-        let Some(to) = self.best().await else { return Ok(promotion) };
+        let to = self.best().await?;
+        let is_moved = |owner: &String| owner == user_id || others.contains(owner);
         for from in Rung::ALL.into_iter().filter(|rung| *rung > to) {
-            match self.move_up(from, to, &absorb, &mut promotion).await {
+            match self.move_up(from, to, &is_moved, &absorb, &mut promotion).await {
                 Ok(()) => {
                     self.shared.remember(user_id, from, false);
                 }
                 // Where there is no such rung, or nothing on it as far as is known, it is passed over. What came earlier is not.
-                Err(failed) if cannot_be_used(failed.kind) && from != self.rung() && !self.may_hold(from, user_id) => {}
+                Err(failed) if failed.kind.is_of_the_store() && from != self.rung() && !self.may_hold(from, user_id) => {}
                 Err(failed) => return Err(failed),
             }
         }
@@ -166,41 +178,55 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
     }
 
     /// The best rung that works, if none above that of this tab does then that.
-    async fn best(&self) -> Option<Rung> {
-        for rung in Rung::ALL.into_iter().filter(|rung| *rung <= self.rung()) {
+    async fn best(&self) -> Result<Rung, StoreError> {
+        let own = self.rung();
+        for rung in Rung::ALL.into_iter().filter(|rung| *rung < own) {
             match self.begin(rung, Access::Read).await {
                 Ok(_) => {
-                    self.shared.readable.set(rung);
-                    return Some(rung);
+                    self.shared.unusable.borrow_mut().retain(|unusable| *unusable != rung);
+                    return Ok(rung);
                 }
-                // Or whoever begins next would wait for it as long again.
-                Err(failed) if rung == self.rung() && cannot_be_used(failed.kind) => {
-                    self.step_down_from(rung, failed);
-                    return None;
-                }
+                Err(failed) if failed.kind.is_of_the_store() => self.is_unusable(rung),
                 Err(_) => {}
             }
         }
-        None
+        self.begin(own, Access::Read).await.map(|_| own).inspect_err(|failed| {
+            // Or whoever begins next would wait for it as long again.
+            if failed.kind.is_of_the_store() {
+                self.step_down_from(own, failed.clone());
+            }
+        })
     }
 
-    /// Moves all that lies on a rung, and the tab if it is there.
-    async fn move_up<F>(&self, from: Rung, to: Rung, absorb: &F, promotion: &mut Promotion) -> Result<(), StoreError>
+    /// Moves all that lies on a rung and is to be moved, and the tab if it is there.
+    async fn move_up<F>(
+        &self,
+        from: Rung,
+        to: Rung,
+        is_moved: &dyn Fn(&String) -> bool,
+        absorb: &F,
+        promotion: &mut Promotion,
+    ) -> Result<(), StoreError>
     where
         F: AsyncFn(LadderTransaction<A, B, C, K>, Lot) -> Result<LadderTransaction<A, B, C, K>, StoreError>,
     {
         loop {
             // It is held until all is above: nothing can be appended below in between, and whoever waits for it finds the tab above.
             let below = self.begin(from, Access::Write).await?;
-            let Some(user_id) = below.users().await?.into_iter().next() else {
-                if from == Rung::Middle {
-                    self.shared.has_used_middle.set(false);
+            let users = below.users().await?;
+            let Some(user_id) = users.iter().find(|user_id| is_moved(user_id)).cloned() else {
+                if users.is_empty() {
+                    self.shared.used.borrow_mut().retain(|used| *used != from);
                 }
                 if self.rung() == from {
                     self.go(to, None);
                 }
                 return Ok(());
             };
+            // From here on: what is changed below in the meantime is not changed above.
+            let was_above = self.shared.may_be_above(&user_id, from);
+            self.shared.is_being_moved(&user_id, from, true);
+            let unmoved = Unmoved { shared: &self.shared, user_id: user_id.clone(), from, was_above };
             let mut lot = Lot { user_id, from: self.durability_of(from), rows: Vec::new(), documents: Vec::new() };
             for kind in KINDS {
                 let found = below.documents(&lot.user_id, kind).await?;
@@ -231,21 +257,34 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             }
             promotion.moved += u64::try_from(new.len()).unwrap_or(u64::MAX);
             let above = absorb(above, Lot { rows: new, ..lot }).await?;
-            above.commit().await?;
+            let was_above = unmoved.may_be_above_now();
+            above.commit().await.inspect_err(|failed| {
+                if is_certain(failed) {
+                    self.shared.is_being_moved(&user_id, from, was_above);
+                }
+            })?;
             below.commit().await?;
+            self.shared.is_being_moved(&user_id, from, false);
             self.shared.remember(&user_id, from, false);
         }
     }
 
     /// Whether something may lie on a rung that cannot be looked at.
     fn may_hold(&self, rung: Rung, user_id: &str) -> bool {
-        (rung == Rung::Middle && self.shared.has_used_middle.get()) || self.shared.hint(user_id).contains(rung.letter())
+        self.shared.used.borrow().contains(&rung) || self.shared.hint(user_id).contains(rung.letter())
     }
 
     /// The best of the rungs above that of this tab that hold something of a user's, as far as is known.
     fn first_above(&self, user_id: &str) -> Option<Rung> {
         let holding = self.shared.hint(user_id);
-        Rung::ALL.into_iter().find(|rung| *rung < self.rung() && holding.contains(rung.letter()))
+        let unseen = self.shared.unseen.borrow();
+        let may_hold = |rung: &Rung| holding.contains(rung.letter()) || unseen.contains(rung) && self.is_usable(*rung);
+        Rung::ALL.into_iter().find(|rung| *rung < self.rung() && may_hold(rung))
+    }
+
+    /// Whether a rung could be used when that was tried last, if it was.
+    fn is_usable(&self, rung: Rung) -> bool {
+        !self.shared.unusable.borrow().contains(&rung)
     }
 
     fn durability_of(&self, rung: Rung) -> Durability {
@@ -265,14 +304,31 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
         Ok(LadderTransaction { on, durability: self.durability_of(rung), users: RefCell::default(), shared: self.shared.clone() })
     }
 
-    /// Until it is tried again, nothing above it is read either.
-    fn cannot_be_read(&self, rung: Rung) {
-        let below = rung.below().unwrap_or(rung);
-        self.shared.readable.set(self.shared.readable.get().max(below));
+    /// A rung cannot be used: it is left, if the tab is on it.
+    fn give_up(&self, rung: Rung, failed: &StoreError) {
+        self.is_unusable(rung);
+        if rung == self.rung()
+            && let Some(below) = rung.below()
+        {
+            self.go(below, Some(failed.clone()));
+        }
+    }
+
+    fn is_unusable(&self, rung: Rung) {
+        let mut unusable = self.shared.unusable.borrow_mut();
+        if !unusable.contains(&rung) {
+            unusable.push(rung);
+        }
     }
 
     fn go(&self, to: Rung, error: Option<StoreError>) {
         let from = self.shared.active.replace(to);
+        let mut unseen = self.shared.unseen.borrow_mut();
+        unseen.retain(|rung| *rung < to);
+        if from < to {
+            unseen.push(from);
+        }
+        drop(unseen);
         let change = PlaceChange { from: self.durability_of(from), to: self.durability_of(to), error };
         self.shared.changes.borrow_mut().push(change);
     }
@@ -286,14 +342,39 @@ impl<A, B, C, K: KeyValue> Shared<A, B, C, K> {
 
     /// Remembers whether a rung holds something of a user's. Whether that is another thing than was known.
     fn remember(&self, user_id: &str, rung: Rung, holds: bool) -> bool {
+        rung != Rung::Lowest && self.note(user_id, rung.letter(), holds)
+    }
+
+    /// Remembers whether what lies on a rung of a user's may lie above as well. On the lowest it is this page's own.
+    fn is_being_moved(&self, user_id: &str, rung: Rung, is_so: bool) {
+        if rung == Rung::Lowest {
+            let mut moved = self.moved.borrow_mut();
+            moved.retain(|known| known != user_id);
+            moved.extend(is_so.then(|| user_id.to_string()));
+        } else {
+            self.note(user_id, BEING_MOVED, is_so);
+        }
+    }
+
+    /// Whether what lies on a rung of a user's may lie above as well, so that it may have been sent from there.
+    fn may_be_above(&self, user_id: &str, rung: Rung) -> bool {
+        match rung {
+            Rung::Upper => false,
+            Rung::Middle => self.hint(user_id).contains(BEING_MOVED),
+            Rung::Lowest => self.moved.borrow().iter().any(|known| known == user_id),
+        }
+    }
+
+    /// Notes whether something is so. Whether that is another thing than was known.
+    fn note(&self, user_id: &str, letter: char, is_so: bool) -> bool {
         let known = self.hint(user_id);
-        if rung == Rung::Lowest || known.contains(rung.letter()) == holds {
+        if known.contains(letter) == is_so {
             return false;
         }
         let key = [HOLDS, user_id].concat();
-        let mut hint = known.replace(rung.letter(), "");
-        if holds {
-            hint.push(rung.letter());
+        let mut hint = known.replace(letter, "");
+        if is_so {
+            hint.push(letter);
         }
         if hint.is_empty() {
             self.hints.remove(&key);
@@ -304,10 +385,30 @@ impl<A, B, C, K: KeyValue> Shared<A, B, C, K> {
     }
 }
 
-/// A rung that fails in this way is left.
-fn cannot_be_used(kind: StoreErrorKind) -> bool {
-    use StoreErrorKind::{Blocked, Closed, TimedOut, Unavailable};
-    matches!(kind, Unavailable | Blocked | TimedOut | Closed)
+/// Whether nothing has happened. What has failed may have happened all the same, unless there was no room for it.
+fn is_certain(failed: &StoreError) -> bool {
+    failed.kind == StoreErrorKind::QuotaExceeded
+}
+
+/// While nothing is above, nothing that lies below may be there: it is as it was before, if this is dropped.
+struct Unmoved<'a, A, B, C, K: KeyValue> {
+    shared: &'a Shared<A, B, C, K>,
+    user_id: String,
+    from: Rung,
+    was_above: bool,
+}
+
+impl<A, B, C, K: KeyValue> Unmoved<'_, A, B, C, K> {
+    /// It may be there from now on. Whether it might have been before.
+    fn may_be_above_now(mut self) -> bool {
+        std::mem::replace(&mut self.was_above, true)
+    }
+}
+
+impl<A, B, C, K: KeyValue> Drop for Unmoved<'_, A, B, C, K> {
+    fn drop(&mut self) {
+        self.shared.is_being_moved(&self.user_id, self.from, self.was_above);
+    }
 }
 
 /// Ends with the promotion, however it ends.
@@ -322,7 +423,7 @@ impl Drop for Promoting<'_> {
 impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
     type Transaction = LadderTransaction<A, B, C, K>;
 
-    /// That of the rung that this tab uses. See [`LadderTransaction::durability`] for what was written.
+    /// That of the rung that this tab uses. See [`Transaction::durability`] for what was written.
     fn durability(&self) -> Durability {
         self.durability_of(self.rung())
     }
@@ -332,32 +433,49 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
         self.step_down_from(self.rung(), error)
     }
 
+    fn is_in_doubt(&self, user_id: &str) {
+        self.shared.is_being_moved(user_id, self.rung(), true);
+    }
+
     /// Whether, as far as is known, nothing lies above this tab's rung.
     fn may_send(&self, user_id: &str) -> bool {
         self.first_above(user_id).is_none()
     }
 
     fn sends_from(&self, user_id: &str) -> Option<Durability> {
-        match self.first_above(user_id) {
-            None => Some(self.durability()),
-            Some(above) => (above >= self.shared.readable.get()).then(|| self.durability_of(above)),
-        }
+        let rung = self.first_above(user_id).unwrap_or(self.rung());
+        // What was about to be promoted is promoted first.
+        let may_be = (rung == self.rung() || self.is_usable(rung)) && !self.shared.may_be_above(user_id, rung);
+        may_be.then(|| self.durability_of(rung))
     }
 
     async fn transaction_at(&self, place: Durability, access: Access) -> Result<LadderTransaction<A, B, C, K>, StoreError> {
-        let above = Rung::ALL.into_iter().find(|rung| *rung < self.rung() && self.durability_of(*rung) == place);
-        if let Some(above) = above {
-            match self.begin(above, access).await {
-                Err(failed) if cannot_be_used(failed.kind) => self.cannot_be_read(above),
-                begun => return begun,
+        let Some(rung) = Rung::ALL.into_iter().find(|rung| self.durability_of(*rung) == place) else {
+            return self.transaction(access).await;
+        };
+        self.begin(rung, access).await.inspect_err(|failed| {
+            if failed.kind.is_of_the_store() {
+                self.give_up(rung, failed);
             }
-        }
-        self.transaction(access).await
+        })
+    }
+
+    fn places(&self, user_id: &str) -> Vec<Durability> {
+        let others = Rung::ALL.into_iter().filter(|rung| *rung != self.rung() && self.may_hold(*rung, user_id));
+        [self.rung()].into_iter().chain(others).map(|rung| self.durability_of(rung)).collect()
+    }
+
+    fn is_thought_to_hold(&self, user_id: &str, place: Durability) -> bool {
+        let rung = Rung::ALL.into_iter().find(|rung| self.durability_of(*rung) == place);
+        rung.is_some_and(|rung| {
+            self.shared.hint(user_id).contains(rung.letter()) || self.shared.unseen.borrow().contains(&rung)
+        })
     }
 
     /// That there is something again, the ladder notices by itself.
     fn nothing_is_left(&self, user_id: &str, place: Durability) {
         for rung in Rung::ALL.into_iter().filter(|rung| self.durability_of(*rung) == place) {
+            self.shared.unseen.borrow_mut().retain(|unseen| *unseen != rung);
             self.shared.remember(user_id, rung, false);
         }
     }
@@ -366,9 +484,22 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
     async fn promote(
         &self,
         user_id: &str,
+        others: &[String],
         absorb: impl AsyncFn(Self::Transaction, Lot) -> Result<Self::Transaction, StoreError>,
     ) -> Result<(), StoreError> {
-        self.climb(user_id, absorb).await.map(|_| ())
+        self.climb(user_id, others, absorb).await.map(|_| ())
+    }
+
+    async fn users_below(&self) -> Vec<String> {
+        let mut users = Vec::new();
+        for rung in Rung::ALL.into_iter().filter(|rung| *rung > Rung::Upper) {
+            // What cannot be looked at is not moved either.
+            let Ok(below) = self.begin(rung, Access::Read).await else { continue };
+            users.extend(below.users().await.unwrap_or_default());
+        }
+        users.sort_unstable();
+        users.dedup();
+        users
     }
 
     fn may_be_promoted(&self, user_id: &str) -> bool {
@@ -380,6 +511,10 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
         self.shared.upper.on_loss(listener);
     }
 
+    fn close(&self) {
+        self.shared.is_closed.set(true);
+    }
+
     fn take_changes(&self) -> Vec<PlaceChange> {
         self.shared.changes.take()
     }
@@ -387,15 +522,14 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
     async fn transaction(&self, access: Access) -> Result<LadderTransaction<A, B, C, K>, StoreError> {
         loop {
             let rung = self.rung();
+            if self.shared.is_closed.get() && rung == Rung::Lowest && access == Access::Write {
+                let message = "the client is closed, and nothing but the memory of the page can be had";
+                return Err(StoreError::new(StoreErrorKind::Unavailable, "writing to the queue", message));
+            }
             match (self.begin(rung, access).await, rung.below()) {
                 // While it waited, the tab may have gone elsewhere.
                 (Ok(_), _) if self.rung() != rung => {}
-                (Err(failed), Some(below)) if cannot_be_used(failed.kind) => {
-                    if self.rung() == rung {
-                        self.cannot_be_read(rung);
-                        self.go(below, Some(failed));
-                    }
-                }
+                (Err(failed), Some(_)) if failed.kind.is_of_the_store() => self.give_up(rung, &failed),
                 (begun, _) => return begun,
             }
         }
@@ -443,12 +577,7 @@ enum On<A, B, C> {
 }
 
 impl<A: Store, B: Store, C: Store, K: KeyValue> LadderTransaction<A, B, C, K> {
-    /// Where it writes.
-    pub fn durability(&self) -> Durability {
-        self.durability
-    }
-
-    /// See [`LadderTransaction::durability`].
+    /// The rung that it writes to.
     pub fn rung(&self) -> Rung {
         match self.on {
             On::Upper(_) => Rung::Upper,
@@ -470,6 +599,14 @@ macro_rules! on {
 }
 
 impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransaction<A, B, C, K> {
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn may_lie_above(&self, user_id: &str) -> bool {
+        self.shared.may_be_above(user_id, self.rung())
+    }
+
     async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
         on!(self, transaction => transaction.document(user_id, kind, name).await)
     }
@@ -537,8 +674,8 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
     async fn commit(self) -> Result<(), StoreError> {
         let rung = self.rung();
         let Self { on, users, shared, .. } = self;
-        if rung == Rung::Middle && !users.borrow().is_empty() {
-            shared.has_used_middle.set(true);
+        if !users.borrow().is_empty() && !shared.used.borrow().contains(&rung) {
+            shared.used.borrow_mut().push(rung);
         }
         // Before, since the page may die as soon as it is committed.
         let mut users = users.into_inner();
@@ -549,10 +686,8 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
             On::Lowest(transaction) => transaction.commit().await,
         };
         if let Err(failed) = &committed {
-            // Of a store that went away in the middle of it nobody knows whether it has happened.
-            let is_certain = !cannot_be_used(failed.kind);
             let mut unknown = unknown.into_iter();
-            users.retain(|_| unknown.next() == Some(true) && is_certain);
+            users.retain(|_| unknown.next() == Some(true) && is_certain(failed));
         }
         for user_id in &users {
             // After a success once more: in the meantime another tab may have seen the end of what was there before.

@@ -152,6 +152,10 @@ impl<B> TableTransaction<B> {
 }
 
 impl<B: Backing> Transaction for TableTransaction<B> {
+    fn durability(&self) -> Durability {
+        B::DURABILITY
+    }
+
     async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
         self.read(READING, |table| table.document(user_id, kind, name).map(Into::into))
     }

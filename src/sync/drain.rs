@@ -15,10 +15,10 @@ use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
 use crate::flat_map::FlatMap;
 use crate::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Mirror, Step};
-use crate::platform::tables::{Durability, Lane, Lot};
+use crate::platform::tables::{Durability, Lane};
 use crate::platform::{
     Channel, Clock, FormValue, Http, KeyValue, Locks, NetworkFailure, NetworkFailureKind, OutgoingBody, OutgoingRequest,
-    Platform, Random, Store, StoreError,
+    Platform, Random, Store, StoreError, StoreErrorKind,
 };
 use crate::policy::backoff::Backoff;
 use crate::policy::gate::{GateReason, LONGEST_SPREAD, Trigger};
@@ -48,6 +48,9 @@ pub(super) const LARGEST_ANSWER: usize = 16 << 20;
 /// A page that stood still for longer between claiming a batch and sending it claims it again: another one may have taken over and been
 /// told to wait meanwhile. That takes longer; see [`super::turn`].
 const LONGEST_CLAIM: Duration = Duration::from_secs(3);
+
+/// So often it is tried to write what others must know, if it is the store as a whole that cannot be used.
+const MOST_OUT_OF_REACH: u32 = 8;
 
 /// How the queue is brought to the server.
 #[derive(Debug, Clone)]
@@ -108,13 +111,15 @@ pub struct Drainer<P: Platform> {
     /// How long an action took lately, in milliseconds.
     pace: Cell<Option<f64>>,
     /// How often in a row a better place for the queue could not be had, and until when it is not tried again.
-    promotions: Cell<(u32, MonotonicTime)>,
+    pub(super) promotions: Cell<(u32, MonotonicTime)>,
+    /// Whether something of another user was left in a lesser place, since it may have been on its way from there.
+    pub(super) leaves_others: Cell<bool>,
     /// The origins beside the backend's that have failed lately.
     pub(super) resting: Resting,
     /// Whether what could not be read has been looked at again.
     has_read_again: Cell<bool>,
     /// Whether it was looked whether anything lies in a lesser place.
-    has_looked_below: Cell<bool>,
+    pub(super) has_looked_below: Cell<bool>,
     /// When it was last looked for files that were left behind.
     pub(super) swept_at: Cell<Option<MonotonicTime>>,
     /// Whether there may be files that nothing holds any longer, as far as this tab has seen.
@@ -228,6 +233,7 @@ impl<P: Platform> Drainer<P> {
             credentials,
             pace: Cell::default(),
             promotions: Cell::default(),
+            leaves_others: Cell::default(),
             resting: Resting::default(),
             has_read_again: Cell::default(),
             has_looked_below: Cell::default(),
@@ -258,67 +264,6 @@ impl<P: Platform> Drainer<P> {
         let pace = time.as_secs_f64() * 1000.0 / actions.max(1) as f64;
         // Old batches fade: three quarters of what was known.
         self.pace.set(Some(self.pace.get().map_or(pace, |known| known * 0.75 + pace * 0.25)));
-    }
-
-    /// Brings what had to be kept in a lesser place to the best one that works, unless another tab is sending just now, or this was
-    /// tried a moment ago.
-    ///
-    /// An earlier page may have left something in a lesser place without a word: `looks_below` looks there once.
-    pub async fn promote(&self, looks_below: bool) {
-        let (store, clock) = (self.platform.store(), self.platform.clock());
-        self.tell_place_changes();
-        let looks = looks_below && !self.has_looked_below.get();
-        if !(looks || store.may_be_promoted(&self.user_id)) || self.rests() {
-            return;
-        }
-        let Some(_nobody_sends) = self.platform.locks().try_acquire(&self.lock).await else { return };
-        let (now, taken_in) = (clock.wall(), RefCell::new(Vec::new()));
-        let absorb = async |transaction, lot: Lot| {
-            let (is_ours, from) = (lot.user_id == self.user_id, lot.from);
-            let (transaction, record) = outbox::absorb(transaction, lot, now).await?;
-            taken_in.borrow_mut().push(is_ours.then_some((from, record.created_at)));
-            Ok(transaction)
-        };
-        let promoted = store.promote(&self.user_id, absorb).await;
-        let mut taken_in = taken_in.into_inner();
-        let has_failed = promoted.is_err();
-        if let Err(error) = promoted {
-            // Of the last one it is not known whether it was committed.
-            taken_in.pop();
-            self.platform.emit(&Event::StoreFailed { error });
-        } else {
-            self.has_looked_below.set(true);
-        }
-        for (from, created_at) in taken_in.into_iter().flatten() {
-            self.mirror.borrow_mut().moved(from, store.durability(), created_at);
-        }
-        let failures =
-            if has_failed || store.may_be_promoted(&self.user_id) { self.promotions.get().0.saturating_add(1) } else { 0 };
-        let pause = self.policy.backoff.delay(failures, self.platform.random().unit());
-        self.promotions.set((failures, clock.monotonic().after(if failures > 0 { pause } else { Duration::ZERO })));
-        self.tell_place_changes();
-    }
-
-    /// Whether it is too early to try a better place again.
-    fn rests(&self) -> bool {
-        let (failures, until) = self.promotions.get();
-        failures > 0 && self.platform.clock().monotonic() < until
-    }
-
-    /// When a better place is tried again, if this is not the best one.
-    fn next_promotion(&self) -> Option<Duration> {
-        let until = self.promotions.get().1;
-        let is_below = self.platform.store().may_be_promoted(&self.user_id);
-        is_below.then(|| until.since(self.platform.clock().monotonic()))
-    }
-
-    fn tell_place_changes(&self) {
-        for change in self.platform.store().take_changes() {
-            self.platform.emit(&Event::PlaceChanged { change });
-        }
-        if let Some(error) = self.platform.store().take_key_failure() {
-            self.platform.emit(&Event::EncryptionUnavailable { error });
-        }
     }
 
     /// Sends what is due, batch by batch, until nothing is, or the server does not answer.
@@ -361,25 +306,35 @@ impl<P: Platform> Drainer<P> {
             return Ok(DrainReport { counts: record.counts(), next: None, wakes: None });
         };
         let is_above = place != store.durability();
-        if is_above {
+        if record.place != place {
             record = outbox::record(&self.at(place), &self.user_id).await?;
         }
         let was_there = record.counts().total() > 0;
         let report = self.drain_at(place, record, trigger).await?;
         self.clean_up(self.has_let_go.take()).await;
         self.sweep_now_and_then().await;
-        // A dead letter holds nothing back; but all that lies in a lesser place is to be brought up.
-        let counts = report.counts;
-        let left = if place == Durability::IndexedDb { counts.total().saturating_sub(counts.dead) } else { counts.total() };
-        // Nothing is left there that what lies below would have to wait for; unless the place was lost, and that was counted elsewhere.
-        if left == 0 && store.sends_from(&self.user_id) == Some(place) {
-            store.nothing_is_left(&self.user_id, place);
-            // And there is room, if there was not.
-            if is_above && was_there {
-                self.promotions.take();
-            }
-        }
+        self.see_whether_nothing_is_left(place, report.counts, is_above && was_there).await?;
         Ok(report)
+    }
+
+    /// Nothing is left there that what lies below would have to wait for, if that is so.
+    async fn see_whether_nothing_is_left(&self, place: Durability, counts: Counts, makes_room: bool) -> Result<(), StoreError> {
+        let (store, user_id) = (self.platform.store(), self.user_id.as_str());
+        // A dead letter holds nothing back; but all that lies in a lesser place is to be brought up.
+        let is_empty = |counts: Counts| {
+            let dead = if place == Durability::IndexedDb { counts.dead } else { 0 };
+            counts.total() == dead
+        };
+        if !is_empty(counts) || store.sends_from(user_id) != Some(place) || !store.is_thought_to_hold(user_id, place) {
+            return Ok(());
+        }
+        let tell = || store.nothing_is_left(user_id, place);
+        let is_so = outbox::while_it_is(&self.at(place), user_id, |record| is_empty(record.counts()), tell).await?;
+        // And there is room, if there was not.
+        if is_so && makes_room {
+            self.promotions.take();
+        }
+        Ok(())
     }
 
     /// Sends what is due of what lies in that place, where that record was read.
@@ -418,6 +373,10 @@ impl<P: Platform> Drainer<P> {
         };
         let _draining = Draining::begin(&self.is_draining);
         self.answer_late();
+        // Whoever had it before may have brought what lay here to a better place.
+        if self.platform.store().sends_from(&self.user_id) != Some(place) {
+            return Ok(self.report(&record, Some(Duration::ZERO)));
+        }
         let excludes = self.platform.locks().exclude() || broken::is(Variant::LeaseWithoutLock);
         let record = match outbox::begin(store, &self.user_id, trigger, self.now(), excludes).await? {
             Begin::Idle(record) => return Ok(self.report(&record, None)),
@@ -519,11 +478,11 @@ impl<P: Platform> Drainer<P> {
                     // It may say when to come back.
                     Err(refusal) => {
                         let error = refusal.unwrap_or(error);
-                        return Ok(self.close_gate(turn, correlation_id, error, GateReason::ServerError, false).await);
+                        return self.close_gate(turn, correlation_id, error, GateReason::ServerError, false).await;
                     }
                 },
                 Sent::Failed { error, because, counts_against_batch } => {
-                    return Ok(self.close_gate(turn, correlation_id, error, because, counts_against_batch).await);
+                    return self.close_gate(turn, correlation_id, error, because, counts_against_batch).await;
                 }
             };
             if broken::is(Variant::FilesDeletedFirst) {
@@ -808,36 +767,46 @@ impl<P: Platform> Drainer<P> {
         error: Box<ApiError>,
         because: GateReason,
         counts_against_batch: bool,
-    ) -> DrainReport {
+    ) -> Result<DrainReport, StoreError> {
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let (wait, record) = self.write_gate(turn, Failure { because, hint, counts_against_batch }).await;
-        // Another drain sees to it, unless its tab is gone.
-        let wait = if wait.is_zero() && record.epoch != turn.epoch { self.policy.timeout } else { wait };
+        let written = self.write_gate(turn, Failure { because, hint, counts_against_batch }).await;
         let now = self.now();
-        let waiting_for = record.gate.reason(now).unwrap_or(because);
-        self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at: now.after(wait), waiting_for });
-        self.report(&record, Some(wait))
+        let (wait, waiting_for) = match &written {
+            // Another drain sees to it, unless its tab is gone.
+            Ok((wait, record)) if wait.is_zero() && record.epoch != turn.epoch => (self.policy.timeout, record.gate.reason(now)),
+            Ok((wait, record)) => (*wait, record.gate.reason(now)),
+            Err(_) => (hint.unwrap_or_else(|| self.policy.backoff.delay(1, self.platform.random().unit())), None),
+        };
+        let (next_attempt_at, waiting_for) = (now.after(wait), waiting_for.unwrap_or(because));
+        self.platform.emit(&Event::BatchFailed { correlation_id, error, next_attempt_at, waiting_for });
+        written.map(|(_, record)| self.report(&record, Some(wait)))
     }
 
     /// Closes the gate on disk: another tab, or this one after a reload, would ask the server again without knowing that it must not
     /// yet.
-    async fn write_gate(&self, turn: Turn, failure: Failure) -> (Duration, UserRecord) {
+    async fn write_gate(&self, turn: Turn, failure: Failure) -> Result<(Duration, UserRecord), StoreError> {
         let (place, moment) = (self.at(turn.place), self.moment());
         let write = async || outbox::close_gate(&place, &self.user_id, turn.epoch, failure, moment).await;
-        let (wait, record) = self.insist(write).await;
+        let (wait, record) = self.insist(write).await?;
         // The disk may have taken its time.
-        (wait.saturating_sub(self.now().since(moment.now)), record)
+        Ok((wait.saturating_sub(self.now().since(moment.now)), record))
     }
 
-    /// Writes what others must know before they send. While the disk fails, the lock is not let go.
-    pub(super) async fn insist<T>(&self, write: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    /// Writes what others must know before they send. While the disk fails, the lock is not let go; if it cannot be reached at all any
+    /// longer, nobody finds there what is not written.
+    pub(super) async fn insist<T>(&self, write: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut failures = 0;
         loop {
-            match write().await {
-                Ok(written) => return written,
-                Err(error) => self.platform.emit(&Event::StoreFailed { error }),
-            }
+            let error = match write().await {
+                Ok(written) => return Ok(written),
+                Err(error) => error,
+            };
             failures += 1;
+            let is_out_of_reach = error.kind.is_of_the_store() || error.kind == StoreErrorKind::KeyUnavailable;
+            if is_out_of_reach && failures >= MOST_OUT_OF_REACH {
+                return Err(error);
+            }
+            self.platform.emit(&Event::StoreFailed { error });
             let pause = self.policy.backoff.delay(failures, self.platform.random().unit());
             self.platform.clock().sleep(pause).await;
         }
@@ -867,11 +836,16 @@ impl<P: Platform> Drainer<P> {
         let settled: Vec<(String, Box<RawValue>)> =
             settled.into_iter().filter_map(|(id, outcome)| Some((id, to_raw_value(&outcome).ok()?))).collect();
         let announcement = Announcement { user_id: self.user_id.clone(), counts, settled, edited, purged };
-        if let Ok(message) = serde_json::to_string(&announcement) {
-            self.platform.channel().post(&message);
-        }
+        self.post(&announcement);
         self.tell(announcement.settled);
         self.copy(announcement.edited, announcement.purged);
+    }
+
+    /// Tells the other tabs, and nobody here.
+    pub(super) fn post(&self, announcement: &Announcement) {
+        if let Ok(message) = serde_json::to_string(announcement) {
+            self.platform.channel().post(&message);
+        }
     }
 
     /// What was decided holds for what this tab has put into the queue as well.
@@ -907,6 +881,10 @@ impl<P: Platform> Drainer<P> {
         if let (true, Ok(gone)) = (self.platform.store().may_send(&self.user_id), to_raw_value(&Outcome::Gone)) {
             let open: FlatMap<String, ()> = known.open.into_iter().map(|id| (id, ())).collect();
             for id in ids.iter().filter(|id| !open.contains_key(id.as_str())) {
+                // It may be there when that place can be used again; if not, it is put there.
+                if self.mirror.borrow().is_elsewhere(id, &known.record) {
+                    continue;
+                }
                 self.mirror.borrow_mut().forget(id);
                 self.waiters.resolve(id, &gone);
             }

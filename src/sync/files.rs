@@ -166,17 +166,9 @@ impl<P: Platform> Drainer<P> {
                 Ok(None) if broken::is(Variant::SentWithoutFile) => {}
                 Ok(None) => return Ok(Attached::Withheld(Verdict::Rejected(Box::new(missing(action, &file.id))))),
                 // Nothing can be had of the place just now.
-                Err(
-                    error @ StoreError {
-                        kind:
-                            StoreErrorKind::KeyUnavailable
-                            | StoreErrorKind::Unavailable
-                            | StoreErrorKind::Blocked
-                            | StoreErrorKind::TimedOut
-                            | StoreErrorKind::Closed,
-                        ..
-                    },
-                ) => return Err(error),
+                Err(error) if error.kind.is_of_the_store() || error.kind == StoreErrorKind::KeyUnavailable => {
+                    return Err(error);
+                }
                 // It waits, and holds nothing but its key.
                 Err(error) => {
                     self.platform.emit(&Event::StoreFailed { error });

@@ -3,6 +3,7 @@
 mod drain;
 mod files;
 mod keep;
+mod promotion;
 mod replay;
 mod reply;
 pub mod schedule;

@@ -101,7 +101,7 @@ impl<P: Platform> Drainer<P> {
                 // If another drain has begun, it finds it marked as sent, and leaves the decision to the user.
                 let place = self.at(turn.place);
                 let write = async || outbox::mark_sent(&place, &self.user_id, turn.epoch, action, false).await;
-                action.sent = !self.insist(write).await;
+                action.sent = !self.insist(write).await.unwrap_or(false);
             } else if !broken::is(Variant::SentOnceSentAgain) {
                 let message = [UNKNOWN, " ", error.message.as_deref().unwrap_or_default()].concat();
                 sent.sent = rejected(error.clone().overruled(OUTCOME_UNKNOWN, message.trim()));

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use std::cell::RefCell;
 
 /// What a tab tells the others when it has changed a queue.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Announcement {
     /// Whose queue it is.

@@ -83,6 +83,10 @@ impl Store for Faulty {
 }
 
 impl Transaction for FaultyTransaction {
+    fn durability(&self) -> Durability {
+        self.transaction.durability()
+    }
+
     async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
         self.transaction.document(user_id, kind, name).await
     }

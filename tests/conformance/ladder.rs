@@ -105,6 +105,11 @@ fn ids(store: &Memory, user_id: &str) -> Vec<String> {
     store.committed().all_rows(user_id).into_iter().map(|row| row.id).collect()
 }
 
+/// All whose queues may be moved.
+fn others() -> [String; 2] {
+    ["ada", "bob"].map(String::from)
+}
+
 #[test]
 fn a_tab_goes_one_rung_down_for_each_that_cannot_be_used_and_says_so() {
     use StoreErrorKind::{Blocked, Closed, TimedOut, Unavailable};
@@ -163,7 +168,7 @@ fn what_came_later_stays_below_until_what_is_below_has_been_moved_up_in_order() 
         world.middle.faults.beginning.set(None);
         assert_eq!(append(&tab, "ada", "d").await.unwrap(), Durability::Memory);
         tab.take_changes();
-        let promotion = tab.climb("ada", absorb).await.unwrap();
+        let promotion = tab.climb("ada", &others(), absorb).await.unwrap();
         assert_eq!(promotion, Promotion { rung: Rung::Upper, moved: 4, skipped: 0 });
         assert_eq!(append(&tab, "ada", "e").await.unwrap(), Durability::IndexedDb);
         assert_eq!(ids(&world.upper.store, "ada"), ["a", "b", "c", "d", "e"]);
@@ -194,7 +199,7 @@ fn a_lot_has_the_rows_of_all_lanes_in_the_order_of_their_sequence_numbers_and_th
             lots.borrow_mut().push(lot.clone());
             absorb(transaction, lot).await
         };
-        tab.climb("ada", keep).await.unwrap();
+        tab.climb("ada", &others(), keep).await.unwrap();
         let lots = lots.into_inner();
         assert_eq!((lots.len(), lots[0].user_id.as_str(), lots[0].from), (1, "ada", Durability::LocalStorage));
         assert_eq!(lots[0].rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
@@ -217,11 +222,11 @@ fn what_an_earlier_page_has_left_below_is_moved_up_and_what_is_above_already_is_
         world.upper.faults.beginning.set(None);
         // It is written above, and the page dies before it is deleted below.
         world.middle.faults.commit.set(Some(StoreErrorKind::Closed));
-        assert!(earlier.climb("ada", absorb).await.is_err());
+        assert!(earlier.climb("ada", &others(), absorb).await.is_err());
         assert_eq!((ids(&world.upper.store, "ada").len(), ids(&world.middle.store, "ada").len()), (3, 3));
         drop(earlier);
         let tab = world.tab();
-        let promotion = tab.climb("ada", absorb).await.unwrap();
+        let promotion = tab.climb("ada", &others(), absorb).await.unwrap();
         assert_eq!(promotion, Promotion { rung: Rung::Upper, moved: 0, skipped: 3 });
         assert_eq!(ids(&world.upper.store, "ada"), ["a", "b", "c"]);
         assert!(world.middle.store.committed().users().is_empty());
@@ -261,7 +266,133 @@ fn a_commit_that_failed_leaves_no_hint_of_what_is_not_there() {
         let failed = append(&tab, "ada", "a").await.unwrap_err();
         tab.step_down_from(Rung::Upper, failed);
         append(&tab, "ada", "a").await.unwrap();
+        // What it cannot know it looks for, where it can.
+        assert_eq!(tab.sends_from("ada"), Some(Durability::IndexedDb));
+        tab.nothing_is_left("ada", Durability::IndexedDb);
         assert!(tab.may_send("ada"));
+        assert_eq!(world.hints.read("holds:ada").as_deref(), Some("m"));
+    });
+}
+
+#[test]
+fn a_commit_that_may_have_happened_leaves_its_hint() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        world.upper.faults.commit.set(Some(StoreErrorKind::Failed));
+        world.upper.faults.is_unreported.set(true);
+        let failed = append(&tab, "ada", "a").await.unwrap_err();
+        assert!(tab.step_down(failed));
+        assert_eq!(world.hints.read("holds:ada").as_deref(), Some("u"));
+        assert!(!tab.may_send("ada"));
+    });
+}
+
+#[test]
+fn what_may_lie_above_as_well_is_not_sent_from_below_before_it_is_promoted() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        append(&tab, "ada", "a").await.unwrap();
+        assert_eq!(tab.sends_from("ada"), Some(Durability::LocalStorage));
+        world.upper.faults.beginning.set(None);
+        world.upper.faults.commit.set(Some(StoreErrorKind::Failed));
+        world.upper.faults.is_unreported.set(true);
+        assert!(tab.climb("ada", &others(), absorb).await.is_err());
+        let both = (ids(&world.upper.store, "ada"), ids(&world.middle.store, "ada"));
+        assert_eq!(both, (vec!["a".to_string()], vec!["a".to_string()]));
+        // Another one has sent it from above.
+        tab.nothing_is_left("ada", Durability::IndexedDb);
+        assert_eq!(tab.sends_from("ada"), None);
+        assert_eq!(world.tab().places("ada"), [Durability::IndexedDb, Durability::LocalStorage]);
+        assert!(tab.transaction(Access::Read).await.unwrap().may_lie_above("ada"));
+        let promotion = tab.climb("ada", &others(), absorb).await.unwrap();
+        assert_eq!((promotion.moved, promotion.skipped), (0, 1));
+        assert_eq!(tab.sends_from("ada"), Some(Durability::IndexedDb));
+        assert!(!tab.transaction(Access::Read).await.unwrap().may_lie_above("ada"));
+    });
+}
+
+#[test]
+fn a_promotion_for_which_there_is_no_room_leaves_what_lies_below_to_be_sent() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        append(&tab, "ada", "a").await.unwrap();
+        world.upper.faults.beginning.set(None);
+        world.upper.faults.is_full.set(true);
+        let full = tab.climb("ada", &others(), absorb).await.unwrap_err();
+        assert_eq!(full.kind, StoreErrorKind::QuotaExceeded);
+        tab.nothing_is_left("ada", Durability::IndexedDb);
+        assert_eq!(tab.sends_from("ada"), Some(Durability::LocalStorage));
+    });
+}
+
+#[test]
+fn what_nobody_could_tell_of_is_in_doubt_below() {
+    run(async {
+        let tab = World::default().tab();
+        assert!(tab.step_down(StoreError::new(StoreErrorKind::TimedOut, "testing", "it took too long")));
+        tab.is_in_doubt("ada");
+        assert_eq!((tab.sends_from("ada"), tab.sends_from("bob")), (None, Some(Durability::LocalStorage)));
+    });
+}
+
+#[test]
+fn what_belongs_to_users_who_may_be_sending_stays_where_it_is() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        append(&tab, "ada", "a").await.unwrap();
+        append(&tab, "bob", "b").await.unwrap();
+        world.upper.faults.beginning.set(None);
+        assert_eq!(tab.users_below().await, ["ada", "bob"]);
+        assert_eq!(tab.climb("ada", &[], absorb).await.unwrap().rung, Rung::Upper);
+        assert_eq!(ids(&world.upper.store, "ada"), ["a"]);
+        assert_eq!((tab.users_below().await, ids(&world.middle.store, "bob")), (vec!["bob".to_string()], vec!["b".to_string()]));
+        tab.climb("ada", &others(), absorb).await.unwrap();
+        assert_eq!(ids(&world.upper.store, "bob"), ["b"]);
+    });
+}
+
+#[test]
+fn a_promotion_of_which_no_place_can_be_looked_at_has_failed() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::Failed));
+        assert_eq!(tab.climb("ada", &others(), absorb).await.unwrap_err().kind, StoreErrorKind::Failed);
+    });
+}
+
+#[test]
+fn nothing_new_goes_to_the_memory_of_the_page_once_the_client_is_closed() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        tab.close();
+        assert_eq!(append(&tab, "ada", "a").await.unwrap(), Durability::LocalStorage);
+        world.middle.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        assert_eq!(append(&tab, "ada", "b").await.unwrap_err().kind, StoreErrorKind::Unavailable);
+    });
+}
+
+#[test]
+fn a_rung_in_between_that_is_of_no_use_says_nothing_of_the_one_above() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        append(&tab, "ada", "a").await.unwrap();
+        world.upper.faults.is_full.set(true);
+        world.middle.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        while let Err(failed) = append(&tab, "ada", "b").await {
+            assert!(tab.step_down(failed));
+        }
+        assert_eq!((tab.rung(), tab.sends_from("ada")), (Rung::Lowest, Some(Durability::IndexedDb)));
     });
 }
 
@@ -283,7 +414,7 @@ fn what_is_appended_during_a_promotion_ends_above_behind_what_was_there() {
             .await;
             absorb(transaction, lot).await
         };
-        let (promoted, appended) = join(tab.climb("ada", slow), append(&tab, "ada", "b")).await;
+        let (promoted, appended) = join(tab.climb("ada", &others(), slow), append(&tab, "ada", "b")).await;
         assert_eq!((promoted.unwrap().rung, appended.is_ok()), (Rung::Upper, true));
         assert_eq!(append(&tab, "ada", "c").await.unwrap(), Durability::IndexedDb);
         assert_eq!(ids(&world.upper.store, "ada"), ["a", "b", "c"]);
@@ -299,7 +430,8 @@ fn whoever_waited_for_a_rung_that_the_tab_has_left_goes_on_where_it_is_now() {
         tab.transaction(Access::Read).await.unwrap().commit().await.unwrap();
         world.upper.faults.beginning.set(None);
         let held = world.middle.store.transaction(Access::Write).await.unwrap();
-        let mut promoted = Box::pin(tab.climb("ada", absorb));
+        let others = others();
+        let mut promoted = Box::pin(tab.climb("ada", &others, absorb));
         assert!(promoted.as_mut().now_or_never().is_none());
         let mut appended = Box::pin(append(&tab, "ada", "a"));
         assert!(appended.as_mut().now_or_never().is_none());
@@ -322,7 +454,7 @@ fn that_something_lies_above_is_noticed_when_it_is_found_there() {
         world.hints.0.borrow_mut().clear();
         world.upper.faults.beginning.set(None);
         world.middle.faults.commit.set(Some(StoreErrorKind::Failed));
-        assert!(tab.climb("ada", absorb).await.is_err());
+        assert!(tab.climb("ada", &others(), absorb).await.is_err());
         assert!(!tab.may_send("ada"));
     });
 }
@@ -336,10 +468,10 @@ fn what_cannot_be_absorbed_stays_below_and_so_does_the_tab() {
         append(&tab, "ada", "a").await.unwrap();
         world.upper.faults.beginning.set(None);
         let full = async |_: OnTab, _: Lot| Err(StoreError::new(StoreErrorKind::QuotaExceeded, "testing", "full"));
-        assert_eq!(tab.climb("ada", full).await.unwrap_err().kind, StoreErrorKind::QuotaExceeded);
+        assert_eq!(tab.climb("ada", &others(), full).await.unwrap_err().kind, StoreErrorKind::QuotaExceeded);
         assert_eq!((tab.rung(), ids(&world.middle.store, "ada")), (Rung::Middle, vec!["a".to_string()]));
         assert!(world.upper.store.committed().users().is_empty());
-        assert!(tab.climb("ada", absorb).now_or_never().unwrap().is_ok(), "it can be tried again");
+        assert!(tab.climb("ada", &others(), absorb).now_or_never().unwrap().is_ok(), "it can be tried again");
     });
 }
 
@@ -364,7 +496,7 @@ fn a_rung_that_is_full_is_sent_from_and_then_takes_what_came_later_in_order() {
         assert_eq!(tab.durability(), Durability::LocalStorage);
         assert!(!tab.may_send("ada"));
         // What waits below does not fit in above.
-        let full = tab.climb("ada", absorb).await.unwrap_err();
+        let full = tab.climb("ada", &others(), absorb).await.unwrap_err();
         assert_eq!((full.kind, tab.rung()), (StoreErrorKind::QuotaExceeded, Rung::Middle));
         let place = tab.sends_from("ada").unwrap();
         assert_eq!(place, Durability::IndexedDb);
@@ -375,7 +507,7 @@ fn a_rung_that_is_full_is_sent_from_and_then_takes_what_came_later_in_order() {
         tab.nothing_is_left("ada", place);
         assert_eq!(tab.sends_from("ada"), Some(Durability::LocalStorage), "if there is no room even now");
         world.upper.faults.is_full.set(false);
-        tab.climb("ada", absorb).await.unwrap();
+        tab.climb("ada", &others(), absorb).await.unwrap();
         assert_eq!((tab.rung(), ids(&world.upper.store, "ada")), (Rung::Upper, vec!["b".to_string(), "c".to_string()]));
     });
 }
@@ -387,14 +519,13 @@ fn what_lies_above_is_not_sent_from_below_where_it_cannot_be_read() {
         let tab = below_a_full_rung(&world).await;
         let place = tab.sends_from("ada").unwrap();
         world.upper.faults.beginning.set(Some(StoreErrorKind::TimedOut));
-        let begun = tab.transaction_at(place, Access::Write).await.unwrap();
-        assert_eq!(begun.durability(), Durability::LocalStorage, "where this tab is");
+        // Nothing is done elsewhere instead.
+        assert_eq!(tab.transaction_at(place, Access::Write).await.err().map(|failed| failed.kind), Some(StoreErrorKind::TimedOut));
         assert_eq!(tab.sends_from("ada"), None);
         // It is found out again when it is tried whether there is room.
         world.upper.faults.beginning.set(None);
         assert_eq!(tab.sends_from("ada"), None);
-        drop(begun);
-        assert!(tab.climb("ada", absorb).await.is_err());
+        assert!(tab.climb("ada", &others(), absorb).await.is_err());
         assert_eq!(tab.sends_from("ada"), Some(Durability::IndexedDb));
     });
 }
@@ -490,7 +621,7 @@ async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
                 };
                 appended.push(Appended { id, user, page: pages[tab], durability });
             }
-            Step::Promote { tab } => drop(tabs[tab].climb("ada", absorb).await),
+            Step::Promote { tab } => drop(tabs[tab].climb("ada", &others(), absorb).await),
             Step::Send { tab } => drop(send(&tabs[tab], &sent).await),
             Step::Reload { tab } => {
                 // With the page goes what it had in memory, and nothing else.
@@ -522,7 +653,7 @@ async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
         rung.faults.is_full.set(false);
     }
     for tab in &tabs {
-        prop_assert_eq!(tab.climb("ada", absorb).await.unwrap().rung, Rung::Upper);
+        prop_assert_eq!(tab.climb("ada", &others(), absorb).await.unwrap().rung, Rung::Upper);
     }
     prop_assert!(world.middle.store.committed().users().is_empty());
     let above: Vec<(usize, String)> = USERS

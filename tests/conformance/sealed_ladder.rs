@@ -34,7 +34,8 @@ fn absorb<T: Transaction>(transaction: T, lot: &Lot) -> Result<T, StoreError> {
 }
 
 async fn promote(tab: &Tab, user_id: &str) -> Result<(), StoreError> {
-    tab.promote(user_id, async |transaction, lot| absorb(transaction, &lot)).await
+    let others = ["ada", "bob"].map(String::from);
+    tab.promote(user_id, &others, async |transaction, lot| absorb(transaction, &lot)).await
 }
 
 async fn rows(tab: &Tab, user_id: &str) -> Vec<Row> {

@@ -7,7 +7,7 @@ use super::failure::store_error;
 use super::listening::{Answer, Listening};
 use super::{BEGINNING, BY_AFTER, BY_DUE, BY_ID, BY_KEY, Connection, DOCUMENTS, Handle, QUEUE, READING, WRITING};
 use crate::browser::BrowserClock;
-use crate::platform::tables::{Kind, Lane, Row, Transaction};
+use crate::platform::tables::{Durability, Kind, Lane, Row, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::row::place_named_by;
 use crate::time::WallTime;
@@ -187,6 +187,10 @@ fn foreign(lane: Lane, key: &JsValue) -> Row {
 }
 
 impl Transaction for DatabaseTransaction {
+    fn durability(&self) -> Durability {
+        Durability::IndexedDb
+    }
+
     async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
         let key = binding::document_key(&self.user(user_id), kind as u8, name);
         Ok(self.read(self.documents.get(&key)).await?.as_string())

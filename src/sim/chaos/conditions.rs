@@ -29,6 +29,7 @@ pub(super) enum Step {
     Online,
     Visibility,
     Disk,
+    Lose,
     Jump,
     Mood,
     Expire,
@@ -149,7 +150,7 @@ impl Conditions {
         let queue = if limits { format!(r#","queue":{{"maxActions":{most},"evicts":["low","normal"]}}"#) } else { String::new() };
         let health = if one_in(2) { "" } else { r#","health":false"# };
         let options = format!(r#","sync":{{"maxActions":{}}}{health}{queue}"#, 1 + world.below(6));
-        Self {
+        let mut conditions = Self {
             locks: !one_in(4),
             key_value: !one_in(3),
             dedupes: !one_in(6),
@@ -175,7 +176,11 @@ impl Conditions {
             // Last, so that the others are what they are without them.
             encryption: if one_in(4) { world.inner.one_of::<&[&str]>(&ENCRYPTION) } else { &[] },
             files: one_in(4),
+        };
+        if one_in(4) {
+            conditions.steps.extend([Step::Lose; 4]);
         }
+        conditions
     }
 
     /// What a client is opened with now.

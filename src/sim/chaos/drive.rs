@@ -112,19 +112,21 @@ impl Run {
             // Who hears of a moment cannot write it down, and nothing keeps others from asking.
             self.world.server(ModelServer::forget_pauses);
         }
-        let table = self.world.inner.disk.table();
+        let places = self.world.places();
         for user in USERS.iter().take(self.conditions.users) {
-            if let Err(what) = check_books(&table, user) {
-                self.promises.break_promise(self.world.now(), format!("the books of {user} are wrong: {what}"));
+            for (place, table) in places.all() {
+                if let Err(what) = check_books(table, user) {
+                    self.promises.break_promise(self.world.now(), format!("the books of {user} in {place:?} are wrong: {what}"));
+                }
             }
             let kept = self.world.kept_files(user);
             // What was deleted with all else is gone, and its action may be there again.
             let is_there = |action: &str, file: &String| kept.contains(file) || self.promises.may_lack_files(action);
-            if let Err(what) = check_files(&table, user, &is_there) {
+            if let Err(what) = check_files(places.disk(), user, &is_there) {
                 self.promises.break_promise(self.world.now(), format!("the files of {user} are not in order: {what}"));
             }
         }
-        self.promises.check(&self.world, &table);
+        self.promises.check(&self.world, &places);
     }
 
     /// What is stored, by user.
@@ -220,6 +222,7 @@ impl Run {
                 _ => self.world.resume(),
             },
             Step::Disk => self.trouble_disk(),
+            Step::Lose => self.lose_a_place(place),
             Step::Jump => self.jump(),
             Step::Mood => self.change_mood(place),
             Step::Expire => {
@@ -254,14 +257,13 @@ impl Run {
                     return promises.note(now, || format!("tab {tab} could not enqueue: {error}"));
                 }
             };
-            let receipts: Vec<_> =
-                actions.into_iter().zip(receipts).map(|(action, receipt)| (action, receipt.id, receipt.seq)).collect();
+            let receipts: Vec<_> = actions.into_iter().zip(receipts).collect();
             promises.note(now, || format!("tab {tab} is promised {receipts:?}"));
             promises.promise(now, tab, (behind, life), &receipts);
             if !waits {
                 return;
             }
-            let Some((action, id, _)) = receipts.into_iter().next() else { return };
+            let Some((action, Receipt { id, .. })) = receipts.into_iter().next() else { return };
             let Ok(outcome) = client.settled(&id) else { return };
             let wait = promises.wait(tab, action);
             drop(client);
@@ -315,7 +317,7 @@ impl Run {
         let (client, promises, world) = (page.tab.client.clone(), self.promises.clone(), Rc::downgrade(&self.world.inner));
         let data = Draft::read_data(&edit.data).unwrap();
         let requeues = self.below(3) == 0;
-        let is_put_aside = self.world.inner.disk.table().find(USERS[page.user], &id).is_some_and(is_put_aside);
+        let is_put_aside = self.world.places().find(USERS[page.user], &id).as_ref().is_some_and(is_put_aside);
         if requeues {
             self.promises.repeat(&id);
         }
@@ -362,6 +364,9 @@ impl Run {
         let awake = self.pages.iter().filter(|page| page.is_awake() && !page.tab.is_dead());
         self.promises.clear(&awake.map(|page| (page.tab.number(), page.user)).collect::<Vec<_>>());
         self.world.clear_disk();
+        if self.below(2) == 0 {
+            self.world.clear_texts();
+        }
         for page in self.pages.iter().filter(|page| !page.is_frozen) {
             page.tab.tell_of_loss(Duration::from_millis(self.below(5_000)));
         }
@@ -490,6 +495,31 @@ impl Run {
         }
     }
 
+    /// A place in which the queue is kept cannot be used for a while.
+    fn lose_a_place(&mut self, place: usize) {
+        let kind = self.below(8);
+        self.promises.note(self.world.now(), || {
+            let what = ["", "", "the disk is lost", "nobody has the disk", "the texts are full", "the texts are lost"];
+            let what = what.get(usize::try_from(kind).unwrap()).unwrap_or(&"all places are there again");
+            format!("{what} in tab {}", self.pages[place].tab.number())
+        });
+        self.promises.count("places lost, or found");
+        match kind {
+            0..3 => self.world.miss_disk_in(&self.pages[place].tab),
+            3 => self.world.miss_disk(true),
+            4 => self.world.fill_texts(true),
+            5 => self.world.deny_texts(true),
+            _ => self.find_all_places(),
+        }
+        self.is_disk_troubled = true;
+    }
+
+    fn find_all_places(&self) {
+        self.world.miss_disk(false);
+        self.world.fill_texts(false);
+        self.world.deny_texts(false);
+    }
+
     fn switch(&mut self, place: usize) {
         let user = self.other(self.pages[place].user);
         if user == self.pages[place].user {
@@ -542,7 +572,7 @@ impl Run {
 
     fn put_back(&self, place: usize, id: String) {
         let page = &self.pages[place];
-        let is_put_aside = self.world.inner.disk.table().find(USERS[page.user], &id).is_some_and(is_put_aside);
+        let is_put_aside = self.world.places().find(USERS[page.user], &id).as_ref().is_some_and(is_put_aside);
         self.promises.count("requeues");
         self.promises.repeat(&id);
         self.promises.note(self.world.now(), || format!("the user of tab {} puts {id} back", page.tab.number()));
@@ -604,6 +634,7 @@ impl Run {
         self.world.set_faults(Faults::default());
         self.world.set_disk_faults(DiskFaults::default());
         self.world.fill_disk(false);
+        self.find_all_places();
         self.is_disk_troubled = false;
         self.world.set_online(true);
     }
@@ -616,6 +647,7 @@ impl Run {
         for page in self.pages.iter().filter(|page| page.is_frozen) {
             self.promises.note(self.world.now(), || format!("tab {} is frozen for ever", page.tab.number()));
             self.promises.count("pages frozen for ever");
+            page.tab.is_frozen_for_ever();
             self.promises.forget_waits(page.tab.number());
         }
     }

@@ -36,6 +36,9 @@ pub(super) fn play(run: &mut Run) {
     run.thaw_some();
     for page in &run.pages {
         page.tab.survive();
+        for id in page.tab.forget_others() {
+            run.promises.discard(&id);
+        }
     }
     run.understand_all();
     for user in 0..run.conditions.users {
@@ -71,11 +74,11 @@ fn independent_keys(run: &mut Run) {
     }
     let (promises, world, began) = (run.promises.clone(), run.world.clone(), run.world.now());
     let limit = bound(run);
-    let drained = run.world.run_until(limit, || promises.unsettled(&world.inner.disk.table()).is_empty());
+    let drained = run.world.run_until(limit, || promises.unsettled(&world.places()).is_empty());
     run.bury();
     run.check();
     if !drained {
-        let left = run.promises.unsettled(&run.world.inner.disk.table());
+        let left = run.promises.unsettled(&run.world.places());
         run.promises.break_promise(run.world.now(), format!("not sent within {limit:?} after the faults stopped: {left:?}"));
     }
     run.promises.note(run.world.now(), || format!("-- drained after {} ms", run.world.now() - began));
@@ -93,11 +96,11 @@ fn all_is_decided(run: &mut Run) {
     for _ in 0..ROUNDS {
         run.bury();
         for (user, name) in USERS.iter().enumerate().take(run.conditions.users) {
-            let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_awake()) else { continue };
             run.check();
-            for id in run.world.stored(name) {
+            let pages: Vec<_> = run.pages.iter().filter(|page| page.user == user && page.is_awake()).collect();
+            for (id, page) in run.world.stored(name).iter().flat_map(|id| pages.iter().map(move |page| (id.clone(), page))) {
                 let is_hopeless = |row: &Row| is_without_file(row) || is_orphan(row);
-                if run.world.inner.disk.table().find(name, &id).is_some_and(is_hopeless) {
+                if run.world.places().find(name, &id).as_ref().is_some_and(is_hopeless) {
                     run.promises.discard(&id);
                     let client = page.tab.client.clone();
                     run.world.block_on(async move { while client.discard(&id).await.is_err() {} });

@@ -245,6 +245,10 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
         !is_refused && self.shared.inner.step_down(error)
     }
 
+    fn is_in_doubt(&self, user_id: &str) {
+        self.shared.inner.is_in_doubt(user_id);
+    }
+
     fn may_send(&self, user_id: &str) -> bool {
         self.shared.inner.may_send(user_id)
     }
@@ -253,13 +257,26 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
         self.shared.inner.sends_from(user_id)
     }
 
+    fn places(&self, user_id: &str) -> Vec<Durability> {
+        self.shared.inner.places(user_id)
+    }
+
+    fn is_thought_to_hold(&self, user_id: &str, place: Durability) -> bool {
+        self.shared.inner.is_thought_to_hold(user_id, place)
+    }
+
     fn nothing_is_left(&self, user_id: &str, place: Durability) {
         self.shared.inner.nothing_is_left(user_id, place);
+    }
+
+    async fn users_below(&self) -> Vec<String> {
+        self.shared.inner.users_below().await
     }
 
     async fn promote(
         &self,
         user_id: &str,
+        others: &[String],
         absorb: impl AsyncFn(Self::Transaction, Lot) -> Result<Self::Transaction, StoreError>,
     ) -> Result<(), StoreError> {
         let shared = &self.shared;
@@ -284,7 +301,7 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
                 shared.unkept.set(true);
                 absorb(transaction, lot).await?.into_inner()
             };
-            match shared.inner.promote(user_id, within).await {
+            match shared.inner.promote(user_id, others, within).await {
                 Err(failed) if failed.kind == StoreErrorKind::KeyUnavailable && !matches!(ring.asked, Asked::OfAll) => {
                     let keys = shared.keys.load(None).await.map_err(|failed| unavailable(&failed))?;
                     ring = Rc::new(Ring::beside(Asked::OfAll, &keys, &ring));
@@ -344,6 +361,10 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
             shared.keys.forget(user_id, newest).await?;
         }
         Ok(())
+    }
+
+    fn close(&self) {
+        self.shared.inner.close();
     }
 
     fn take_changes(&self) -> Vec<PlaceChange> {

@@ -2,7 +2,7 @@
 
 use super::cipher::{self, NONCE, Sealing};
 use super::ring::{Opened, Ring};
-use crate::platform::tables::{Kind, Lane, Row, Transaction};
+use crate::platform::tables::{Durability, Kind, Lane, Row, Transaction};
 use crate::platform::{Access, Encryption, Keys, StoreError, StoreErrorKind};
 use crate::time::WallTime;
 use futures_util::future::try_join_all;
@@ -174,6 +174,14 @@ fn too_large() -> StoreError {
 }
 
 impl<T: Transaction, K: Keys> Transaction for SealedTransaction<T, K> {
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+
+    fn may_lie_above(&self, user_id: &str) -> bool {
+        self.inner.may_lie_above(user_id)
+    }
+
     async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
         if kind == Kind::Queue
             && name.is_empty()

@@ -49,7 +49,7 @@ struct Books {
     bodies: HashMap<String, u64>,
     /// How many actions were promised.
     promised: usize,
-    /// The highest place that was promised, by user.
+    /// The highest place on disk that was promised, by user.
     highest: [Option<u64>; 2],
     under_way: Vec<UnderWay>,
     waits: Vec<Wait>,
@@ -114,6 +114,10 @@ struct Known {
     kept_by: Option<u64>,
     /// Whether it has outlived a queue that was deleted: its place was another one.
     has_survived: bool,
+    /// Whether it was kept in a lesser place, where its place was another one.
+    was_below: bool,
+    /// The tab that was promised it.
+    by: Option<u64>,
     /// Whether its files may have been deleted, as all was.
     may_lack_files: bool,
     /// Whether the tab that has it in memory has still to put it on disk again.
@@ -268,6 +272,13 @@ impl Witness for Promises {
             Sight::CarriedOut { number, batch, results } => self.sees_carried_out(now, number, batch, results),
             Sight::Refused { number, status, request } => self.sees_refused(now, number, status, request),
             Sight::Told { tab, event } => self.sees_told(now, tab, event),
+            Sight::Lost { ids } => {
+                self.note(now, || format!("nobody has {ids:?} any longer"));
+                for id in ids {
+                    self.count("lost with a page's memory");
+                    self.discard(id);
+                }
+            }
             Sight::Died { tab } => {
                 self.count("crashes");
                 self.note(now, || format!("tab {tab} crashes"));

@@ -96,8 +96,12 @@ impl Promises {
             let books = self.books.borrow();
             let known = number_of(action).and_then(|number| books.actions.get(number));
             // What the network delivers twice is not the SDK's doing, and may be carried out after an answer that said otherwise.
-            let is_repeated =
-                |known: &Known| known.particulars.is_once && known.applied > 0 && !known.may_be_repeated && !books.has_echoes;
+            // Where there are no locks, what is brought from one place to another may be sent from both in the same moment.
+            let may_be_in_two = |known: &Known| known.was_below && !books.locks;
+            let is_repeated = |known: &Known| {
+                let may_be_repeated = known.may_be_repeated || books.has_echoes || may_be_in_two(known);
+                known.particulars.is_once && known.applied > 0 && !may_be_repeated
+            };
             let is_repeated = known.is_some_and(is_repeated);
             drop(books);
             if is_repeated {

@@ -4,7 +4,7 @@ use super::super::super::world::World;
 use super::super::drive::is_put_aside;
 use super::{DEPENDENCY_FAILED, FILE_MISSING, Known, OUTCOME_UNKNOWN, Promises, USERS};
 use crate::platform::tables::{Kind, Lane, Row};
-use crate::store::Table;
+use super::super::super::Places;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 
@@ -20,10 +20,10 @@ pub(in crate::sim::chaos) fn is_orphan(row: &Row) -> bool {
 
 impl Promises {
     /// The promised actions that nothing stands against and that are not settled.
-    pub(in crate::sim::chaos) fn unsettled(&self, table: &Table) -> Vec<String> {
+    pub(in crate::sim::chaos) fn unsettled(&self, places: &Places) -> Vec<String> {
         // What was applied without the page knowing may be a dead letter, if the server was asked again and has changed its mind.
-        let found = |known: &Known| known.id.as_deref().and_then(|id| table.find(USERS[known.user], id));
-        let rests = |known: &Known| found(known).is_some_and(is_put_aside);
+        let found = |known: &Known| known.id.as_deref().and_then(|id| places.find(USERS[known.user], id));
+        let rests = |known: &Known| found(known).as_ref().is_some_and(is_put_aside);
         let is_there = |known: &Known| found(known).is_some();
         let mut books = self.books.borrow_mut();
         let books = &mut *books;
@@ -68,9 +68,9 @@ impl Promises {
     }
 
     /// Compares the promises with what is stored, and with what the server has done.
-    pub(in crate::sim::chaos) fn check(&self, world: &World, table: &Table) {
+    pub(in crate::sim::chaos) fn check(&self, world: &World, places: &Places) {
         let now = world.now();
-        let stored = USERS.map(|user| table.all_rows(user));
+        let stored = USERS.map(|user| places.rows(user));
         for row in stored.iter().flatten().filter(|row| is_orphan(row)) {
             self.lose_dependency(&row.id);
         }
@@ -92,7 +92,7 @@ impl Promises {
                 }
             }
         }
-        self.read_history(now, table);
+        self.read_history(now, places);
         if world.server(|server| server.asked_too_early > 0) && !self.is_broken() {
             self.break_promise(now, "the server was asked before the moment that it had named".into());
         }
@@ -132,18 +132,24 @@ impl Promises {
                 // What outlives its queue has another place afterwards, behind what other tabs have put there meanwhile. What a tab has
                 // put there itself stays in its order.
                 let mut latest: HashMap<u64, usize> = HashMap::new();
+                let is_kept_in_order = |one: &Known, other: &Known| {
+                    let is_kept = |known: &Known| known.kept_by == known.by;
+                    let (has_survived, was_below) = (one.has_survived || other.has_survived, one.was_below || other.was_below);
+                    // What was deleted where it cannot be put again just now does not keep other places waiting.
+                    has_survived && !was_below && is_kept(one) && is_kept(other) || was_below && !has_survived
+                };
                 for number in &key.applied {
                     let known = &actions[*number];
-                    let Some(tab) = known.kept_by.filter(|_| !known.is_out_of_turn()) else { continue };
+                    let Some(tab) = known.by.filter(|_| !known.is_out_of_turn()) else { continue };
                     let before = latest.insert(tab, *number).filter(|before| actions[*before].order > known.order);
                     if let Some(other) =
-                        before.map(|before| &actions[before]).filter(|other| other.has_survived || known.has_survived)
+                        before.map(|before| &actions[before]).filter(|other| is_kept_in_order(other, known))
                     {
                         let (id, other) = (known.id.clone().unwrap_or_default(), other.id.clone().unwrap_or_default());
                         overtaken = Some(format!("{id} was applied after {other}, which its tab has put behind it in its key"));
                     }
                 }
-                let in_place = |known: &&Known| !known.is_out_of_turn() && !known.has_survived;
+                let in_place = |known: &&Known| !known.is_out_of_turn() && !known.has_survived && !known.was_below;
                 for known in key.applied.iter().map(|action| &actions[*action]).filter(in_place) {
                     let Some(seq) = known.seq else { continue };
                     if let Some((_, last)) = last.filter(|(last, _)| *last > seq) {
@@ -172,16 +178,16 @@ impl Promises {
     }
 
     /// Believes what is written down of actions that are neither stored nor settled: whoever was to tell may have crashed.
-    fn read_history(&self, now: u64, table: &Table) {
+    fn read_history(&self, now: u64, places: &Places) {
         let missing: Vec<(usize, usize, String)> = {
             let books = self.books.borrow();
             let open =
                 books.open.iter().map(|number| (*number, &books.actions[*number])).filter(|(_, known)| !known.is_settled());
             let named = open.filter_map(|(number, known)| Some((number, known.user, known.id.clone()?)));
-            named.filter(|(_, user, id)| table.find(USERS[*user], id).is_none()).collect()
+            named.filter(|(_, user, id)| places.find(USERS[*user], id).is_none()).collect()
         };
         for (number, user, id) in missing {
-            let entries = table.documents(USERS[user], Kind::History);
+            let entries = places.documents(USERS[user], Kind::History);
             let entries = entries.iter().filter_map(|(_, text)| serde_json::from_str::<Vec<(String, Box<RawValue>)>>(text).ok());
             if let Some((_, outcome)) = entries.flatten().rfind(|(known, _)| *known == id) {
                 self.check_outcome(now, number, outcome.get());

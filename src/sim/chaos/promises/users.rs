@@ -3,6 +3,8 @@
 use super::super::super::SimFile;
 use super::super::super::server::{DATA, THINGS};
 use super::super::super::world::World;
+use crate::client::Receipt;
+use crate::platform::tables::Durability;
 use super::{Edit, Known, Particulars, Promises, USERS, Wait};
 use std::collections::BTreeSet;
 
@@ -157,14 +159,18 @@ impl Promises {
         now: u64,
         tab: u64,
         (behind, life): (Option<u64>, u64),
-        receipts: &[(usize, String, u64)],
+        receipts: &[(usize, Receipt)],
     ) {
         // A queue that was deleted begins anew; what was promised before says nothing of its places.
         let is_of_this_life = self.life() == life;
         let mut last = behind.filter(|_| is_of_this_life);
-        for (action, id, seq) in receipts {
+        for (action, Receipt { id, seq, durability }) in receipts {
+            let is_on_disk = *durability == Durability::IndexedDb;
+            if !is_on_disk {
+                self.count(if *durability == Durability::Memory { "promised in memory" } else { "promised in texts" });
+            }
             let replaces = self.books.borrow().actions[*action].particulars.coalescing == Some("replace");
-            if last.is_some_and(|last| *seq <= last) && !replaces {
+            if last.is_some_and(|last| *seq <= last) && !replaces && is_on_disk {
                 self.break_promise(now, format!("{id} was enqueued behind the place {last:?} and got the place {seq}"));
             }
             last = last.max(Some(*seq));
@@ -173,7 +179,12 @@ impl Promises {
             let books = &mut *books;
             books.tally.count("actions promised");
             let user = books.actions[*action].user;
-            let is_older = |other: &Known| other.user == user && other.seq == Some(*seq) && (other.is_refused || other.is_late);
+            let key = books.actions[*action].key;
+            // What has outlived its queue, or was brought up, has a place that nobody was told of.
+            let is_place = |other: &Known| other.seq == Some(*seq) || other.has_survived || other.was_below;
+            let is_older = |other: &Known| {
+                other.user == user && other.key == key && is_place(other) && (other.is_refused || other.is_late)
+            };
             let is_late = replaces && books.actions.iter().any(is_older);
             let known = &mut books.actions[*action];
             // One that is known by its caller's id alone may have been taken in, applied, and taken in again before that was heard of.
@@ -183,7 +194,9 @@ impl Promises {
             books.promised += 1;
             known.order = books.promised;
             known.kept_by = Some(tab);
-            if is_of_this_life {
+            known.by = Some(tab);
+            known.was_below |= !is_on_disk;
+            if is_of_this_life && is_on_disk {
                 books.highest[known.user] = books.highest[known.user].max(Some(*seq));
             }
             if let Some(key) = known.key {

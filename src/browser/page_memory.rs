@@ -1,0 +1,33 @@
+//! What a page keeps of a queue where nothing else can: as long as it lives, however many clients it opens and closes meanwhile.
+
+use super::key_value::OwnTexts;
+use crate::flat_map::FlatMap;
+use crate::store::Memory;
+use std::cell::RefCell;
+
+thread_local! {
+    static KEPT: RefCell<FlatMap<String, PageMemory>> = RefCell::default();
+}
+
+/// What is kept. Its clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PageMemory {
+    /// The lowest of the places for queues.
+    pub(super) queues: Memory,
+    /// Small texts.
+    pub(super) texts: OwnTexts,
+}
+
+impl PageMemory {
+    /// What is kept beside the database of that name.
+    pub(super) fn beside(database: &str) -> Self {
+        KEPT.with_borrow_mut(|kept| {
+            if let Some(known) = kept.get(database) {
+                return known.clone();
+            }
+            let new = Self::default();
+            kept.insert(database.into(), new.clone());
+            new
+        })
+    }
+}
