@@ -17,7 +17,7 @@ pub struct LocalStorage {
 }
 
 /// Small texts that nobody else sees. Clones are the same texts.
-pub type OwnTexts = Rc<RefCell<Vec<(String, String)>>>;
+pub(super) type OwnTexts = Rc<RefCell<Vec<(String, String)>>>;
 
 impl LocalStorage {
     /// The texts beside the database of that name.
@@ -26,7 +26,7 @@ impl LocalStorage {
     }
 
     /// The same, over the texts that the page remembers by itself.
-    pub fn over(database: &str, own: OwnTexts) -> Self {
+    pub(super) fn over(database: &str, own: OwnTexts) -> Self {
         Self { prefix: format!("steadfast:{database}:"), own }
     }
 

@@ -152,7 +152,8 @@ impl<P: Platform> Intake<P> {
                     Err(_) => failures += 1,
                 }
             }
-            let is_final = failures >= TRIES || matches!(error.kind, StoreErrorKind::Unavailable | StoreErrorKind::KeyUnavailable);
+            let is_final =
+                failures >= TRIES || matches!(error.kind, StoreErrorKind::Unavailable | StoreErrorKind::KeyUnavailable);
             if is_full || is_final {
                 if !store.step_down(error.clone()) {
                     return Err(error);

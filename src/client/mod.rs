@@ -7,8 +7,8 @@ mod options;
 mod queue;
 mod settings;
 
-pub use options::{Options, PolicyOptions, Protection, Resolved, ServerDefaults, read_codes};
 pub use decisions::Edited;
+pub use options::{Options, PolicyOptions, Protection, Resolved, ServerDefaults, read_codes};
 pub use queue::{Queue, QueueError, Receipt, Snapshot};
 pub use settings::Settings;
 

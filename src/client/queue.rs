@@ -222,7 +222,7 @@ impl<P: Platform> Queue<P> {
     pub async fn enqueue_groups(&self, groups: Vec<Vec<Draft>>) -> Result<(Durability, Taken), QueueError> {
         let now = self.platform.clock().wall();
         let newcomers = |group: Vec<Draft>| group.into_iter().map(|draft| self.newcomer(draft, now)).collect();
-        Ok(self.intake.take(groups.into_iter().map(newcomers).collect()).await?)
+        self.intake.take(groups.into_iter().map(newcomers).collect()).await
     }
 
     /// Stores files for actions that are to come, and gives their ids, in order. An action takes a file by naming it in its draft, once

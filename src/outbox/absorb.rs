@@ -1,5 +1,6 @@
 //! How what lay in a lesser store comes into a better one.
 
+use super::dependents;
 use super::history;
 use super::ledger::Ledger;
 use super::restore::{self, Restored};
@@ -7,13 +8,14 @@ use crate::flat_map::FlatMap;
 use crate::platform::tables::{Kind, Lane, Lot, Row, Transaction};
 use crate::platform::{Access, StoreError};
 use crate::queue::action::{Action, ActionState};
+use crate::queue::outcome::Outcome;
 use crate::queue::record::UserRecord;
 use crate::time::WallTime;
 
 /// What has come of taking in what lay elsewhere.
 #[derive(Debug)]
 pub struct Absorbed {
-    /// What the queue lacked, and was put into it before.
+    /// What the queue lacked, and was put into it before; and what was settled by that, or as it came here.
     pub restored: Restored,
     /// When the queue was created that lay there.
     pub created_at: WallTime,
@@ -36,8 +38,7 @@ pub async fn absorb<T: Transaction>(
     let of_kind = |wanted: Kind| lot.documents.iter().filter(move |(kind, ..)| *kind == wanted).map(|(_, _, text)| text);
     let record: UserRecord = of_kind(Kind::Queue).find_map(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let missing = missing(&ledger.record);
-    let restored = restore::put_back(&mut ledger, missing, now).await?;
-    history::write(&mut ledger, &restored.settled)?;
+    let mut restored = restore::put_back(&mut ledger, missing, now).await?;
     ledger.begin_life(now);
     // Whoever brought it may have died before it was gone below: it has been sent from here since, and left.
     let ids: Vec<String> = lot.rows.iter().map(|row| row.id.clone()).collect();
@@ -55,15 +56,22 @@ pub async fn absorb<T: Transaction>(
         let is_put_back = restored.places.iter().any(|(id, seq)| *id == row.id && seq.is_some());
         is_put_back || has_left.get(row.id.as_str()) == Some(&true)
     };
+    let mut settled = Vec::new();
     for row in lot.rows.iter().filter(|row| !is_here(row)) {
-        take_in(&mut ledger, row, record.is_in_flight(row.seq)).await?;
+        settled.extend(take_in(&mut ledger, row, record.is_in_flight(row.seq)).await?);
     }
+    restored.settled.append(&mut settled);
+    history::write(&mut ledger, &restored.settled)?;
     let created_at = record.created_at;
     let (transaction, record) = ledger.hand_back()?;
     Ok((transaction, Absorbed { restored, created_at, record }))
 }
 
-async fn take_in<T: Transaction>(ledger: &mut Ledger<'_, T>, row: &Row, was_in_flight: bool) -> Result<(), StoreError> {
+async fn take_in<T: Transaction>(
+    ledger: &mut Ledger<'_, T>,
+    row: &Row,
+    was_in_flight: bool,
+) -> Result<Option<(String, Outcome)>, StoreError> {
     let seq = ledger.record.next_place();
     let mut action = Action::read(row, ledger.user_id);
     let last = match &action.key {
@@ -73,13 +81,16 @@ async fn take_in<T: Transaction>(ledger: &mut Ledger<'_, T>, row: &Row, was_in_f
     if action.state == ActionState::Unreadable {
         ledger.record.count(Lane::Unreadable, action.bytes());
         let aside = Row { lane: Lane::Unreadable, seq, key: action.key, due: None, after: None, ..row.clone() };
-        return ledger.transaction.write(ledger.user_id, &aside);
+        ledger.transaction.write(ledger.user_id, &aside)?;
+        return Ok(None);
     }
     action.seq = seq;
     action.sent |= was_in_flight;
-    // What waits for something waits for it here; everything else has a new place behind the others of its key.
+    // What waits for something waits for it here, unless that was sent from here since; everything else has a new place behind the
+    // others of its key.
     if action.lane.is_ready() || action.lane == Lane::Waiting {
         ledger.place(&mut action, last.as_ref()).await?;
     }
-    ledger.insert(&action)
+    ledger.insert(&action)?;
+    dependents::catch_up(ledger, action).await
 }

@@ -341,9 +341,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 let rows = self.ledger.transaction.rows(self.ledger.user_id, lane, from, LAST, PAGE).await?;
                 let Some(last) = rows.last() else { break };
                 from = last.seq.saturating_add(1);
-                for row in
-                    rows.into_iter().filter(|row| !self.is_in_flight(row.seq) || broken::is(Variant::EvictsSent))
-                {
+                for row in rows.into_iter().filter(|row| !self.is_in_flight(row.seq) || broken::is(Variant::EvictsSent)) {
                     let action = Action::read(&row, self.ledger.user_id);
                     // It may lie there with others of its key, and be more urgent than they are.
                     let stays = !self.limits.gives_up(action.priority, priority)

@@ -137,6 +137,12 @@ impl Mirror {
         self.recount_queues();
     }
 
+    /// Another tab has brought what lay in a place, in the queue that was created there then, to the best one, where this tab looks for
+    /// it when it can.
+    pub fn moved_elsewhere(&mut self, place: Durability, created_at: WallTime) {
+        self.moved((place, created_at), &UserRecord { place: Durability::IndexedDb, ..UserRecord::default() });
+    }
+
     /// Nothing lies in a lesser place than that one any longer: what is thought to is looked for there.
     pub fn nothing_is_below(&mut self, place: Durability) {
         if !self.queues.iter().any(|queue| queue.place < place) {
@@ -193,8 +199,9 @@ impl Mirror {
 
     /// Nothing is left in the queue of that record: what has lain in it is settled, though nobody may have told this tab.
     pub fn all_is_settled(&mut self, record: &UserRecord) {
-        let has_lain_there =
-            |origin: Origin| origin.place == record.place && origin.created_at == record.created_at && origin.seq < record.next_seq;
+        let has_lain_there = |origin: Origin| {
+            origin.place == record.place && origin.created_at == record.created_at && origin.seq < record.next_seq
+        };
         let settled: Vec<String> =
             self.kept.iter().filter(|(_, kept)| has_lain_there(kept.origin)).map(|(id, _)| id.clone()).collect();
         for id in settled {
@@ -237,7 +244,10 @@ mod tests {
     fn nothing_is_missing_from_the_queue_that_it_was_put_into() {
         let mirror = filled(0..3);
         assert!(!mirror.lacks(&record(BORN, 3)));
-        assert!(!mirror.lacks(&UserRecord { place: Durability::LocalStorage, ..record(WallTime(7), 0) }), "another place says nothing of this one");
+        assert!(
+            !mirror.lacks(&UserRecord { place: Durability::LocalStorage, ..record(WallTime(7), 0) }),
+            "another place says nothing of this one"
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use decide::{Change, Decided, Resolution, discard, edit, purge, requeue, res
 pub use drain::{Batch, Begin, Claim, Claiming, Failure, Step, begin, claim, close_gate, read_again, settle};
 pub use due::{Arrived, bring_due};
 pub use files::{Holders, Revision, revise_files};
-pub use look::{while_it_is, Known, find, list, outcomes, record};
+pub use look::{Known, find, list, outcomes, record, while_it_is};
 pub use mark::mark_sent;
 pub use mirror::Mirror;
 pub use restore::{Restored, restore};

@@ -8,8 +8,8 @@ use crate::store::{Memory, MemoryTransaction, Opener, Table};
 use crate::time::WallTime;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A file.
 pub type SimFile = Rc<[u8]>;

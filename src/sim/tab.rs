@@ -13,11 +13,11 @@ use crate::event::Event;
 use crate::platform::tables::{Kind, Lane};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Locks, Platform, Random};
 use crate::policy::gate::GateReason;
-use crate::store::{Journalled, Ladder, Memory, Sealed, TextStore};
+use crate::store::{Journalled, Ladder, Memory, Opener, Sealed, TextStore};
 use crate::time::{MonotonicTime, WallTime, milliseconds};
-use serde::de::IgnoredAny;
 use futures_util::future::{AbortHandle, Abortable, Aborted};
 use futures_util::task::LocalSpawnExt as _;
+use serde::de::IgnoredAny;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -132,7 +132,8 @@ impl Inner {
     /// What a page has in memory, and nobody elsewhere, nobody has any longer.
     fn lose_memory(&self, tab: u64) {
         let Some(memory) = self.memories.borrow_mut().remove(&tab) else { return };
-        let (memory, places) = (memory.committed(), self.places());
+        let places = self.places();
+        let memory = Opener::new(&self.disk.made.borrow()).open_table(&memory.committed()).unwrap();
         for user_id in memory.users() {
             // What became of some, nobody will ever read either.
             let entries = memory.documents(&user_id, Kind::History);

@@ -467,9 +467,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
 
     fn is_thought_to_hold(&self, user_id: &str, place: Durability) -> bool {
         let rung = Rung::ALL.into_iter().find(|rung| self.durability_of(*rung) == place);
-        rung.is_some_and(|rung| {
-            self.shared.hint(user_id).contains(rung.letter()) || self.shared.unseen.borrow().contains(&rung)
-        })
+        rung.is_some_and(|rung| self.shared.hint(user_id).contains(rung.letter()) || self.shared.unseen.borrow().contains(&rung))
     }
 
     /// That there is something again, the ladder notices by itself.

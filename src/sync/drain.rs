@@ -835,7 +835,7 @@ impl<P: Platform> Drainer<P> {
         self.known.set(counts);
         let settled: Vec<(String, Box<RawValue>)> =
             settled.into_iter().filter_map(|(id, outcome)| Some((id, to_raw_value(&outcome).ok()?))).collect();
-        let announcement = Announcement { user_id: self.user_id.clone(), counts, settled, edited, purged };
+        let announcement = Announcement { user_id: self.user_id.clone(), counts, settled, edited, moved: None, purged };
         self.post(&announcement);
         self.tell(announcement.settled);
         self.copy(announcement.edited, announcement.purged);
@@ -900,6 +900,9 @@ impl<P: Platform> Drainer<P> {
         let Ok(announcement) = serde_json::from_str::<Announcement>(message) else { return false };
         if announcement.user_id != self.user_id {
             return false;
+        }
+        if let Some((place, created_at)) = announcement.moved {
+            self.mirror.borrow_mut().moved_elsewhere(place, created_at);
         }
         self.tell(announcement.settled);
         self.copy(announcement.edited, announcement.purged);

@@ -38,9 +38,7 @@ impl<P: Platform> Drainer<P> {
     /// gone from there because another tab has brought it to the better one.
     pub fn lacks(&self, record: &UserRecord) -> bool {
         let is_the_best_place = || record.place == Durability::IndexedDb || self.platform.store().may_send(&self.user_id);
-        self.mirror.borrow().lacks(record)
-            && is_the_best_place()
-            && !broken::is(Variant::ClearedIsForgotten)
+        self.mirror.borrow().lacks(record) && is_the_best_place() && !broken::is(Variant::ClearedIsForgotten)
     }
 
     /// Looks at the record of the queue, and puts into the queue what it lacks.

@@ -4,7 +4,7 @@ use super::Drainer;
 use super::waiters::Announcement;
 use crate::event::Event;
 use crate::outbox::{self, Absorbed};
-use crate::platform::tables::{Lot, Store};
+use crate::platform::tables::{Durability, Lot, Store};
 use crate::platform::{Clock, Locks, Platform, Random};
 use crate::queue::record::UserRecord;
 use std::cell::RefCell;
@@ -75,10 +75,10 @@ impl<P: Platform> Drainer<P> {
                 self.mirror.borrow_mut().moved((from, created_at), &record);
                 self.has_restored(&restored, &record);
                 self.announce(counts, restored.settled);
-            } else {
-                // Their tabs have no other way to know that there is something to send.
-                self.post(&Announcement { user_id, counts, ..Announcement::default() });
             }
+            // Another user's tabs have no other way to know that there is something to send; and what is gone from there was not deleted.
+            let moved = (from != Durability::Memory).then_some((from, created_at));
+            self.post(&Announcement { user_id, counts, moved, ..Announcement::default() });
         }
         if !has_failed {
             // What this tab has put there is here now, unless it was deleted: then it is put here again.

@@ -1,7 +1,9 @@
 //! Who waits for an action to be settled, in this tab.
 
 use crate::flat_map::FlatMap;
+use crate::queue::durability::Durability;
 use crate::queue::record::Counts;
+use crate::time::WallTime;
 use futures_channel::oneshot;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -20,6 +22,9 @@ pub struct Announcement {
     /// What has other data now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited: Option<(String, Box<RawValue>)>,
+    /// What was brought to a better place: where it lay, and when the queue was created there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<(Durability, WallTime)>,
     /// Whether all was taken out, whatever it was.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub purged: bool,

@@ -520,7 +520,10 @@ fn what_lies_above_is_not_sent_from_below_where_it_cannot_be_read() {
         let place = tab.sends_from("ada").unwrap();
         world.upper.faults.beginning.set(Some(StoreErrorKind::TimedOut));
         // Nothing is done elsewhere instead.
-        assert_eq!(tab.transaction_at(place, Access::Write).await.err().map(|failed| failed.kind), Some(StoreErrorKind::TimedOut));
+        assert_eq!(
+            tab.transaction_at(place, Access::Write).await.err().map(|failed| failed.kind),
+            Some(StoreErrorKind::TimedOut)
+        );
         assert_eq!(tab.sends_from("ada"), None);
         // It is found out again when it is tried whether there is room.
         world.upper.faults.beginning.set(None);

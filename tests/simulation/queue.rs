@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use steadfast::client::QueueError;
+use steadfast::platform::Durability;
 use steadfast::queue::draft::Draft;
 use steadfast::sim::{DiskFaults, Faults, Reply, SimRequest, Tab, World};
 
@@ -78,15 +79,32 @@ fn a_lost_answer_is_asked_for_again_under_the_same_key_with_the_same_actions() {
 }
 
 #[test]
-fn enqueue_says_that_the_disk_is_full_and_stores_nothing() {
+fn enqueue_says_that_the_disk_is_full_and_where_it_has_stored_instead() {
     let world = World::new(4);
     let tab = Tab::open(&world, "ada", "");
     world.settle();
-    world.fail_a_commit_after(0);
+    world.fill_disk(true);
+    for (denied, durability) in [(false, Durability::LocalStorage), (true, Durability::Memory)] {
+        world.deny_texts(denied);
+        let client = tab.client.clone();
+        let stored = world.block_on(async move { client.enqueue(vec![draft("a", None)]).await }).unwrap();
+        assert_eq!(stored[0].durability, durability);
+        assert!(drained(&world));
+    }
+    assert!(tab.events().iter().any(|event| event.contains("placeChanged") && event.contains("quotaExceeded")));
+}
+
+#[test]
+fn enqueue_says_that_the_key_cannot_be_had_that_is_required_and_stores_nothing() {
+    let world = World::new(4);
+    let tab = Tab::open(&world, "ada", r#","queue":{"encryption":"required"}"#);
+    world.settle();
+    world.miss_disk(true);
     let client = tab.client.clone();
     let failed = world.block_on(async move { client.enqueue(vec![draft("a", None)]).await });
     assert!(matches!(failed, Err(QueueError::Store(_))), "{failed:?}");
     assert!(world.stored("ada").is_empty());
+    world.miss_disk(false);
     enqueue(&world, &tab, &ids(1), None);
     assert!(drained(&world));
 }

@@ -16,7 +16,7 @@
 use crate::draft;
 use std::time::Duration;
 use steadfast::client::QueueError;
-use steadfast::platform::StoreErrorKind;
+use steadfast::platform::{Durability, StoreErrorKind};
 use steadfast::queue::draft::Draft;
 use steadfast::sim::{Faults, Reply, Tab, World};
 
@@ -310,10 +310,22 @@ fn s07_what_the_disk_takes_back_after_it_seemed_to_succeed_was_never_promised() 
     world.settle();
     world.fail_a_commit_after(0);
     let client = tab.client.clone();
-    let refused = world.block_on(async move { client.enqueue(vec![draft("a", None), draft("b", None)]).await });
-    assert!(matches!(refused, Err(QueueError::Store(_))), "{refused:?}");
+    // They are promised where they are.
+    let stored = world.block_on(async move { client.enqueue(vec![draft("a", None), draft("b", None)]).await }).unwrap();
+    assert!(stored.iter().all(|receipt| receipt.durability == Durability::LocalStorage), "{stored:?}");
+    assert_eq!(world.places().disk().all_rows("ada"), []);
     world.advance(HOUR);
-    assert!(world.stored("ada").is_empty() && applied(&world).is_empty());
+    assert_eq!(applied(&world), ["a", "b"]);
+    // Where no other place may be used, nothing is promised.
+    let tab = Tab::open(&world, "bob", r#","queue":{"encryption":"required"}"#);
+    world.settle();
+    world.miss_disk(true);
+    let client = tab.client.clone();
+    let refused = world.block_on(async move { client.enqueue(vec![draft("c", None)]).await });
+    assert!(matches!(refused, Err(QueueError::Store(_))), "{refused:?}");
+    world.miss_disk(false);
+    world.advance(HOUR);
+    assert!(world.stored("bob").is_empty() && applied(&world).len() == 2);
 }
 
 #[test]

@@ -247,6 +247,7 @@ impl Run {
         let dawdles = (drafts.iter().any(|draft| !draft.files.is_empty()) && self.below(6) == 0).then(|| self.below(100_000));
         let (client, promises, world) = (page.tab.client.clone(), self.promises.clone(), Rc::downgrade(&self.world.inner));
         let (tab, behind, life) = (page.tab.number(), promises.highest(user), promises.life());
+        let of_client = promises.client_of(tab);
         page.tab.spawn(async move {
             let enqueued = enqueue_with_files(&client, &promises, &world, drafts, dawdles).await;
             let Some(now) = world.upgrade().map(|world| world.now()) else { return };
@@ -259,7 +260,7 @@ impl Run {
             };
             let receipts: Vec<_> = actions.into_iter().zip(receipts).collect();
             promises.note(now, || format!("tab {tab} is promised {receipts:?}"));
-            promises.promise(now, tab, (behind, life), &receipts);
+            promises.promise(now, of_client, (behind, life), &receipts);
             if !waits {
                 return;
             }
@@ -529,6 +530,7 @@ impl Run {
         self.promises.count("users switched");
         self.promises.note(self.world.now(), || format!("tab {} is now {}'s", page.tab.number(), USERS[user]));
         self.promises.forget_waits(page.tab.number());
+        self.promises.changes_hands(page.tab.number());
         page.user = user;
         page.tab.switch_user(USERS[user], &self.conditions.options(&self.world));
     }

@@ -69,6 +69,8 @@ struct Books {
     has_edits: bool,
     /// By user.
     has_purged: [bool; 2],
+    /// How often somebody else has signed in, by tab.
+    hands: HashMap<u64, u64>,
     /// How often all has been deleted.
     life: u64,
     violation: Option<String>,
@@ -116,8 +118,8 @@ struct Known {
     has_survived: bool,
     /// Whether it was kept in a lesser place, where its place was another one.
     was_below: bool,
-    /// The tab that was promised it.
-    by: Option<u64>,
+    /// The tab that was promised it, and how often somebody else had signed in there.
+    by: Option<(u64, u64)>,
     /// Whether its files may have been deleted, as all was.
     may_lack_files: bool,
     /// Whether the tab that has it in memory has still to put it on disk again.

@@ -156,6 +156,7 @@ impl Promises {
             match result.status {
                 ActionStatus::Applied => {
                     books.tally.count("actions applied");
+                    let is_certain = is_certain && (books.locks || !known.was_below);
                     if known.is_given_up && !known.is_discarded && !known.has_survived && is_certain {
                         books.violation.get_or_insert(format!("{} was given up, and applied after that", action.id));
                     }

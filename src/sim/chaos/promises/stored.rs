@@ -1,10 +1,10 @@
 //! Nothing is lost, nothing is overtaken, and nothing waits for ever: what is stored, against what was promised.
 
+use super::super::super::Places;
 use super::super::super::world::World;
 use super::super::drive::is_put_aside;
 use super::{DEPENDENCY_FAILED, FILE_MISSING, Known, OUTCOME_UNKNOWN, Promises, USERS};
 use crate::platform::tables::{Kind, Lane, Row};
-use super::super::super::Places;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 
@@ -131,20 +131,18 @@ impl Promises {
                 let mut last: Option<(u64, &Known)> = None;
                 // What outlives its queue has another place afterwards, behind what other tabs have put there meanwhile. What a tab has
                 // put there itself stays in its order.
-                let mut latest: HashMap<u64, usize> = HashMap::new();
+                let mut latest: HashMap<(u64, u64), usize> = HashMap::new();
                 let is_kept_in_order = |one: &Known, other: &Known| {
-                    let is_kept = |known: &Known| known.kept_by == known.by;
+                    let is_kept = |known: &Known| known.kept_by == known.by.map(|(tab, _)| tab);
                     let (has_survived, was_below) = (one.has_survived || other.has_survived, one.was_below || other.was_below);
                     // What was deleted where it cannot be put again just now does not keep other places waiting.
                     has_survived && !was_below && is_kept(one) && is_kept(other) || was_below && !has_survived
                 };
                 for number in &key.applied {
                     let known = &actions[*number];
-                    let Some(tab) = known.by.filter(|_| !known.is_out_of_turn()) else { continue };
-                    let before = latest.insert(tab, *number).filter(|before| actions[*before].order > known.order);
-                    if let Some(other) =
-                        before.map(|before| &actions[before]).filter(|other| is_kept_in_order(other, known))
-                    {
+                    let Some(client) = known.by.filter(|_| !known.is_out_of_turn()) else { continue };
+                    let before = latest.insert(client, *number).filter(|before| actions[*before].order > known.order);
+                    if let Some(other) = before.map(|before| &actions[before]).filter(|other| is_kept_in_order(other, known)) {
                         let (id, other) = (known.id.clone().unwrap_or_default(), other.id.clone().unwrap_or_default());
                         overtaken = Some(format!("{id} was applied after {other}, which its tab has put behind it in its key"));
                     }

@@ -19,6 +19,8 @@ impl Promises {
             };
             let may_be_superseded = coalesces(&books.actions[action]);
             let known = &mut books.actions[action];
+            // Where there are no locks, what is brought from one place to another may be sent from both in the same moment.
+            let is_certain = is_certain && (books.locks || !known.was_below);
             let given_up = |known: &mut Known, may_be: bool| {
                 known.is_given_up = true;
                 // A server that has changed its mind about what it had applied, and said so, is believed.

@@ -3,9 +3,9 @@
 use super::super::super::SimFile;
 use super::super::super::server::{DATA, THINGS};
 use super::super::super::world::World;
+use super::{Edit, Known, Particulars, Promises, USERS, Wait};
 use crate::client::Receipt;
 use crate::platform::tables::Durability;
-use super::{Edit, Known, Particulars, Promises, USERS, Wait};
 use std::collections::BTreeSet;
 
 impl Promises {
@@ -157,7 +157,7 @@ impl Promises {
     pub(in crate::sim::chaos) fn promise(
         &self,
         now: u64,
-        tab: u64,
+        client: (u64, u64),
         (behind, life): (Option<u64>, u64),
         receipts: &[(usize, Receipt)],
     ) {
@@ -182,9 +182,8 @@ impl Promises {
             let key = books.actions[*action].key;
             // What has outlived its queue, or was brought up, has a place that nobody was told of.
             let is_place = |other: &Known| other.seq == Some(*seq) || other.has_survived || other.was_below;
-            let is_older = |other: &Known| {
-                other.user == user && other.key == key && is_place(other) && (other.is_refused || other.is_late)
-            };
+            let is_older =
+                |other: &Known| other.user == user && other.key == key && is_place(other) && (other.is_refused || other.is_late);
             let is_late = replaces && books.actions.iter().any(is_older);
             let known = &mut books.actions[*action];
             // One that is known by its caller's id alone may have been taken in, applied, and taken in again before that was heard of.
@@ -193,8 +192,8 @@ impl Promises {
             known.is_promised = true;
             books.promised += 1;
             known.order = books.promised;
-            known.kept_by = Some(tab);
-            known.by = Some(tab);
+            known.kept_by = Some(client.0);
+            known.by = Some(client);
             known.was_below |= !is_on_disk;
             if is_of_this_life && is_on_disk {
                 books.highest[known.user] = books.highest[known.user].max(Some(*seq));
@@ -331,6 +330,16 @@ impl Promises {
             known.kept_by = None;
             known.is_discarded |= known.is_adrift;
         }
+    }
+
+    /// Somebody else signs in: what is put into a queue from here on, another client puts there.
+    pub(in crate::sim::chaos) fn changes_hands(&self, tab: u64) {
+        *self.books.borrow_mut().hands.entry(tab).or_default() += 1;
+    }
+
+    /// The client of a tab: the tab, and how often somebody else has signed in there.
+    pub(in crate::sim::chaos) fn client_of(&self, tab: u64) -> (u64, u64) {
+        (tab, self.books.borrow().hands.get(&tab).copied().unwrap_or_default())
     }
 
     /// The actions that living pages still wait for.
