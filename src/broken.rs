@@ -88,11 +88,17 @@ pub enum Variant {
     FilesNotHeld,
     /// What leaves the queue does not let go of its files.
     FilesNotLetGo,
+    /// What lies in a lesser place is sent whatever lies in a better one.
+    LesserPlaceOvertakes,
+    /// What is brought to a better place leaves the lesser one before it is there.
+    DeletedBeforePromoted,
+    /// What is brought to a better place is written there though it is there already.
+    PromotedTwice,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 44] = [
         Self::DeleteBeforeSend,
         Self::AcknowledgeOnSuccess,
         Self::UnlistedAcknowledged,
@@ -134,6 +140,9 @@ impl Variant {
         Self::FilesDeletedFirst,
         Self::FilesNotHeld,
         Self::FilesNotLetGo,
+        Self::LesserPlaceOvertakes,
+        Self::DeletedBeforePromoted,
+        Self::PromotedTwice,
     ];
 }
 

@@ -419,6 +419,8 @@ export class Queue {
   /**
    * Takes all of the user's actions out of the queue, sent or not, as on signing out for good. Each is `discarded`. What is being sent
    * just now, the server may still apply.
+   *
+   * @throws {@link StoreError} if a place cannot be reached in which something may lie. What can be reached is empty all the same.
    */
   async purge(): Promise<void> {
     await this.#ask((core) => core.purge());

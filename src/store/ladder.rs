@@ -18,6 +18,7 @@
 //! written again. The page may die at any point, and whoever promotes next goes on. Until then nothing is sent from below: it may have
 //! been sent from above.
 
+use crate::broken::{self, Variant};
 use crate::platform::tables::{Durability, Kind, Lane, Lot, PlaceChange, Row, Store, Transaction};
 use crate::platform::{Access, Files, KeyValue, StoreError, StoreErrorKind};
 use crate::time::WallTime;
@@ -247,7 +248,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             let above = self.begin(to, Access::Write).await?;
             let mut new = Vec::new();
             for row in std::mem::take(&mut lot.rows) {
-                if above.find(&user_id, &row.id).await?.is_some() {
+                if above.find(&user_id, &row.id).await?.is_some() && !broken::is(Variant::PromotedTwice) {
                     promotion.skipped += 1;
                     // Whoever wrote it there may not have known that it was.
                     self.shared.remember(&user_id, to, true);
@@ -258,6 +259,10 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             promotion.moved += u64::try_from(new.len()).unwrap_or(u64::MAX);
             let above = absorb(above, Lot { rows: new, ..lot }).await?;
             let was_above = unmoved.may_be_above_now();
+            if broken::is(Variant::DeletedBeforePromoted) {
+                below.commit().await?;
+                return above.commit().await;
+            }
             above.commit().await.inspect_err(|failed| {
                 if is_certain(failed) {
                     self.shared.is_being_moved(&user_id, from, was_above);
@@ -443,7 +448,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
     }
 
     fn sends_from(&self, user_id: &str) -> Option<Durability> {
-        let rung = self.first_above(user_id).unwrap_or(self.rung());
+        let rung = self.first_above(user_id).filter(|_| !broken::is(Variant::LesserPlaceOvertakes)).unwrap_or(self.rung());
         // What was about to be promoted is promoted first.
         let may_be = (rung == self.rung() || self.is_usable(rung)) && !self.shared.may_be_above(user_id, rung);
         may_be.then(|| self.durability_of(rung))
