@@ -9,6 +9,7 @@ mod connectivity;
 mod files;
 mod herd;
 mod network_failures;
+mod places;
 mod queue;
 mod requests;
 mod resilience;
