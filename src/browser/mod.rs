@@ -60,7 +60,7 @@ impl Browser {
             clock,
             random: BrowserRandom,
             http,
-            key_value: LocalStorage::over(database, PageMemory::beside(database).texts),
+            key_value: LocalStorage::new(database),
             locks: WebLocks,
             channel: BroadcastChannels::new(database),
             connectivity: PageConnectivity,
@@ -84,7 +84,7 @@ fn stores(database: &str, clock: &BrowserClock, encryption: Encryption, user_id:
     let writer = u64::from_le_bytes(name).to_string();
     let texts = TextStore::new(Journalled::new(LocalTexts::new(database), &writer));
     let memory = PageMemory::beside(database);
-    let hints = LocalStorage::over(database, memory.texts);
+    let hints = LocalStorage::over(database, memory.hints);
     let ladder = Ladder::new(Database::new(database, clock.clone()), texts, memory.queues, hints);
     Sealed::new(ladder, KeyDatabase::new(database, clock.clone()), encryption, user_id)
 }

@@ -47,8 +47,8 @@ struct Process {
     was_told: Cell<bool>,
     /// What it has of queues in memory, and nowhere else.
     memory: Memory,
-    /// The small texts that it could not share.
-    texts: Rc<RefCell<Versions>>,
+    /// What is known of the places above its memory, where that cannot be shared.
+    hints: Rc<RefCell<Versions>>,
     /// Who is told that the browser has deleted what lies on disk.
     on_loss: LossListener,
     /// How often something in it may still go on before it crashes; it does not without it.
@@ -62,7 +62,7 @@ impl Process {
         Rc::new(Self {
             tab,
             memory,
-            texts: Rc::default(),
+            hints: Rc::default(),
             is_worker,
             user_id: Rc::new(RefCell::new(user_id.into())),
             tasks: RefCell::default(),
@@ -417,8 +417,9 @@ impl TabPlatform {
         let channel = world.subscription_id();
         let disk = SimStore { world: world.clone(), tab, on_loss: process.on_loss.clone() };
         let queue_texts = TextStore::new(Journalled::new(SimTexts { world: world.clone() }, &channel.to_string()));
-        let texts = SmallTexts { world: world.clone(), tab, own: process.texts.clone() };
-        let ladder = Ladder::new(disk, queue_texts, process.memory.clone(), texts.clone());
+        let texts = SmallTexts { world: world.clone(), tab, own: Rc::default() };
+        let hints = SmallTexts { own: process.hints.clone(), ..texts.clone() };
+        let ladder = Ladder::new(disk, queue_texts, process.memory.clone(), hints);
         let keys = SimKeys { world: world.clone(), tab };
         Self {
             http: SimHttp { world: world.clone(), tab, surroundings, credentials_of },
