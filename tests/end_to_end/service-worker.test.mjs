@@ -270,6 +270,11 @@ const enqueue = (page, ids) => page.evaluate((ids) => /** @type {any} */ (global
 /** @param {import("playwright-core").Page} page */
 const signIn = (page, /** @type {string | null} */ user) =>
   page.evaluate((user) => /** @type {any} */ (globalThis).signIn(user), user);
+/** Closes it during an outage. What it sends at last must not come through when that ends. @param {import("playwright-core").Page} page */
+async function leave(page) {
+  await page.evaluate("globalThis.isCutOff = true");
+  await page.close();
+}
 /** @param {import("playwright-core").Page} page @returns {Promise<{ type: string }[]>} */
 const told = (page) => page.evaluate("told");
 /** @param {import("playwright-core").Page} page */
@@ -288,7 +293,7 @@ test("what was enqueued during an outage is sent after the last page was closed,
   // Chromium takes itself for online and fires at once; that comes to nothing, and is left for another try.
   await until(() => gateway.outcomes.length >= 1, "the sync event ends");
   assert.match(gateway.outcomes[0] ?? "", /^rejected: 5 actions are left/);
-  await page.close();
+  await leave(page);
   gateway.isDown = false;
   await wake();
   await until(() => gateway.outcomes.length >= 2, "the second sync event ends");
@@ -307,7 +312,7 @@ test("a file that was enqueued during an outage is sent after the last page was 
   await enqueue(page, names(2));
   await registered(page);
   await until(() => gateway.outcomes.length >= 1, "the sync event ends");
-  await page.close();
+  await leave(page);
   gateway.isDown = false;
   await wake();
   await until(() => gateway.outcomes.length >= 2, "the second sync event ends");
@@ -368,7 +373,7 @@ test("a worker that is killed while it drains is woken again, and nothing is rep
   await start(page, "ada", { options: { backgroundSync: false } });
   gateway.isDown = true;
   await enqueue(page, names(6));
-  await page.close();
+  await leave(page);
   gateway.isDown = false;
   const reached = gate();
   const held = gate();
@@ -456,7 +461,7 @@ test("a moment that the server has named is waited for if it is near, and else l
   await start(page, "ada", { options: { backgroundSync: false } });
   gateway.isDown = true;
   await enqueue(page, names(2));
-  await page.close();
+  await leave(page);
   gateway.isDown = false;
   const busy = (/** @type {string} */ seconds) => ({
     status: 503,
@@ -473,7 +478,7 @@ test("a moment that the server has named is waited for if it is near, and else l
   await start(again, "ada", { options: { backgroundSync: false } });
   gateway.isDown = true;
   await enqueue(again, ["a3"]);
-  await again.close();
+  await leave(again);
   gateway.isDown = false;
   gateway.instead = () => busy("3600");
   await wake();
@@ -492,7 +497,7 @@ test("conflicts and dead letters wait for a person, and not for the browser", as
   await start(page, "ada", { options: { backgroundSync: false } });
   gateway.isDown = true;
   await enqueue(page, names(2));
-  await page.close();
+  await leave(page);
   gateway.isDown = false;
   gateway.instead = ({ ids }) => ({
     status: 200,
@@ -564,7 +569,7 @@ test("without Background Sync nothing is registered, and the next page drains", 
   await enqueue(page, names(2));
   await page.evaluate("sdk.close()");
   assert.deepEqual(await told(page), []);
-  await page.close();
+  await leave(page);
   gateway.isDown = false;
   const { page: next } = await open();
   await start(next, "ada", options);
