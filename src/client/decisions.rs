@@ -8,6 +8,7 @@ use crate::platform::tables::Durability;
 use crate::platform::{Platform, Store, StoreError};
 use crate::policy::gate::Trigger;
 use crate::queue::file::QueuedFile;
+use crate::queue::record::Counts;
 use crate::store::At;
 use crate::sync::schedule;
 use serde::Serialize;
@@ -65,7 +66,7 @@ impl<P: Platform> Queue<P> {
         for change in changes.await? {
             match change {
                 Change::Done(decided) if edited != Edited::MayHaveBeenSent => {
-                    self.tell(*decided, Some((id.into(), data.clone())), false);
+                    self.tell(*decided, Some((id.into(), data.clone())));
                     edited = Edited::Done;
                 }
                 Change::MayHaveBeenSent => edited = Edited::MayHaveBeenSent,
@@ -84,19 +85,22 @@ impl<P: Platform> Queue<P> {
         let store = self.platform.store();
         // The actions go, whatever becomes of the key.
         let renewed = store.renew_key(self.user_id()).await;
-        // Whatever is put into the queue again from here on, it is taken out with the rest.
-        self.drainer.mirror.borrow_mut().clear();
-        let (mut has_let_go, mut purged, mut looked_at) = (false, Ok(()), Vec::new());
+        let (mut has_let_go, mut purged, mut looked_at, mut left) = (false, Ok(()), Vec::new(), Counts::default());
         // The best place comes last: what is brought there meanwhile was committed there before it was gone elsewhere.
         while let Some(place) = store.places(self.user_id()).into_iter().filter(|place| !looked_at.contains(place)).min() {
             looked_at.push(place);
             match outbox::purge(&self.at(place), self.user_id()).await {
                 Ok(decided) => {
                     has_let_go |= decided.record.has_let_go;
-                    self.tell(decided, None, true);
+                    left = decided.record.counts();
+                    self.tell(decided, None);
                 }
                 Err(failed) => purged = Err(failed),
             }
+        }
+        // What lies where it could not be reached is still put back, should it be deleted there.
+        if purged.is_ok() {
+            self.drainer.announce_decision(left, Vec::new(), None, true);
         }
         // Also those that no action had taken yet. What is being stored just now finds out.
         let deleted = if has_let_go { self.drainer.sweep().await } else { Ok(()) };
@@ -141,14 +145,14 @@ impl<P: Platform> Queue<P> {
     fn has_decided(&self, decided: Vec<Decided>) -> bool {
         let any = !decided.is_empty();
         for decided in decided {
-            self.tell(decided, None, false);
+            self.tell(decided, None);
         }
         any
     }
 
-    fn tell(&self, Decided { settled, record }: Decided, edited: Option<(String, Box<RawValue>)>, purged: bool) {
+    fn tell(&self, Decided { settled, record }: Decided, edited: Option<(String, Box<RawValue>)>) {
         let counts = record.counts();
-        self.drainer.announce_decision(counts, settled, edited, purged);
+        self.drainer.announce_decision(counts, settled, edited, false);
         self.platform.emit(&Event::QueueChanged { counts });
         // What stood behind it may go now.
         schedule::request(&self.requests, Trigger::Enqueued);
