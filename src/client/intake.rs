@@ -117,7 +117,8 @@ impl<P: Platform> Intake<P> {
         let mut failures = 0;
         loop {
             let missing = |record: &UserRecord| self.drainer.missing(record);
-            let append = outbox::append_behind(store, &self.user_id, &mut groups, &self.limits, clock.wall(), &missing);
+            let now = || clock.wall();
+            let append = outbox::append_behind(store, &self.user_id, &mut groups, &self.limits, &now, &missing);
             let error = match self.drainer.unless_frozen(append).await {
                 Some(Ok(appended)) => {
                     self.drainer.keep(groups, &appended);

@@ -79,20 +79,21 @@ pub async fn append<S: Store>(
     limits: &QueueLimits,
     now: WallTime,
 ) -> Result<Appended, StoreError> {
-    append_behind(store, user_id, groups, limits, now, &|_| Vec::new()).await
+    append_behind(store, user_id, groups, limits, &|| now, &|_| Vec::new()).await
 }
 
-/// The same, behind what the queue lacks: `missing` says by its record which actions that may be.
+/// The same, behind what the queue lacks: `missing` says by its record which actions that may be. `now` is read when the transaction
+/// has begun, which may take a while.
 pub async fn append_behind<S: Store>(
     store: &S,
     user_id: &str,
     groups: &mut [Vec<Newcomer>],
     limits: &QueueLimits,
-    now: WallTime,
+    now: &dyn Fn() -> WallTime,
     missing: &dyn Fn(&UserRecord) -> Vec<Action>,
 ) -> Result<Appended, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
-    let missing = missing(&ledger.record);
+    let (missing, now) = (missing(&ledger.record), now());
     let mut restored = restore::put_back(&mut ledger, missing, now).await?;
     let mut intake = Intake::prepare(ledger, groups, limits).await?;
     intake.ledger.begin_life(now);

@@ -51,7 +51,8 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         Ok(ledger)
     }
 
-    /// A queue that is written to for the first time comes into being.
+    /// A queue that is written to for the first time comes into being. `now` is later than whatever was read of the queue before: by
+    /// this moment it is told from one that was deleted.
     pub(super) fn begin_life(&mut self, now: WallTime) {
         if self.record.created_at == WallTime::default() {
             self.record.created_at = now;

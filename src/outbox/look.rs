@@ -2,6 +2,7 @@
 
 use super::history;
 use super::ledger::{LAST, Ledger};
+use crate::flat_map::FlatMap;
 use crate::platform::tables::{Lane, Store, Transaction};
 use crate::platform::{Access, StoreError};
 use crate::queue::action::{Action, ActionState};
@@ -63,8 +64,19 @@ pub struct Known {
     pub open: Vec<String>,
     /// Those that were settled a short while ago: the JSON of an [`Outcome`](crate::queue::outcome::Outcome) each.
     pub settled: Vec<(String, Box<RawValue>)>,
+    /// The others: nothing is known of them, or nothing any longer.
+    pub absent: Vec<String>,
     /// The record of the queue.
     pub record: UserRecord,
+}
+
+impl Known {
+    /// Adds what is known elsewhere of those of which nothing is known here.
+    pub fn take_over(&mut self, elsewhere: Self) {
+        self.absent = elsewhere.absent;
+        self.open.extend(elsewhere.open);
+        self.settled.extend(elsewhere.settled);
+    }
 }
 
 /// What became of these actions. Of those that are neither open nor settled nothing is known any longer.
@@ -72,10 +84,9 @@ pub async fn outcomes<S: Store>(store: &S, user_id: &str, ids: &[String]) -> Res
     let ledger = Ledger::open(store, user_id, Access::Read).await?;
     let rows = try_join_all(ids.iter().map(|id| ledger.transaction.find(user_id, id))).await?;
     let mut known = Known::default();
-    let mut absent = Vec::new();
     for (id, row) in ids.iter().zip(rows) {
         match row.map(|row| Action::read(&row, user_id)) {
-            None => absent.push(id.clone()),
+            None => known.absent.push(id.clone()),
             // They are settled, until they are put back.
             Some(action) => match resting(&action) {
                 Some(outcome) => known.settled.push((id.clone(), outcome)),
@@ -83,8 +94,11 @@ pub async fn outcomes<S: Store>(store: &S, user_id: &str, ids: &[String]) -> Res
             },
         }
     }
-    if !absent.is_empty() {
-        known.settled.extend(history::find(&ledger.transaction, user_id, &absent).await?);
+    if !known.absent.is_empty() {
+        let settled = history::find(&ledger.transaction, user_id, &known.absent).await?;
+        let has_left: FlatMap<&str, ()> = settled.iter().map(|(id, _)| (id.as_str(), ())).collect();
+        known.absent.retain(|id| !has_left.contains_key(id.as_str()));
+        known.settled.extend(settled);
     }
     known.record = ledger.commit().await?;
     Ok(known)

@@ -23,15 +23,15 @@ pub struct Restored {
 }
 
 /// Puts into the queue what it lacks, under the same ids and in order. `missing` says by the record which actions that may be. Those
-/// that are there, or were settled there, are left as they are.
+/// that are there, or were settled there, are left as they are. `now` is read when the transaction has begun, which may take a while.
 pub async fn restore<S: Store>(
     store: &S,
     user_id: &str,
-    now: WallTime,
+    now: &dyn Fn() -> WallTime,
     missing: &dyn Fn(&UserRecord) -> Vec<Action>,
 ) -> Result<(Restored, UserRecord), StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
-    let missing = missing(&ledger.record);
+    let (missing, now) = (missing(&ledger.record), now());
     let restored = put_back(&mut ledger, missing, now).await?;
     history::write(&mut ledger, &restored.settled)?;
     Ok((restored, ledger.commit().await?))

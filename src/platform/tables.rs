@@ -41,6 +41,10 @@ pub trait Store {
     fn places(&self, _user_id: &str) -> Vec<Durability> {
         vec![self.durability()]
     }
+    /// The places that could be used when that was tried last, the best first.
+    fn usable_places(&self) -> Vec<Durability> {
+        vec![self.durability()]
+    }
     /// Whether something of a user's queue is thought to lie in a place, so that it matters when [nothing is left](Store::nothing_is_left).
     fn is_thought_to_hold(&self, _user_id: &str, _place: Durability) -> bool {
         false

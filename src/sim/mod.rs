@@ -23,7 +23,7 @@ mod texts;
 mod witness;
 mod world;
 
-pub use books::{check_books, check_files};
+pub use books::{check_books, check_books_without, check_files};
 pub use disk::{DiskFaults, SimFile, SimStore, SimTransaction};
 pub use network::{Faults, SimHttp, SimPart, SimRequest, SimResponse};
 pub use places::Places;

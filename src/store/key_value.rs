@@ -25,7 +25,7 @@ use super::table::{Changed, Table};
 use crate::platform::tables::{Durability, Kind, Lane, Row};
 use crate::platform::{Access, StoreError, StoreErrorKind, Texts};
 use crate::time::WallTime;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 
 /// How much there may be of the queue, keys and texts together, in UTF-16 units. Browsers give an origin 5 MB or 5 million units for
@@ -52,6 +52,9 @@ pub type TextStore<T> = TableStore<Journalled<T>>;
 pub struct Journalled<T> {
     texts: T,
     writer: String,
+    /// The number of the version that it has written last. It gives none twice, not even when all is deleted in between: whoever knows
+    /// the earlier one would take it for what it has read.
+    written: Cell<u64>,
     mirror: RefCell<Mirror>,
 }
 
@@ -75,7 +78,7 @@ struct Entry {
 impl<T: Texts> Journalled<T> {
     /// Keeps a table in these texts, all of which are its own. `writer` is a name that no one else has who writes them.
     pub fn new(texts: T, writer: &str) -> Self {
-        Self { texts, writer: writer.into(), mirror: RefCell::default() }
+        Self { texts, writer: writer.into(), written: Cell::default(), mirror: RefCell::default() }
     }
 
     /// The texts.
@@ -191,7 +194,9 @@ impl<T: Texts> Backing for Journalled<T> {
             return Err(StoreError::new(StoreErrorKind::Failed, COMMITTING, message));
         }
         let number = before.as_deref().and_then(|text| text.split(':').next()?.parse().ok()).unwrap_or(0_u64);
-        let version = [&number.wrapping_add(1).to_string(), ":", &self.writer].concat();
+        let number = number.max(self.written.get()).wrapping_add(1);
+        self.written.set(number);
+        let version = [&number.to_string(), ":", &self.writer].concat();
         entries.push(Entry { key: VERSION.into(), before, after: Some(version.clone()) });
 
         let units = |text: fn(&Entry) -> Option<&String>| -> usize {

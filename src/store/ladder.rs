@@ -470,6 +470,10 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
         [self.rung()].into_iter().chain(others).map(|rung| self.durability_of(rung)).collect()
     }
 
+    fn usable_places(&self) -> Vec<Durability> {
+        Rung::ALL.into_iter().filter(|rung| self.is_usable(*rung)).map(|rung| self.durability_of(rung)).collect()
+    }
+
     fn is_thought_to_hold(&self, user_id: &str, place: Durability) -> bool {
         let rung = Rung::ALL.into_iter().find(|rung| self.durability_of(*rung) == place);
         rung.is_some_and(|rung| self.shared.hint(user_id).contains(rung.letter()) || self.shared.unseen.borrow().contains(&rung))

@@ -13,7 +13,6 @@ use crate::connectivity::Watch;
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
-use crate::flat_map::FlatMap;
 use crate::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Mirror, Step};
 use crate::platform::tables::{Durability, Lane};
 use crate::platform::{
@@ -871,6 +870,20 @@ impl<P: Platform> Drainer<P> {
             self.restore().await?;
             known = outbox::outcomes(self.platform.store(), &self.user_id, &ids).await?;
         }
+        for place in self.platform.store().usable_places() {
+            // What left another place is known there.
+            if known.absent.is_empty() {
+                break;
+            }
+            if place == known.record.place {
+                continue;
+            }
+            match outbox::outcomes(&self.at(place), &self.user_id, &known.absent).await {
+                Ok(there) => known.take_over(there),
+                Err(failed) if failed.kind.is_of_the_store() => {}
+                Err(failed) => return Err(failed),
+            }
+        }
         self.waiters.looked_up(&ids);
         for (id, outcome) in known.settled.into_iter().rev() {
             // The last one counts: a dead letter may have been put back since.
@@ -879,8 +892,7 @@ impl<P: Platform> Drainer<P> {
         }
         // What is not here may lie above.
         if let (true, Ok(gone)) = (self.platform.store().may_send(&self.user_id), to_raw_value(&Outcome::Gone)) {
-            let open: FlatMap<String, ()> = known.open.into_iter().map(|id| (id, ())).collect();
-            for id in ids.iter().filter(|id| !open.contains_key(id.as_str())) {
+            for id in &known.absent {
                 // It may be there when that place can be used again; if not, it is put there.
                 if self.mirror.borrow().is_elsewhere(id, &known.record) {
                     continue;

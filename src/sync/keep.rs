@@ -56,7 +56,7 @@ impl<P: Platform> Drainer<P> {
     /// Puts into the queue what it lacks.
     pub async fn restore(&self) -> Result<UserRecord, StoreError> {
         let missing = |record: &UserRecord| self.missing(record);
-        let (restored, record) = outbox::restore(self.platform.store(), &self.user_id, self.now(), &missing).await?;
+        let (restored, record) = outbox::restore(self.platform.store(), &self.user_id, &|| self.now(), &missing).await?;
         self.has_restored(&restored, &record);
         if restored.count > 0 {
             self.announce(record.counts(), restored.settled);

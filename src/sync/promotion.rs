@@ -50,11 +50,11 @@ impl<P: Platform> Drainer<P> {
                 self.leaves_others.set(true);
             }
         }
-        let (now, taken_in) = (self.now(), RefCell::new(Vec::new()));
+        let taken_in = RefCell::new(Vec::new());
         let absorb = async |transaction, lot: Lot| {
             let (user_id, from) = (lot.user_id.clone(), lot.from);
             let missing = |record: &UserRecord| if user_id == self.user_id { self.missing(record) } else { Vec::new() };
-            let (transaction, absorbed) = outbox::absorb(transaction, lot, now, &missing).await?;
+            let (transaction, absorbed) = outbox::absorb(transaction, lot, self.now(), &missing).await?;
             taken_in.borrow_mut().push((user_id, from, absorbed));
             Ok(transaction)
         };

@@ -100,8 +100,9 @@ fn all_is_decided(run: &mut Run) {
             run.check();
             let pages: Vec<_> = run.pages.iter().filter(|page| page.user == user && page.is_awake()).collect();
             for (id, page) in run.world.stored(name).iter().flat_map(|id| pages.iter().map(move |page| (id.clone(), page))) {
-                let is_hopeless = |row: &Row| is_without_file(row) || is_orphan(row);
-                if run.world.places().find(name, &id).as_ref().is_some_and(is_hopeless) {
+                let places = run.world.places();
+                let is_hopeless = |row: &Row| is_without_file(row) || is_orphan(row) || places.shut().contains(&row.id);
+                if places.find(name, &id).as_ref().is_some_and(is_hopeless) {
                     run.promises.discard(&id);
                     let client = page.tab.client.clone();
                     run.world.block_on(async move { while client.discard(&id).await.is_err() {} });

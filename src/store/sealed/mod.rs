@@ -257,6 +257,10 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
         self.shared.inner.sends_from(user_id)
     }
 
+    fn usable_places(&self) -> Vec<Durability> {
+        self.shared.inner.usable_places()
+    }
+
     fn places(&self, user_id: &str) -> Vec<Durability> {
         self.shared.inner.places(user_id)
     }

@@ -58,6 +58,8 @@ struct Books {
     put_back: HashMap<usize, (u64, bool)>,
     /// What users have taken back, which the books may not know by number yet.
     discarded: HashSet<String>,
+    /// What pages were told of actions which the books do not know by number yet: outcomes.
+    told_early: HashMap<String, Vec<String>>,
     /// What depends on something that will never be applied, which the books may not know by number yet.
     without_dependency: HashSet<String>,
     /// What the server breaks on, without a word as to whether it will ever take it.

@@ -110,7 +110,9 @@ impl Promises {
                     stored.iter().map(|rows| rows.iter().map(|row| row.id.as_str()).collect()).collect();
                 for action in &books.open {
                     let known = &mut actions[*action];
-                    known.is_adrift &= !stored[known.user].contains(known.id.as_deref().unwrap_or_default());
+                    let id = known.id.as_deref().unwrap_or_default();
+                    // What is there and cannot be opened is as good as gone, until its tab puts it there again.
+                    known.is_adrift &= !stored[known.user].contains(id) || places.shut().contains(id);
                 }
                 let is_stored =
                     |known: &Known| known.is_adrift || stored[known.user].contains(known.id.as_deref().unwrap_or_default());

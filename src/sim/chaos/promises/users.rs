@@ -229,9 +229,13 @@ impl Promises {
             None => {
                 known.id = Some(id.into());
                 let other = books.by_id.insert(id.into(), action);
+                let told = books.told_early.remove(id).unwrap_or_default();
                 drop(books);
                 if let Some(other) = other {
                     self.break_promise(now, format!("the actions {other} and {action} are both called {id}"));
+                }
+                for outcome in told {
+                    self.check_outcome(now, action, &outcome);
                 }
             }
         }
