@@ -49,16 +49,16 @@ pub async fn absorb<T: Transaction>(
     ledger.record.last_sync = ledger.record.last_sync.max(record.last_sync);
     ledger.record.delayed_at = ledger.record.delayed_at.max(record.delayed_at);
     ledger.record.meet_server_clock(Some(record.server_ahead).filter(|ahead| *ahead != 0));
-    for text in of_kind(Kind::History) {
-        history::write_text(&mut ledger, text)?;
-    }
+    history::take_over(&mut ledger, of_kind(Kind::History)).await?;
     let is_here = |row: &&Row| {
         let is_put_back = restored.places.iter().any(|(id, seq)| *id == row.id && seq.is_some());
         is_put_back || has_left.get(row.id.as_str()) == Some(&true)
     };
+    // What was brought and has left so long ago that nothing is known of it may have been sent from here.
+    let may_be_forgotten = lot.may_have_been_brought && history::forgets(&ledger.record);
     let mut settled = Vec::new();
     for row in lot.rows.iter().filter(|row| !is_here(row)) {
-        settled.extend(take_in(&mut ledger, row, record.is_in_flight(row.seq)).await?);
+        settled.extend(take_in(&mut ledger, row, may_be_forgotten || record.is_in_flight(row.seq)).await?);
     }
     restored.settled.append(&mut settled);
     history::write(&mut ledger, &restored.settled)?;
@@ -70,7 +70,7 @@ pub async fn absorb<T: Transaction>(
 async fn take_in<T: Transaction>(
     ledger: &mut Ledger<'_, T>,
     row: &Row,
-    was_in_flight: bool,
+    may_have_been_sent: bool,
 ) -> Result<Option<(String, Outcome)>, StoreError> {
     let seq = ledger.record.next_place();
     let mut action = Action::read(row, ledger.user_id);
@@ -85,7 +85,7 @@ async fn take_in<T: Transaction>(
         return Ok(None);
     }
     action.seq = seq;
-    action.sent |= was_in_flight;
+    action.sent |= may_have_been_sent;
     // What waits for something waits for it here, unless that was sent from here since; everything else has a new place behind the
     // others of its key.
     if action.lane.is_ready() || action.lane == Lane::Waiting {

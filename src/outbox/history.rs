@@ -6,6 +6,7 @@ use crate::json::Json;
 use crate::platform::StoreError;
 use crate::platform::tables::{Kind, Transaction};
 use crate::queue::outcome::Outcome;
+use crate::queue::record::UserRecord;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
@@ -18,6 +19,11 @@ fn name(number: u64) -> String {
     ["0".repeat(20_usize.saturating_sub(digits.len())), digits].concat()
 }
 
+/// Whether some of what was written down in that queue is forgotten by now.
+pub(super) fn forgets(record: &UserRecord) -> bool {
+    record.history >= KEPT
+}
+
 /// Writes down what became of actions, and forgets what is old.
 pub(super) fn write<T: Transaction>(ledger: &mut Ledger<'_, T>, settled: &[(String, Outcome)]) -> Result<(), StoreError> {
     if settled.is_empty() {
@@ -27,8 +33,24 @@ pub(super) fn write<T: Transaction>(ledger: &mut Ledger<'_, T>, settled: &[(Stri
     serde_json::to_string(settled).map_or(Ok(()), |text| write_text(ledger, &text))
 }
 
-/// Writes down what was written down elsewhere.
-pub(super) fn write_text<T: Transaction>(ledger: &mut Ledger<'_, T>, text: &str) -> Result<(), StoreError> {
+/// Writes down what was written down elsewhere, unless it was brought here before and could not be deleted there.
+pub(super) async fn take_over<'t, T: Transaction>(
+    ledger: &mut Ledger<'_, T>,
+    texts: impl Iterator<Item = &'t String>,
+) -> Result<(), StoreError> {
+    let mut texts = texts.peekable();
+    if texts.peek().is_none() {
+        return Ok(());
+    }
+    let known = ledger.transaction.documents(ledger.user_id, Kind::History).await?;
+    let known: FlatMap<&str, ()> = known.iter().map(|(_, text)| (text.as_str(), ())).collect();
+    for text in texts.filter(|text| !known.contains_key(text.as_str())) {
+        write_text(ledger, text)?;
+    }
+    Ok(())
+}
+
+fn write_text<T: Transaction>(ledger: &mut Ledger<'_, T>, text: &str) -> Result<(), StoreError> {
     let number = ledger.record.history;
     ledger.record.history = number.wrapping_add(1);
     ledger.transaction.write_document(ledger.user_id, Kind::History, &name(number), Some(text))?;

@@ -124,6 +124,8 @@ pub struct Lot {
     pub rows: Vec<Row>,
     /// The documents, as they are there: kinds, names and texts.
     pub documents: Vec<(Kind, String, String)>,
+    /// Whether some of it may have been brought before, without being gone from there.
+    pub may_have_been_brought: bool,
 }
 
 /// The kinds of documents. Within a kind, a user's documents have names.

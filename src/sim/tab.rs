@@ -363,7 +363,7 @@ impl World {
 
     /// From now on nothing more goes into the texts in which queues are kept, or it does.
     pub fn fill_texts(&self, is_full: bool) {
-        self.inner.queue_texts.is_full.set(is_full);
+        self.inner.queue_texts.fill(is_full);
     }
 
     /// From now on nobody can reach the texts in which queues are kept, or everybody can.

@@ -10,8 +10,8 @@ use std::rc::Rc;
 #[derive(Debug, Default)]
 pub(super) struct QueueTexts {
     texts: RefCell<BTreeMap<String, String>>,
-    /// Whether nothing more goes into them.
-    pub(super) is_full: Cell<bool>,
+    /// How much goes into them, in bytes; without end without it.
+    room: Cell<Option<usize>>,
     /// Whether nobody can reach them.
     pub(super) is_denied: Cell<bool>,
 }
@@ -19,6 +19,15 @@ pub(super) struct QueueTexts {
 impl QueueTexts {
     pub(super) fn clear(&self) {
         self.texts.borrow_mut().clear();
+    }
+
+    /// Whether no more goes into them than is there.
+    pub(super) fn fill(&self, is_full: bool) {
+        self.room.set(is_full.then(|| self.size()));
+    }
+
+    fn size(&self) -> usize {
+        self.texts.borrow().iter().map(|(key, text)| key.len() + text.len()).sum()
     }
 
     /// As they are, reachable or not.
@@ -54,7 +63,8 @@ impl Texts for SimTexts {
 
     fn write(&self, key: &str, text: &str) -> Result<(), StoreError> {
         let kept = self.reach()?;
-        if kept.is_full.get() {
+        let before = kept.texts.borrow().get(key).map_or(0, |text| key.len() + text.len());
+        if kept.room.get().is_some_and(|room| kept.size() - before + key.len() + text.len() > room) {
             return Err(failed(StoreErrorKind::QuotaExceeded, "there is no room for more texts"));
         }
         kept.texts.borrow_mut().insert(key.into(), text.into());

@@ -19,6 +19,10 @@
 //! | `document:<kind>:<length of the user's id>:<user's id><name>` | checksum, the text |
 //! | `version` | a number, and who has written it |
 //! | `journal` | checksum, changes |
+//! | `reserve` | nothing but blanks |
+//!
+//! Where there is no room left for a journal, not even a deletion could be committed. The reserve gives way to one that takes in no new
+//! row, and comes back when there is room again. It is there as long as anything else is.
 
 use super::memory::{Backing, TableStore};
 use super::table::{Changed, Table};
@@ -40,6 +44,9 @@ const DOCUMENT: &str = "document:";
 const VERSION: &str = "version";
 const JOURNAL: &str = "journal";
 const DAMAGED_JOURNAL: &str = "damaged journal";
+const RESERVE: &str = "reserve";
+/// How long the reserve is: enough for the journal of a batch that has been settled.
+const RESERVE_UNITS: usize = 32_768;
 
 /// A store in texts. See [`Journalled`].
 pub type TextStore<T> = TableStore<Journalled<T>>;
@@ -66,6 +73,7 @@ struct Mirror {
     is_whole: bool,
     /// How much there is, in UTF-16 units.
     units: usize,
+    has_reserve: bool,
 }
 
 /// A change of one text.
@@ -105,10 +113,15 @@ impl<T: Texts> Journalled<T> {
 
     fn load(&self, table: &mut Table) -> Result<Mirror, StoreError> {
         let version = self.texts.read(VERSION)?;
-        let (mut units, mut is_whole) = (0, true);
+        let (mut units, mut is_whole, mut has_reserve) = (0, true, false);
         *table = Table::default();
         let mut rows = Vec::new();
         for key in self.texts.keys("")? {
+            if key == RESERVE {
+                has_reserve = true;
+                units += RESERVE.len() + RESERVE_UNITS;
+                continue;
+            }
             let Some(text) = self.texts.read(&key)? else { continue };
             units += length(&key) + length(&text);
             if let Some((seq, user_id, id)) = key.strip_prefix(ROW).and_then(read_key) {
@@ -128,7 +141,20 @@ impl<T: Texts> Journalled<T> {
             }
         }
         table.commit();
-        Ok(Mirror { version, is_whole, units })
+        Ok(Mirror { version, is_whole, units, has_reserve })
+    }
+
+    /// Holds room, or gives it back. Where there is none, it is had another time.
+    fn see_to_reserve(&self, mirror: &mut Mirror, is_wanted: bool) {
+        if mirror.has_reserve == is_wanted {
+            return;
+        }
+        let done = if is_wanted { self.texts.write(RESERVE, &" ".repeat(RESERVE_UNITS)) } else { self.texts.remove(RESERVE) };
+        if done.is_ok() {
+            let units = RESERVE.len() + RESERVE_UNITS;
+            mirror.units = if is_wanted { mirror.units + units } else { mirror.units.saturating_sub(units) };
+            mirror.has_reserve = is_wanted;
+        }
     }
 
     /// What a table's changes come to, with the texts as they are now.
@@ -204,12 +230,21 @@ impl<T: Texts> Backing for Journalled<T> {
             those.sum()
         };
         let (gone, added) = (units(|entry| entry.before.as_ref()), units(|entry| entry.after.as_ref()));
-        let total = (mirror.units + added).saturating_sub(gone);
-        if total > CAPACITY && added > gone {
+        if mirror.units + added > CAPACITY + gone && added > gone {
             return Err(StoreError::new(StoreErrorKind::QuotaExceeded, COMMITTING, "the queue has its share of localStorage"));
         }
 
-        self.texts.write(JOURNAL, &with_checksum(JOURNAL, &[&write_journal(&entries)]))?;
+        let journal = with_checksum(JOURNAL, &[&write_journal(&entries)]);
+        let is_new_row = |entry: &Entry| entry.before.is_none() && entry.key.starts_with(ROW);
+        if let Err(failed) = self.texts.write(JOURNAL, &journal) {
+            if failed.kind != StoreErrorKind::QuotaExceeded || !mirror.has_reserve || entries.iter().any(is_new_row) {
+                return Err(failed);
+            }
+            self.texts.remove(RESERVE)?;
+            mirror.has_reserve = false;
+            mirror.units = mirror.units.saturating_sub(RESERVE.len() + RESERVE_UNITS);
+            self.texts.write(JOURNAL, &journal)?;
+        }
         if let Err(failed) = make(&self.texts, &entries) {
             for entry in &mut entries {
                 std::mem::swap(&mut entry.before, &mut entry.after);
@@ -219,9 +254,10 @@ impl<T: Texts> Backing for Journalled<T> {
             mirror.is_whole = false;
             return Err(failed);
         }
-        (mirror.version, mirror.units) = (Some(version), total);
+        (mirror.version, mirror.units) = (Some(version), (mirror.units + added).saturating_sub(gone));
         // One that stays is made once more, by whoever comes next, before anything else happens.
         self.texts.remove(JOURNAL).unwrap_or_default();
+        self.see_to_reserve(&mut mirror, !table.users().is_empty());
         Ok(())
     }
 }

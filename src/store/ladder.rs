@@ -228,7 +228,13 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             let was_above = self.shared.may_be_above(&user_id, from);
             self.shared.is_being_moved(&user_id, from, true);
             let unmoved = Unmoved { shared: &self.shared, user_id: user_id.clone(), from, was_above };
-            let mut lot = Lot { user_id, from: self.durability_of(from), rows: Vec::new(), documents: Vec::new() };
+            let mut lot = Lot {
+                user_id,
+                from: self.durability_of(from),
+                rows: Vec::new(),
+                documents: Vec::new(),
+                may_have_been_brought: was_above,
+            };
             for kind in KINDS {
                 let found = below.documents(&lot.user_id, kind).await?;
                 lot.documents.extend(found.into_iter().map(|(name, text)| (kind, name, text)));

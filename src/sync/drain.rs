@@ -308,7 +308,7 @@ impl<P: Platform> Drainer<P> {
         if record.place != place {
             record = outbox::record(&self.at(place), &self.user_id).await?;
         }
-        let was_there = record.counts().total() > 0;
+        let was_there = record.counts().total() > record.counts().dead;
         let report = self.drain_at(place, record, trigger).await?;
         self.clean_up(self.has_let_go.take()).await;
         self.sweep_now_and_then().await;
@@ -686,9 +686,12 @@ impl<P: Platform> Drainer<P> {
         http.request(&OutgoingRequest { method: "POST", url, headers: &headers, body, credentials: None, progress })
     }
 
-    /// Asks what became of a batch whose answer named no actions.
+    /// Asks what became of a batch whose answer named no actions, unless the server has asked for patience while that was on its way.
     async fn reconcile(&self, actions: &[Action], trace: &CallTrace) -> Result<Vec<Verdict>, Option<Box<ApiError>>> {
         let (platform, http) = (self.platform.as_ref(), self.platform.http());
+        if !self.services.paused_for(&self.policy.service).is_zero() {
+            return Err(None);
+        }
         let Some(status_url) = self.policy.status_url.as_deref() else { return Err(None) };
         let request = http.json_request("GET", &[status_url, &encoded(&self.user_id)].concat(), None).map_err(|_| None)?;
         let (summary, headers) = (http.summary(&request), trace.headers(platform, 1));
