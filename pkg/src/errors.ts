@@ -498,6 +498,7 @@ export class StoreError extends SteadfastError {
       | "unreadable"
       | "keyUnavailable"
       | "filesGone"
+      | "overtaken"
       | "failed",
     /** What was being done. */
     readonly operation: string,

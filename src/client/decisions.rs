@@ -5,7 +5,7 @@ use super::queue::{Queue, QueueError};
 use crate::event::Event;
 use crate::outbox::{self, Change, Decided, Resolution};
 use crate::platform::tables::Durability;
-use crate::platform::{Platform, Store, StoreError};
+use crate::platform::{Platform, Store, StoreError, StoreErrorKind};
 use crate::policy::gate::Trigger;
 use crate::queue::file::QueuedFile;
 use crate::queue::record::Counts;
@@ -13,6 +13,10 @@ use crate::store::At;
 use crate::sync::schedule;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::cell::Cell;
+
+/// So often something is tried in a place in which other tabs write in the same moment.
+const TRIES: u32 = 4;
 
 /// What came of the wish to change an action that is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,22 +62,27 @@ impl<P: Platform> Queue<P> {
     /// Gives an action that is still to be sent other data, in its place and under its id.
     pub async fn edit(&self, id: &str, data: Box<RawValue>) -> Result<Edited, QueueError> {
         self.look_for(id).await?;
+        let edited = Cell::new(Edited::NoSuchAction);
         let changes = self.wherever(async |store| {
-            let change = outbox::edit(store, self.user_id(), id, data.clone()).await?;
-            Ok(Some(change).filter(|change| !matches!(change, Change::NoSuchAction)))
-        });
-        let mut edited = Edited::NoSuchAction;
-        for change in changes.await? {
-            match change {
-                Change::Done(decided) if edited != Edited::MayHaveBeenSent => {
-                    self.tell(*decided, Some((id.into(), data.clone())));
-                    edited = Edited::Done;
-                }
-                Change::MayHaveBeenSent => edited = Edited::MayHaveBeenSent,
-                Change::Done(_) | Change::NoSuchAction => {}
+            if edited.get() == Edited::MayHaveBeenSent {
+                return Ok(None);
             }
+            Ok(match outbox::edit(store, self.user_id(), id, data.clone()).await? {
+                Change::Done(decided) => {
+                    edited.set(Edited::Done);
+                    Some(decided)
+                }
+                Change::MayHaveBeenSent => {
+                    edited.set(Edited::MayHaveBeenSent);
+                    None
+                }
+                Change::NoSuchAction => None,
+            })
+        });
+        for decided in changes.await? {
+            self.tell(*decided, Some((id.into(), data.clone())));
         }
-        Ok(edited)
+        Ok(edited.get())
     }
 
     /// Takes all of the user's actions out of the queue, as on signing out for good. If they were encrypted, the key is forgotten: what
@@ -85,11 +94,9 @@ impl<P: Platform> Queue<P> {
         let store = self.platform.store();
         // The actions go, whatever becomes of the key.
         let renewed = store.renew_key(self.user_id()).await;
-        let (mut has_let_go, mut purged, mut looked_at, mut left) = (false, Ok(()), Vec::new(), Counts::default());
-        // The best place comes last: what is brought there meanwhile was committed there before it was gone elsewhere.
-        while let Some(place) = store.places(self.user_id()).into_iter().filter(|place| !looked_at.contains(place)).min() {
-            looked_at.push(place);
-            match outbox::purge(&self.at(place), self.user_id()).await {
+        let (mut has_let_go, mut purged, mut left, mut places) = (false, Ok(()), Counts::default(), Places::new(self));
+        while let Some(place) = places.next() {
+            match places.work(place, &async |store| outbox::purge(store, self.user_id()).await).await {
                 Ok(decided) => {
                     has_let_go |= decided.record.has_let_go;
                     left = decided.record.counts();
@@ -118,24 +125,18 @@ impl<P: Platform> Queue<P> {
         Ok(())
     }
 
-    fn at(&self, place: Durability) -> At<'_, P::Store> {
-        At { store: self.platform.store(), place }
-    }
-
-    /// Does something in each place in which the queue may lie, and gives what came of it. What is brought from one place to another
-    /// just now lies in both; the best place comes last, since it was committed there before it was gone elsewhere. What cannot be
-    /// reached is passed over, unless new actions go there.
+    /// Does something in each place in which the queue may lie, and gives what came of it. What cannot be reached is passed over,
+    /// unless new actions go there.
     async fn wherever<T>(
         &self,
         work: impl AsyncFn(&At<'_, P::Store>) -> Result<Option<T>, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let (store, mut looked_at, mut found) = (self.platform.store(), Vec::new(), Vec::new());
-        // Where new actions go to may change meanwhile.
-        while let Some(place) = store.places(self.user_id()).into_iter().filter(|place| !looked_at.contains(place)).min() {
-            looked_at.push(place);
-            match work(&self.at(place)).await {
+        let mut found = Vec::new();
+        let mut places = Places::new(self);
+        while let Some(place) = places.next() {
+            match places.work(place, &work).await {
                 Ok(done) => found.extend(done),
-                Err(failed) if failed.kind.is_of_the_store() && place != store.durability() => {}
+                Err(failed) if failed.kind.is_of_the_store() && place != self.platform.store().durability() => {}
                 Err(failed) => return Err(failed),
             }
         }
@@ -156,6 +157,42 @@ impl<P: Platform> Queue<P> {
         self.platform.emit(&Event::QueueChanged { counts });
         // What stood behind it may go now.
         schedule::request(&self.requests, Trigger::Enqueued);
+    }
+}
+
+/// The places in which something of a queue may lie, one after the other. What is brought from one to another just now lies in both;
+/// the best place comes last, since it was committed there before it was gone elsewhere.
+struct Places<'q, P: Platform> {
+    queue: &'q Queue<P>,
+    looked_at: Vec<Durability>,
+}
+
+impl<'q, P: Platform> Places<'q, P> {
+    fn new(queue: &'q Queue<P>) -> Self {
+        Self { queue, looked_at: Vec::new() }
+    }
+
+    /// The next one. Where new actions go to may change meanwhile.
+    fn next(&mut self) -> Option<Durability> {
+        let places = self.queue.platform.store().places(self.queue.user_id());
+        let next = places.into_iter().filter(|place| !self.looked_at.contains(place)).min()?;
+        self.looked_at.push(next);
+        Some(next)
+    }
+
+    /// Does something in one of them, again if another tab was faster.
+    async fn work<T>(
+        &self,
+        place: Durability,
+        work: &impl AsyncFn(&At<'_, P::Store>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut tries = TRIES;
+        loop {
+            match work(&At { store: self.queue.platform.store(), place }).await {
+                Err(failed) if failed.kind == StoreErrorKind::Overtaken && tries > 1 => tries -= 1,
+                done => return done,
+            }
+        }
     }
 }
 

@@ -141,6 +141,7 @@ impl<P: Platform> Intake<P> {
             failures += 1;
             let is_full = error.kind == StoreErrorKind::QuotaExceeded;
             let (place, mut is_in_doubt) = (store.durability(), !is_full && error.kind != StoreErrorKind::Unavailable);
+            is_in_doubt &= error.kind != StoreErrorKind::Overtaken;
             while is_in_doubt && failures < TRIES + LOOKS {
                 clock.sleep(PAUSE * failures).await;
                 // It may be there though nobody said so. To be asked there, and nowhere else.

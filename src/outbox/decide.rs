@@ -118,6 +118,7 @@ pub async fn edit<S: Store>(store: &S, user_id: &str, id: &str, data: Box<RawVal
         }
         Some(action)
             if action.lane == Lane::Unreadable
+                || ledger.transaction.may_lie_above(user_id)
                 || (action.sent || ledger.record.is_in_flight(action.seq)) && !broken::is(Variant::EditsSent) =>
         {
             ledger.commit().await?;

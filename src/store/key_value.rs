@@ -217,7 +217,7 @@ impl<T: Texts> Backing for Journalled<T> {
         let mut mirror = self.mirror.borrow_mut();
         if mirror.version != before || self.texts.read(JOURNAL)?.is_some() {
             let message = "another tab has written at the same moment; nothing was changed";
-            return Err(StoreError::new(StoreErrorKind::Failed, COMMITTING, message));
+            return Err(StoreError::new(StoreErrorKind::Overtaken, COMMITTING, message));
         }
         let number = before.as_deref().and_then(|text| text.split(':').next()?.parse().ok()).unwrap_or(0_u64);
         let number = number.max(self.written.get()).wrapping_add(1);

@@ -163,14 +163,16 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
         }
         let _promoting = Promoting(&self.shared.is_promoting);
         let to = self.best().await?;
-        let is_moved = |owner: &String| owner == user_id || others.contains(owner);
+        let mut movable: Vec<&str> = others.iter().map(String::as_str).chain([user_id]).collect();
         for from in Rung::ALL.into_iter().filter(|rung| *rung > to) {
-            match self.move_up(from, to, &is_moved, &absorb, &mut promotion).await {
+            match self.move_up(from, to, &movable, &absorb, &mut promotion).await {
                 Ok(()) => {
                     self.shared.remember(user_id, from, false);
                 }
                 // Where there is no such rung, or nothing on it as far as is known, it is passed over. What came earlier is not.
-                Err(failed) if failed.kind.is_of_the_store() && from != self.rung() && !self.may_hold(from, user_id) => {}
+                Err(failed) if failed.kind.is_of_the_store() && from != self.rung() && !self.may_hold(from, user_id) => {
+                    movable.retain(|owner| !self.may_hold(from, owner));
+                }
                 Err(failed) => return Err(failed),
             }
         }
@@ -204,7 +206,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
         &self,
         from: Rung,
         to: Rung,
-        is_moved: &dyn Fn(&String) -> bool,
+        movable: &[&str],
         absorb: &F,
         promotion: &mut Promotion,
     ) -> Result<(), StoreError>
@@ -215,7 +217,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             // It is held until all is above: nothing can be appended below in between, and whoever waits for it finds the tab above.
             let below = self.begin(from, Access::Write).await?;
             let users = below.users().await?;
-            let Some(user_id) = users.iter().find(|user_id| is_moved(user_id)).cloned() else {
+            let Some(user_id) = users.iter().find(|user_id| movable.contains(&user_id.as_str())).cloned() else {
                 if users.is_empty() {
                     self.shared.used.borrow_mut().retain(|used| *used != from);
                 }
@@ -312,7 +314,14 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             Rung::Middle => On::Middle(self.shared.middle.transaction(access).await?),
             Rung::Lowest => On::Lowest(self.shared.lowest.transaction(access).await?),
         };
-        Ok(LadderTransaction { on, durability: self.durability_of(rung), users: RefCell::default(), shared: self.shared.clone() })
+        Ok(LadderTransaction {
+            on,
+            durability: self.durability_of(rung),
+            users: RefCell::default(),
+            unmoved: RefCell::default(),
+            has_written: Cell::default(),
+            shared: self.shared.clone(),
+        })
     }
 
     /// A rung cannot be used: it is left, if the tab is on it.
@@ -396,9 +405,10 @@ impl<A, B, C, K: KeyValue> Shared<A, B, C, K> {
     }
 }
 
-/// Whether nothing has happened. What has failed may have happened all the same, unless there was no room for it.
+/// Whether nothing has happened. What has failed may have happened all the same, unless there was no room for it, or another tab was
+/// faster.
 fn is_certain(failed: &StoreError) -> bool {
-    failed.kind == StoreErrorKind::QuotaExceeded
+    matches!(failed.kind, StoreErrorKind::QuotaExceeded | StoreErrorKind::Overtaken)
 }
 
 /// While nothing is above, nothing that lies below may be there: it is as it was before, if this is dropped.
@@ -580,6 +590,9 @@ pub struct LadderTransaction<A: Store, B: Store, C: Store, K: KeyValue> {
     durability: Durability,
     /// For whom it has written something that is to be sent.
     users: RefCell<Vec<String>>,
+    /// Whose queues it has read here while nothing of them could lie above.
+    unmoved: RefCell<Vec<String>>,
+    has_written: Cell<bool>,
     shared: Rc<Shared<A, B, C, K>>,
 }
 
@@ -597,6 +610,12 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> LadderTransaction<A, B, C, K> {
             On::Middle(_) => Rung::Middle,
             On::Lowest(_) => Rung::Lowest,
         }
+    }
+
+    /// What it has read of a queue is about to be brought to a better place by another tab, which has read it as well.
+    fn is_overtaken(&self) -> bool {
+        let rung = self.rung();
+        self.has_written.get() && self.unmoved.borrow().iter().any(|user_id| self.shared.may_be_above(user_id, rung))
     }
 }
 
@@ -621,6 +640,11 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
     }
 
     async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
+        let mut unmoved = self.unmoved.borrow_mut();
+        if !self.may_lie_above(user_id) && !unmoved.iter().any(|known| known == user_id) {
+            unmoved.push(user_id.into());
+        }
+        drop(unmoved);
         on!(self, transaction => transaction.document(user_id, kind, name).await)
     }
 
@@ -629,6 +653,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
     }
 
     fn write_document(&self, user_id: &str, kind: Kind, name: &str, text: Option<&str>) -> Result<(), StoreError> {
+        self.has_written.set(true);
         on!(self, transaction => transaction.write_document(user_id, kind, name, text))
     }
 
@@ -661,6 +686,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
     }
 
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
+        self.has_written.set(true);
         let mut users = self.users.borrow_mut();
         if !matches!(row.lane, Lane::Dead | Lane::Unreadable) && !users.iter().any(|known| known == user_id) {
             users.push(user_id.into());
@@ -669,6 +695,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
     }
 
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
+        self.has_written.set(true);
         on!(self, transaction => transaction.delete(user_id, lane, first, last))
     }
 
@@ -686,6 +713,10 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
 
     async fn commit(self) -> Result<(), StoreError> {
         let rung = self.rung();
+        if self.is_overtaken() {
+            let message = "another tab is bringing this to a better place; nothing was changed";
+            return Err(StoreError::new(StoreErrorKind::Overtaken, "committing to the queue", message));
+        }
         let Self { on, users, shared, .. } = self;
         if !users.borrow().is_empty() && !shared.used.borrow().contains(&rung) {
             shared.used.borrow_mut().push(rung);
