@@ -612,6 +612,14 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> LadderTransaction<A, B, C, K> {
         }
     }
 
+    /// Begins to read of a user's queue.
+    fn sees(&self, user_id: &str) {
+        let mut unmoved = self.unmoved.borrow_mut();
+        if !self.may_lie_above(user_id) && !unmoved.iter().any(|known| known == user_id) {
+            unmoved.push(user_id.into());
+        }
+    }
+
     /// What it has read of a queue is about to be brought to a better place by another tab, which has read it as well.
     fn is_overtaken(&self) -> bool {
         let rung = self.rung();
@@ -640,11 +648,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
     }
 
     async fn document(&self, user_id: &str, kind: Kind, name: &str) -> Result<Option<String>, StoreError> {
-        let mut unmoved = self.unmoved.borrow_mut();
-        if !self.may_lie_above(user_id) && !unmoved.iter().any(|known| known == user_id) {
-            unmoved.push(user_id.into());
-        }
-        drop(unmoved);
+        self.sees(user_id);
         on!(self, transaction => transaction.document(user_id, kind, name).await)
     }
 

@@ -136,10 +136,15 @@ fn a_page_that_dies_while_it_finishes_what_another_left_leaves_it_to_the_next() 
 
 #[test]
 fn with_too_little_room_all_of_a_transaction_is_there_or_nothing() {
-    let least = with_two_rows().units();
+    let without_reserve = || {
+        let texts = with_two_rows();
+        texts.texts.borrow_mut().remove("reserve");
+        texts
+    };
+    let least = without_reserve().units();
     let (mut refused, mut done) = (0, 0);
     for room in least..least + 2000 {
-        let texts = with_two_rows();
+        let texts = without_reserve();
         texts.room.set(Some(room));
         let store = open(&texts);
         let mut outcome = Ok(());
@@ -157,6 +162,56 @@ fn with_too_little_room_all_of_a_transaction_is_there_or_nothing() {
         }
     }
     assert!(refused > 100 && done > 100, "{refused} refused, {done} done");
+}
+
+#[test]
+fn where_there_is_no_room_at_all_what_takes_in_nothing_new_is_committed_all_the_same() {
+    run(async {
+        let texts = with_two_rows();
+        texts.room.set(Some(texts.units()));
+        let store = open(&texts);
+        let append = async || {
+            let transaction = begin(&store).await;
+            transaction.write("ada", &row(Lane::Low, 7, &"c".repeat(9))).unwrap();
+            transaction.commit().await.map_err(|failed| failed.kind)
+        };
+        assert_eq!(append().await, Err(StoreErrorKind::QuotaExceeded), "what is held for others is not given to it");
+        let transaction = begin(&store).await;
+        transaction.delete("ada", Lane::Normal, 1, 1).unwrap();
+        transaction.write_document("ada", Kind::History, "1", Some("[]")).unwrap();
+        transaction.commit().await.unwrap();
+        assert!(texts.units() <= texts.room.get().unwrap());
+        assert!(!texts.texts.borrow().contains_key("journal"));
+        // There is room again, and some of it is held again.
+        texts.room.set(None);
+        append().await.unwrap();
+        assert!(texts.texts.borrow().contains_key("reserve"));
+        let transaction = begin(&open(&texts)).await;
+        for lane in [Lane::Waiting, Lane::Low] {
+            transaction.delete("ada", lane, 0, 9).unwrap();
+        }
+        for (kind, name) in [(Kind::Queue, ""), (Kind::History, "1")] {
+            transaction.write_document("ada", kind, name, None).unwrap();
+        }
+        transaction.commit().await.unwrap();
+        assert_eq!(texts.texts.borrow().keys().collect::<Vec<_>>(), ["version"], "nothing is held for nothing");
+    });
+}
+
+#[test]
+fn what_is_read_is_told_from_what_was_there_before_all_was_deleted() {
+    run(async {
+        let texts = FakeTexts::default();
+        let (here, there) = (open(&texts), TextStore::new(Journalled::new(texts.clone(), "another")));
+        for id in ["before", "after"] {
+            texts.texts.borrow_mut().clear();
+            let transaction = begin(&here).await;
+            transaction.write("ada", &row(Lane::Normal, 0, id)).unwrap();
+            transaction.commit().await.unwrap();
+            let found = there.transaction(Access::Read).await.unwrap().rows("ada", Lane::Normal, 0, 9, 9).await.unwrap();
+            assert_eq!(found.into_iter().map(|row| row.id).collect::<Vec<_>>(), [id]);
+        }
+    });
 }
 
 #[test]
@@ -261,7 +316,7 @@ fn whoever_was_overtaken_by_another_process_changes_nothing_and_may_try_again() 
         let early = begin(&there).await;
         early.write("ada", &row(Lane::Normal, 3, "early")).unwrap();
         early.commit().await.unwrap();
-        assert_eq!(late.commit().await.unwrap_err().kind, StoreErrorKind::Failed);
+        assert_eq!(late.commit().await.unwrap_err().kind, StoreErrorKind::Overtaken);
         let again = begin(&here).await;
         assert_eq!(again.find("ada", "late").await.unwrap(), None);
         let seq = again.rows("ada", Lane::Normal, 0, 100, 100).await.unwrap().last().unwrap().seq + 1;

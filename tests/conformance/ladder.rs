@@ -41,7 +41,18 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn tab(&self) -> Tab {
-        Ladder::new(self.upper.clone(), self.middle.clone(), Memory::default(), self.hints.clone())
+        self.tab_with(&Memory::default())
+    }
+
+    /// One more on a page with that memory.
+    fn tab_with(&self, memory: &Memory) -> Tab {
+        Ladder::new(self.upper.clone(), self.middle.clone(), memory.clone(), self.hints.clone())
+    }
+
+    /// A page, with a tab for each of its users.
+    fn page(&self) -> [Tab; 2] {
+        let memory = Memory::default();
+        USERS.map(|_| self.tab_with(&memory))
     }
 }
 
@@ -359,6 +370,52 @@ fn what_belongs_to_users_who_may_be_sending_stays_where_it_is() {
 }
 
 #[test]
+fn of_another_user_nothing_is_promoted_past_what_cannot_be_reached() {
+    run(async {
+        let (world, memory) = (World::default(), Memory::default());
+        let tab = world.tab_with(&memory);
+        world.upper.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        append(&tab, "ada", "a").await.unwrap();
+        world.middle.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        append(&tab, "ada", "b").await.unwrap();
+        append(&tab, "cyd", "c").await.unwrap();
+        world.upper.faults.beginning.set(None);
+        let everyone = ["ada", "bob", "cyd"].map(String::from);
+        // Somebody else has signed in on the same page, and has nothing anywhere.
+        let next = world.tab_with(&memory);
+        next.climb("bob", &everyone, absorb).await.unwrap();
+        assert_eq!((ids(&world.upper.store, "ada"), ids(&world.upper.store, "cyd")), (vec![], vec!["c".to_string()]));
+        world.middle.faults.beginning.set(None);
+        next.climb("bob", &everyone, absorb).await.unwrap();
+        assert_eq!(ids(&world.upper.store, "ada"), ["a", "b"]);
+    });
+}
+
+#[test]
+fn a_change_that_a_promotion_has_not_read_is_overtaken_by_it() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        append(&tab, "ada", "a").await.unwrap();
+        let begin = async || {
+            let change = tab.transaction(Access::Write).await.unwrap();
+            change.document("ada", Kind::Queue, "").await.unwrap();
+            change.write("ada", &Row { text: "changed".into(), ..row("a") }).unwrap();
+            change
+        };
+        let change = begin().await;
+        // Another process begins to promote it.
+        world.hints.write("holds:ada", "m+");
+        assert_eq!(change.commit().await.unwrap_err().kind, StoreErrorKind::Overtaken);
+        assert_eq!(world.middle.store.committed().find("ada", "a").unwrap().text, "a");
+        let change = begin().await;
+        assert!(change.may_lie_above("ada"), "whoever begins now is told, and decides what to do");
+        change.commit().await.unwrap();
+    });
+}
+
+#[test]
 fn a_promotion_of_which_no_place_can_be_looked_at_has_failed() {
     run(async {
         let world = World::default();
@@ -550,7 +607,7 @@ fn a_tab_that_stepped_down_because_a_rung_is_of_no_use_sends_nothing_from_there(
 #[derive(Debug, Clone)]
 enum Step {
     Append { tab: usize, user: usize },
-    Promote { tab: usize },
+    Promote { tab: usize, user: usize },
     Send { tab: usize },
     Reload { tab: usize },
     Break { rung: usize, kind: usize },
@@ -562,7 +619,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (0..2_usize, 0..2_usize).prop_map(|(tab, user)| Step::Append { tab, user }),
-        2 => (0..2_usize).prop_map(|tab| Step::Promote { tab }),
+        2 => (0..2_usize, 0..2_usize).prop_map(|(tab, user)| Step::Promote { tab, user }),
         2 => (0..2_usize).prop_map(|tab| Step::Send { tab }),
         1 => (0..2_usize).prop_map(|tab| Step::Reload { tab }),
         2 => (0..2_usize, 0..4_usize).prop_map(|(rung, kind)| Step::Break { rung, kind }),
@@ -584,8 +641,8 @@ struct Appended {
 }
 
 /// Sends all that may be sent.
-async fn send(tab: &Tab, sent: &RefCell<Vec<(usize, String)>>) -> Result<(), StoreError> {
-    for (user, user_id) in USERS.into_iter().enumerate() {
+async fn send(page: &[Tab; 2], sent: &RefCell<Vec<(usize, String)>>) -> Result<(), StoreError> {
+    for ((user, user_id), tab) in USERS.into_iter().enumerate().zip(page) {
         // Who has not looked where the tab is does not know whether that can be used.
         tab.transaction(Access::Read).await?;
         let Some(place) = tab.sends_from(user_id) else { continue };
@@ -607,7 +664,7 @@ async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
     use StoreErrorKind::{Blocked, Closed, TimedOut, Unavailable};
     let world = World::default();
     let rungs = [&world.upper, &world.middle];
-    let mut tabs = [world.tab(), world.tab()];
+    let mut tabs = [world.page(), world.page()];
     let mut pages = [0, 1];
     let mut appended: Vec<Appended> = Vec::new();
     let sent = RefCell::new(Vec::new());
@@ -616,15 +673,16 @@ async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Append { tab, user } => {
                 let id = number.to_string();
                 let durability = loop {
-                    let rung = tabs[tab].rung();
-                    match append(&tabs[tab], USERS[user], &id).await {
+                    let tab = &tabs[tab][user];
+                    let rung = tab.rung();
+                    match append(tab, USERS[user], &id).await {
                         Ok(durability) => break durability,
-                        Err(failed) => prop_assert!(tabs[tab].step_down_from(rung, failed)),
+                        Err(failed) => prop_assert!(tab.step_down_from(rung, failed)),
                     }
                 };
                 appended.push(Appended { id, user, page: pages[tab], durability });
             }
-            Step::Promote { tab } => drop(tabs[tab].climb("ada", &others(), absorb).await),
+            Step::Promote { tab, user } => drop(tabs[tab][user].climb(USERS[user], &others(), absorb).await),
             Step::Send { tab } => drop(send(&tabs[tab], &sent).await),
             Step::Reload { tab } => {
                 // With the page goes what it had in memory, and nothing else.
@@ -634,7 +692,7 @@ async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
                 appended.retain(|each| {
                     each.page != page || each.durability != Durability::Memory || is_stored(each) || reached(each)
                 });
-                tabs[tab] = world.tab();
+                tabs[tab] = world.page();
                 pages[tab] = 2 + number;
             }
             Step::Break { rung, kind } => {
@@ -655,8 +713,8 @@ async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
         rung.faults.commit.set(None);
         rung.faults.is_full.set(false);
     }
-    for tab in &tabs {
-        prop_assert_eq!(tab.climb("ada", &others(), absorb).await.unwrap().rung, Rung::Upper);
+    for (tab, user_id) in tabs.iter().flat_map(|page| page.iter().zip(USERS)) {
+        prop_assert_eq!(tab.climb(user_id, &others(), absorb).await.unwrap().rung, Rung::Upper);
     }
     prop_assert!(world.middle.store.committed().users().is_empty());
     let above: Vec<(usize, String)> = USERS

@@ -1,12 +1,15 @@
 //! One rule after another.
 
 use futures_executor::block_on;
+use futures_util::FutureExt as _;
 use serde_json::value::RawValue;
+use std::cell::Cell;
+use std::pin::pin;
 use std::time::Duration;
 use steadfast::error::ApiError;
 use steadfast::outbox::{self, Appended, Batch, Begin, Change, Claim, Claiming, Failure, Newcomer, Resolution, Step};
 use steadfast::platform::Access;
-use steadfast::platform::tables::{Lane, Row, Store as _, Transaction as _};
+use steadfast::platform::tables::{Durability, Kind, Lane, Lot, Row, Store as _, Transaction as _};
 use steadfast::policy::backoff::Backoff;
 use steadfast::policy::gate::{GateReason, Trigger};
 use steadfast::queue::action::Action;
@@ -417,4 +420,71 @@ fn an_urgent_action_moves_none_of_its_key_if_one_of_them_cannot_be_read() {
     assert_eq!(["a", "b", "c", "d"].map(|id| queue.lane(id)), [Lane::Normal; 4]);
     make_unreadable("b");
     queue.append(vec![urgent("e", Priority::High)]);
+}
+
+#[test]
+fn a_queue_begins_with_its_first_transaction_and_not_when_that_was_first_waited_for() {
+    let queue = Queue::default();
+    let clock = Cell::new(NOW);
+    let held = block_on(queue.0.transaction(Access::Write)).unwrap();
+    let (limits, now, mut groups) = (QueueLimits::default(), || clock.get(), [vec![newcomer("a", None)]]);
+    let mut appended = pin!(outbox::append_behind(&queue.0, "ada", &mut groups, &limits, &now, &|_| Vec::new()));
+    assert!(appended.as_mut().now_or_never().is_none());
+    let later = NOW.after(SECOND);
+    clock.set(later);
+    drop(held);
+    block_on(appended).unwrap();
+    assert_eq!(queue.record().created_at, later);
+}
+
+/// All that lies in a queue, as it is brought to another one.
+fn lot_of(queue: &Queue, may_have_been_brought: bool) -> Lot {
+    let table = queue.0.committed();
+    let of_kind = |kind| table.documents("ada", kind).into_iter().map(move |(name, text)| (kind, name, text));
+    Lot {
+        user_id: "ada".into(),
+        from: Durability::LocalStorage,
+        rows: table.all_rows("ada"),
+        documents: [Kind::Queue, Kind::History].into_iter().flat_map(of_kind).collect(),
+        may_have_been_brought,
+    }
+}
+
+fn bring(queue: &Queue, lot: Lot) {
+    block_on(async {
+        let transaction = queue.0.transaction(Access::Write).await.unwrap();
+        let (transaction, _) = outbox::absorb(transaction, lot, NOW, &|_| Vec::new()).await.unwrap();
+        transaction.commit().await.unwrap();
+    });
+    queue.check();
+}
+
+#[test]
+fn what_cannot_be_deleted_below_is_brought_once_however_often_that_is_tried() {
+    let (above, below) = (Queue::default(), Queue::default());
+    below.append(vec![newcomer("earlier", None)]);
+    below.answer(NOW, &Verdict::Applied(None));
+    below.append(vec![newcomer("a", None)]);
+    bring(&above, lot_of(&below, false));
+    above.answer(NOW, &Verdict::Applied(None));
+    for _ in 0..100 {
+        bring(&above, lot_of(&below, true));
+        assert_eq!(above.row("a"), None);
+    }
+    let known = block_on(outbox::outcomes(&above.0, "ada", &["earlier".into(), "a".into()])).unwrap();
+    assert_eq!((known.settled.len(), known.absent.len()), (2, 0));
+}
+
+#[test]
+fn what_may_have_left_so_long_ago_that_nobody_remembers_may_have_been_sent() {
+    for (may_have_been_brought, settled, is_sent) in [(true, 64, true), (false, 64, false), (true, 63, false)] {
+        let (above, below) = (Queue::default(), Queue::default());
+        for number in 0..settled {
+            above.append(vec![newcomer(&number.to_string(), None)]);
+            above.answer(NOW, &Verdict::Applied(None));
+        }
+        below.append(vec![newcomer("a", None)]);
+        bring(&above, lot_of(&below, may_have_been_brought));
+        assert_eq!(Action::read(&above.row("a").unwrap(), "ada").sent, is_sent, "{may_have_been_brought} {settled}");
+    }
 }

@@ -175,3 +175,32 @@ fn what_only_memory_could_keep_is_there_for_the_next_client_on_the_page() {
     world.set_faults(Faults::default());
     assert!(world.run_until(HOUR, || applied(&world) == ["a"]));
 }
+
+#[test]
+fn what_became_of_an_action_on_disk_is_known_to_a_tab_below() {
+    let world = World::new(9);
+    let tab = Tab::open(&world, "ada", "");
+    enqueue(&world, &tab, &["a"]);
+    assert!(world.run_until(HOUR, || applied(&world) == ["a"] && world.stored("ada").is_empty()));
+    world.fill_disk(true);
+    assert_eq!(enqueue(&world, &tab, &["b"]), Durability::LocalStorage);
+    let outcome = tab.client.settled("a").unwrap();
+    assert!(world.block_on(outcome).unwrap().get().contains(r#""status":"applied""#));
+}
+
+#[test]
+fn what_another_tab_has_on_disk_outlives_it_also_after_a_purge_that_could_not_reach_it() {
+    let world = World::new(10);
+    world.set_faults(Faults::OUTAGE);
+    let (tab, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
+    enqueue(&world, &tab, &["a"]);
+    world.miss_disk_in(&other);
+    enqueue(&world, &other, &["b"]);
+    let queue = other.client.queue().unwrap().clone();
+    assert!(world.block_on(async move { queue.purge().await }).is_err());
+    world.settle();
+    world.clear_disk();
+    world.set_faults(Faults::default());
+    world.advance(MINUTE);
+    assert!(world.run_until(HOUR, || applied(&world) == ["a"]));
+}

@@ -675,3 +675,26 @@ fn a_clock_that_is_set_forward_expires_nothing_once_the_server_has_said_what_tim
     assert_eq!(world.stored("ada"), ["head", "kept"]);
     assert!(world.run_until(Duration::from_secs(15 * 60), || world.stored("ada") == ["head"]));
 }
+
+#[test]
+fn a_page_that_thaws_does_not_ask_a_server_that_wants_to_be_left_alone_what_became_of_its_batch() {
+    for seed in 0..10 {
+        let world = World::new(seed);
+        world.set_faults(Faults { hollow: 1000, ..Faults::default() });
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, &["a".to_string()], None);
+        assert!(world.run_until(HOUR, || world.server(|server| !server.requests.is_empty())));
+        tab.freeze();
+        world.advance(Duration::from_secs(1));
+        world.set_faults(Faults { rate_limited: 1000, ..Faults::default() });
+        let other = Tab::open(&world, "ada", "");
+        let is_paused = || other.events().iter().any(|event| event.contains("servicePaused"));
+        assert!(world.run_until(HOUR, is_paused));
+        world.set_faults(Faults::default());
+        let requests = || world.server(|server| server.requests.len());
+        let before = requests();
+        tab.thaw();
+        world.advance(Duration::from_secs(2));
+        assert_eq!(requests(), before, "seed {seed}");
+    }
+}

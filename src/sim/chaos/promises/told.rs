@@ -77,12 +77,11 @@ impl Promises {
                     self.count("expired told");
                 }
                 let action = self.books.borrow().by_id.get(id).copied();
-                match action {
-                    Some(action) => self.check_outcome(now, action, outcome.get()),
-                    None => {
-                        let mut books = self.books.borrow_mut();
-                        books.told_early.entry(id.clone()).or_default().push(outcome.get().into());
-                    }
+                if let Some(action) = action {
+                    self.check_outcome(now, action, outcome.get());
+                } else {
+                    let mut books = self.books.borrow_mut();
+                    books.told_early.entry(id.clone()).or_default().push(outcome.get().into());
                 }
             }
             Event::UploadProgress { sent_bytes, total_bytes, .. } if sent_bytes == total_bytes => {
