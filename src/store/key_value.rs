@@ -144,7 +144,7 @@ impl<T: Texts> Journalled<T> {
         Ok(Mirror { version, is_whole, units, has_reserve })
     }
 
-    /// Holds room, or gives it back. Where there is none, it is had another time.
+    /// Holds room, or gives it back. What cannot be done now is done another time.
     fn see_to_reserve(&self, mirror: &mut Mirror, is_wanted: bool) {
         if mirror.has_reserve == is_wanted {
             return;
@@ -240,10 +240,11 @@ impl<T: Texts> Backing for Journalled<T> {
             if failed.kind != StoreErrorKind::QuotaExceeded || !mirror.has_reserve || entries.iter().any(is_new_row) {
                 return Err(failed);
             }
-            self.texts.remove(RESERVE)?;
-            mirror.has_reserve = false;
-            mirror.units = mirror.units.saturating_sub(RESERVE.len() + RESERVE_UNITS);
-            self.texts.write(JOURNAL, &journal)?;
+            self.see_to_reserve(&mut mirror, false);
+            if let Err(failed) = self.texts.write(JOURNAL, &journal) {
+                self.see_to_reserve(&mut mirror, true);
+                return Err(failed);
+            }
         }
         if let Err(failed) = make(&self.texts, &entries) {
             for entry in &mut entries {
