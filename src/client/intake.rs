@@ -157,7 +157,8 @@ impl<P: Platform> Intake<P> {
             let is_final =
                 failures >= TRIES || matches!(error.kind, StoreErrorKind::Unavailable | StoreErrorKind::KeyUnavailable);
             if is_full || is_final {
-                if !store.step_down(error.clone()) {
+                // Whoever looked for it there may have found that the place is of no use, and left it.
+                if store.durability() == place && !store.step_down(error.clone()) {
                     return Err(error);
                 }
                 if is_in_doubt {

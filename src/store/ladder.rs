@@ -253,6 +253,11 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             }
             let user_id = lot.user_id.clone();
 
+            // What may lie in a still better place may lie there wherever it is brought.
+            let was_above_there = self.shared.may_be_above(&user_id, to);
+            if was_above {
+                self.shared.is_being_moved(&user_id, to, true);
+            }
             let above = self.begin(to, Access::Write).await?;
             let mut new = Vec::new();
             for row in std::mem::take(&mut lot.rows) {
@@ -274,6 +279,7 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Ladder<A, B, C, K> {
             above.commit().await.inspect_err(|failed| {
                 if is_certain(failed) {
                     self.shared.is_being_moved(&user_id, from, was_above);
+                    self.shared.is_being_moved(&user_id, to, was_above_there);
                 }
             })?;
             below.commit().await?;
@@ -367,12 +373,14 @@ impl<A, B, C, K: KeyValue> Shared<A, B, C, K> {
 
     /// Remembers whether what lies on a rung of a user's may lie above as well. On the lowest it is this page's own.
     fn is_being_moved(&self, user_id: &str, rung: Rung, is_so: bool) {
-        if rung == Rung::Lowest {
-            let mut moved = self.moved.borrow_mut();
-            moved.retain(|known| known != user_id);
-            moved.extend(is_so.then(|| user_id.to_string()));
-        } else {
-            self.note(user_id, BEING_MOVED, is_so);
+        match rung {
+            Rung::Upper => {}
+            Rung::Middle => drop(self.note(user_id, BEING_MOVED, is_so)),
+            Rung::Lowest => {
+                let mut moved = self.moved.borrow_mut();
+                moved.retain(|known| known != user_id);
+                moved.extend(is_so.then(|| user_id.to_string()));
+            }
         }
     }
 

@@ -352,6 +352,25 @@ fn what_nobody_could_tell_of_is_in_doubt_below() {
 }
 
 #[test]
+fn what_is_in_doubt_still_is_when_it_was_brought_to_a_place_that_is_not_the_best() {
+    run(async {
+        let world = World::default();
+        let tab = world.tab();
+        world.upper.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        world.middle.faults.beginning.set(Some(StoreErrorKind::Unavailable));
+        append(&tab, "ada", "a").await.unwrap();
+        append(&tab, "bob", "b").await.unwrap();
+        tab.is_in_doubt("ada");
+        world.middle.faults.beginning.set(None);
+        assert_eq!(tab.climb("ada", &others(), absorb).await.unwrap().rung, Rung::Middle);
+        assert_eq!((tab.sends_from("ada"), tab.sends_from("bob")), (None, Some(Durability::LocalStorage)));
+        world.upper.faults.beginning.set(None);
+        tab.climb("ada", &others(), absorb).await.unwrap();
+        assert_eq!(tab.sends_from("ada"), Some(Durability::IndexedDb));
+    });
+}
+
+#[test]
 fn what_belongs_to_users_who_may_be_sending_stays_where_it_is() {
     run(async {
         let world = World::default();
