@@ -1,7 +1,7 @@
 import { writtenData } from "./action.js";
 import { invalidAction, SteadfastError } from "./errors.js";
 import type { Conflict, Outcome } from "./outcome.js";
-import type { QueuedAction } from "./queue.js";
+import type { ListOptions, QueuedAction } from "./queue.js";
 
 /** What becomes of an action that stands in conflict with something newer. */
 export type Resolution =
@@ -59,7 +59,7 @@ interface Desk {
   /** What the locks between tabs begin with: of this database and this user. */
   readonly scope: string;
   /** Up to `limit` of the actions in conflict, from that place on. */
-  list(from: number, limit: number): Promise<QueuedAction[]>;
+  list(from: ListOptions["from"], limit: number): Promise<QueuedAction[]>;
   decide(id: string, decision: Decision): Promise<unknown>;
 }
 
@@ -118,7 +118,7 @@ export class Conflicts {
   }
 
   async #goThroughThese(heard: ReadonlySet<string> | "all"): Promise<void> {
-    let from = 0;
+    let from: ListOptions["from"];
     for (;;) {
       const page = await this.#desk.list(from, PAGE);
       for (const action of page) {
@@ -128,15 +128,15 @@ export class Conflicts {
       }
       const last = page.at(-1);
       if (!last || page.length < PAGE) return;
-      from = last.seq + 1;
+      from = { ...last, seq: last.seq + 1 };
     }
   }
 
-  async #handle({ id, seq }: QueuedAction): Promise<void> {
+  async #handle({ id, durability, seq }: QueuedAction): Promise<void> {
     this.#open.add(id);
     try {
       await alone(`${this.#desk.scope}:${id}`, async (hasCompany) => {
-        const [action] = await this.#desk.list(seq, 1);
+        const [action] = await this.#desk.list({ durability, seq }, 1);
         // What was heard until now was of this one.
         this.#again.delete(id);
         if (this.#heard !== "all") this.#heard.delete(id);

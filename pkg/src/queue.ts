@@ -42,9 +42,9 @@ export interface Snapshot extends Counts {
   readonly lastSyncAt: number | null;
   /** How long it will take to send what is pending, at the pace of the last batches. `null` while this page has sent none. */
   readonly remainingMs: number | null;
-  /** Where the queue is stored. */
+  /** Where new actions are stored. */
   readonly durability: Durability;
-  /** Whether more lies in a better place, which cannot be used just now: what is counted is what is in the lesser one. */
+  /** Whether more lies in a place that cannot be used just now, which is not counted. */
   readonly isPartial: boolean;
   /** Whether a request has a chance to reach the backend, as far as is known. */
   readonly online: boolean;
@@ -63,6 +63,9 @@ export type ActionState = "pending" | "conflict" | "dead" | "unreadable";
 /** An action in the queue. */
 export interface QueuedAction {
   readonly id: string;
+  /** Where it lies. */
+  readonly durability: Durability;
+  /** Its place in the queue that lies there. */
   readonly seq: number;
   readonly type: string;
   readonly key: string | null;
@@ -100,8 +103,8 @@ export interface QueuedAction {
 export interface ListOptions {
   /** Those that stand there. Default: all. */
   readonly states?: readonly ActionState[];
-  /** From that place on, a `seq`. Default 0. */
-  readonly from?: number;
+  /** From there on: where an action lies, and its `seq`. Default: from the beginning. */
+  readonly from?: Pick<QueuedAction, "durability" | "seq"> | undefined;
   /** So many at most. Default 100. */
   readonly limit?: number;
 }
@@ -138,6 +141,7 @@ const LANES: Readonly<Record<ActionState, readonly number[]>> = {
   dead: [8],
   unreadable: [9],
 };
+const DURABILITIES: ReadonlySet<unknown> = new Set<Durability>(["indexedDb", "localStorage", "memory"]);
 const HELD_BY: Readonly<Record<number, QueuedAction["heldBy"]>> = { 4: "key", 5: "time", 6: "action" };
 /** How many are read at a time where there may be many. */
 const PAGE = 200;
@@ -146,7 +150,7 @@ const PAGE = 200;
 interface Listed {
   readonly action: Omit<
     QueuedAction,
-    "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn" | "text" | "request" | "files"
+    "durability" | "inFlight" | "heldBy" | "editable" | "expiresAt" | "dependsOn" | "text" | "request" | "files"
   > &
     Partial<Pick<QueuedAction, "expiresAt" | "dependsOn" | "text">> & {
       readonly sent?: boolean;
@@ -154,6 +158,7 @@ interface Listed {
       readonly files?: readonly StoredFile[];
     };
   readonly lane: number;
+  readonly durability: Durability;
   readonly inFlight: boolean;
 }
 
@@ -306,18 +311,35 @@ export class Queue {
     return this.#changes.follow((text) => this.#readSnapshot(text), options.signal);
   }
 
-  /** The actions in the queue, in order. */
-  async list({ states, from = 0, limit = 100 }: ListOptions = {}): Promise<QueuedAction[]> {
-    const places = 2 ** 53;
+  /**
+   * The actions in the queue: those in IndexedDB first, then those in `localStorage`, then those in memory, and in each of these places in
+   * order. What lies where it cannot be reached just now is not among them: see {@link Snapshot.isPartial}.
+   *
+   * ```ts
+   * let last: QueuedAction | undefined;
+   * do {
+   *   const page: QueuedAction[] = await sdk.queue.list({ from: last && { ...last, seq: last.seq + 1 } });
+   *   show(page);
+   *   last = page.at(-1);
+   * } while (last);
+   * ```
+   *
+   * @throws {@link StoreError} if the disk failed.
+   */
+  async list({ states, from, limit = 100 }: ListOptions = {}): Promise<QueuedAction[]> {
+    const { durability, seq } = from ?? { durability: undefined, seq: 0 };
     for (const [name, value, most] of [
-      ["from", from, places],
+      ["from.seq", seq, 2 ** 53],
       ["limit", limit, 2 ** 32],
     ] as const) {
       if (!(Number.isSafeInteger(value) && value >= 0 && value < most))
         throw invalidOption(name, value, "a whole number, not negative");
     }
+    if (from && !DURABILITIES.has(durability)) {
+      throw invalidOption("from.durability", durability, [...DURABILITIES].join(", "));
+    }
     const lanes = lanesOf(states);
-    const listed = await this.#ask<Listed[]>((core) => core.list(lanes, from, limit));
+    const listed = await this.#ask<Listed[]>((core) => core.list(lanes, durability, seq, limit));
     return listed.map((action) => this.#read(action));
   }
 
@@ -358,12 +380,12 @@ export class Queue {
   }: { readonly states?: readonly ActionState[]; readonly data?: boolean } = {}): Promise<string> {
     const snapshot = await this.snapshot();
     const actions: object[] = [];
-    for (let from = 0; ;) {
+    for (let from: ListOptions["from"]; ;) {
       const page = await this.list({ states, from, limit: PAGE });
       for (const action of page) actions.push(data ? action : withoutData(action));
       const last = page.at(-1);
       if (!last || page.length < PAGE) break;
-      from = last.seq + 1;
+      from = { ...last, seq: last.seq + 1 };
     }
     return JSON.stringify({ exportedAt: new Date().toISOString(), snapshot, actions }, null, 2);
   }
@@ -450,10 +472,10 @@ export class Queue {
     return this.#ask((core) => core.resolve(id, goesBack, data));
   }
 
-  #read({ action, lane, inFlight }: Listed): QueuedAction {
+  #read({ action, lane, durability, inFlight }: Listed): QueuedAction {
     const { id, seq, type, key, priority, timestamp, data, state, attempts, notBefore, conflict } = action;
     return {
-      ...{ id, seq, type, key, priority, timestamp, data, state, inFlight },
+      ...{ id, durability, seq, type, key, priority, timestamp, data, state, inFlight },
       heldBy: HELD_BY[lane] ?? null,
       editable: !action.sent && !inFlight && state !== "unreadable",
       ...{ attempts, notBefore, conflict },

@@ -162,18 +162,18 @@ impl<P: Platform> Queue<P> {
 
 /// The places in which something of a queue may lie, one after the other. What is brought from one to another just now lies in both;
 /// the best place comes last, since it was committed there before it was gone elsewhere.
-struct Places<'q, P: Platform> {
+pub(super) struct Places<'q, P: Platform> {
     queue: &'q Queue<P>,
     looked_at: Vec<Durability>,
 }
 
 impl<'q, P: Platform> Places<'q, P> {
-    fn new(queue: &'q Queue<P>) -> Self {
+    pub(super) fn new(queue: &'q Queue<P>) -> Self {
         Self { queue, looked_at: Vec::new() }
     }
 
     /// The next one. Where new actions go to may change meanwhile.
-    fn next(&mut self) -> Option<Durability> {
+    pub(super) fn next(&mut self) -> Option<Durability> {
         let places = self.queue.platform.store().places(self.queue.user_id());
         let next = places.into_iter().filter(|place| !self.looked_at.contains(place)).min()?;
         self.looked_at.push(next);

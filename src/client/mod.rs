@@ -3,13 +3,15 @@
 mod background;
 mod decisions;
 mod intake;
+mod look;
 mod options;
 mod queue;
 mod settings;
 
 pub use decisions::Edited;
 pub use options::{Options, PolicyOptions, Protection, Resolved, ServerDefaults, read_codes};
-pub use queue::{Queue, QueueError, Receipt, Snapshot};
+pub use look::{Listed, Snapshot};
+pub use queue::{Queue, QueueError, Receipt};
 pub use settings::Settings;
 
 use crate::call::credentials::Credentials;

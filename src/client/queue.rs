@@ -1,23 +1,23 @@
 //! A user's queue, in one tab.
 
 use super::intake::{Intake, Taken};
+use super::look::{Listed, Snapshot};
 use super::{Backend, Client, Options};
 use crate::broken::{self, Variant};
 use crate::call::correlation;
 use crate::connectivity::Watch;
 use crate::event::Event;
 use crate::input::InvalidInput;
-use crate::outbox::{self, AppendError, Appended, Newcomer};
+use crate::outbox::{AppendError, Appended, Newcomer};
 use crate::platform::tables::{Durability, Lane};
 use crate::platform::{Channel, Clock, Connectivity, ConnectivityChange, Files, Platform, Random, Store, StoreError};
-use crate::policy::gate::{GateReason, Trigger};
+use crate::policy::gate::Trigger;
 use crate::queue::action::Action;
 use crate::queue::draft::Draft;
 use crate::queue::limits::QueueLimits;
-use crate::queue::record::Counts;
 use crate::sync::schedule::{self, Requests};
 use crate::sync::{DrainReport, Drainer, Waiters};
-use crate::time::{WallTime, milliseconds};
+use crate::time::WallTime;
 use futures_channel::{mpsc, oneshot};
 use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde::Serialize;
@@ -29,7 +29,7 @@ use std::rc::Rc;
 pub struct Queue<P: Platform> {
     pub(super) platform: Rc<P>,
     pub(super) drainer: Rc<Drainer<P>>,
-    watch: Rc<Watch<P>>,
+    pub(super) watch: Rc<Watch<P>>,
     intake: Rc<Intake<P>>,
     pub(super) requests: Requests,
     schedule: AbortHandle,
@@ -54,32 +54,6 @@ pub struct Receipt {
     pub seq: u64,
     /// Where it is stored.
     pub durability: Durability,
-}
-
-/// What is in the queue, and what it waits for. What it costs does not depend on how much that is.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Snapshot {
-    /// What is in the queue.
-    pub counts: Counts,
-    /// How many of the pending are being sent, or were, without an answer.
-    pub in_flight: usize,
-    /// How many of the pending may be sent; the others wait behind one of their key, for another action, or for a moment.
-    pub ready: u64,
-    /// Until when the server is left alone, by the wall clock.
-    pub next_attempt_at: Option<WallTime>,
-    /// Why.
-    pub waiting_for: Option<GateReason>,
-    /// When the server answered a batch last, by the wall clock.
-    pub last_sync_at: Option<WallTime>,
-    /// How long it will take to send what is pending, at the pace of the last batches, in milliseconds; `None` while none was sent.
-    pub remaining_ms: Option<u64>,
-    /// Where the queue is stored.
-    pub durability: Durability,
-    /// Whether more lies in a better place, which cannot be used just now: what is counted is what is in the lesser one.
-    pub is_partial: bool,
-    /// Whether a request has a chance to reach the backend, as far as is known.
-    pub online: bool,
 }
 
 /// Why the queue could not do what it was asked to.
@@ -272,41 +246,6 @@ impl<P: Platform> Queue<P> {
         self.requests.unbounded_send(request).map_err(|_| QueueError::Closed)?;
         Ok(report.await.map_err(|_| QueueError::Closed)??)
     }
-
-    /// What is in the queue, and what it waits for.
-    pub async fn snapshot(&self) -> Result<Snapshot, QueueError> {
-        let record = self.drainer.look().await?;
-        let now = self.platform.clock().wall();
-        let waiting_for = record.gate.reason(now);
-        let counts = record.counts();
-        Ok(Snapshot {
-            counts,
-            in_flight: record.batch.as_ref().map_or(0, crate::queue::record::BatchRecord::size),
-            ready: Lane::READY.into_iter().fold(0, |sum, lane| sum.saturating_add(record.in_lane(lane))),
-            next_attempt_at: waiting_for.map(|_| now.after(record.gate.remaining(now))),
-            waiting_for,
-            last_sync_at: record.last_sync,
-            remaining_ms: self.drainer.remaining(counts.pending).map(milliseconds),
-            durability: record.place,
-            is_partial: !self.platform.store().may_send(self.user_id()),
-            online: self.watch.report().online,
-        })
-    }
-
-    /// Up to `limit` of the actions in those lanes from `seq` on, in order, each with whether it is in flight.
-    pub async fn list(&self, lanes: &[Lane], seq: u64, limit: u32) -> Result<Vec<(Action, bool)>, QueueError> {
-        let list = || outbox::list(self.platform.store(), self.user_id(), lanes, seq, limit);
-        let (mut record, mut actions) = list().await?;
-        if self.drainer.lacks(&record) {
-            self.drainer.restore().await?;
-            (record, actions) = list().await?;
-        }
-        let with_flight = |action: Action| {
-            let in_flight = record.is_in_flight(action.seq);
-            (action, in_flight)
-        };
-        Ok(actions.into_iter().map(with_flight).collect())
-    }
 }
 
 impl<P: Platform> Drop for Queue<P> {
@@ -348,7 +287,7 @@ impl<P: Platform> Client<P> {
     }
 
     /// See [`Queue::list`]; whatever lane they lie in.
-    pub async fn list(&self, seq: u64, limit: u32) -> Result<Vec<(Action, bool)>, QueueError> {
-        self.queue()?.list(&Lane::ALL, seq, limit).await
+    pub async fn list(&self, from: Option<(Durability, u64)>, limit: u32) -> Result<Vec<Listed>, QueueError> {
+        self.queue()?.list(&Lane::ALL, from, limit).await
     }
 }

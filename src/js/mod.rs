@@ -10,7 +10,7 @@ pub use policy::Policy;
 pub use reader::Reader;
 
 use crate::browser::{Browser, Fetch, FetchRequest, describe, this_page};
-use crate::client::{CallError, Client, Options, QueueError};
+use crate::client::{CallError, Client, Listed, Options, QueueError};
 use crate::error::ApiError;
 use crate::error::network::Surroundings;
 use crate::error::parse::Degraded;
@@ -28,7 +28,8 @@ use crate::time::milliseconds;
 use futures_util::future::{Either, select};
 use gloo_events::EventListener;
 use js_sys::{Function, Promise};
-use serde::Serialize;
+use serde::de::value::StrDeserializer;
+use serde::{Deserialize as _, Serialize};
 use std::iter::repeat;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -100,6 +101,10 @@ fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Pr
 
 type Work = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
 
+fn read_place(name: &str) -> Option<Durability> {
+    Durability::deserialize(StrDeserializer::<serde::de::value::Error>::new(name)).ok()
+}
+
 /// An action as the application sees it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -107,6 +112,7 @@ struct ListedAction {
     action: Action,
     /// The number of the lane that it lies in.
     lane: Lane,
+    durability: Durability,
     in_flight: bool,
 }
 
@@ -261,16 +267,21 @@ impl Core {
         promise_of(async move { Ok(client.snapshot().await?) })
     }
 
-    /// A promise of the actions in the queue, from a sequence number on: those in these lanes, by their numbers.
-    pub fn list(&self, lanes: Vec<u8>, seq: f64, limit: u32) -> Promise {
+    /// A promise of the actions in the queue: those in these lanes, by their numbers, from that place and sequence number on, if any.
+    pub fn list(&self, lanes: Vec<u8>, place: Option<String>, seq: f64, limit: u32) -> Promise {
         let client = self.client.clone();
         promise_of(async move {
             let lanes: Vec<Lane> = lanes.into_iter().map(Lane::from).collect();
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sequence number")]
-            let listed = client.queue()?.list(&lanes, seq as u64, limit).await?;
-            let listed: Vec<_> =
-                listed.into_iter().map(|(action, in_flight)| ListedAction { lane: action.lane, action, in_flight }).collect();
-            Ok(listed)
+            let from = place.and_then(|name| Some((read_place(&name)?, seq as u64)));
+            let listed = client.queue()?.list(&lanes, from, limit).await?.into_iter();
+            let listed = listed.map(|Listed { action, place, in_flight }| ListedAction {
+                lane: action.lane,
+                action,
+                durability: place,
+                in_flight,
+            });
+            Ok(listed.collect::<Vec<_>>())
         })
     }
 

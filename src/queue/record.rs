@@ -86,6 +86,18 @@ impl Counts {
     pub fn total(&self) -> u64 {
         self.pending.saturating_add(self.conflicts).saturating_add(self.dead).saturating_add(self.unreadable)
     }
+
+    /// Those of two places together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            pending: self.pending.saturating_add(other.pending),
+            conflicts: self.conflicts.saturating_add(other.conflicts),
+            dead: self.dead.saturating_add(other.dead),
+            unreadable: self.unreadable.saturating_add(other.unreadable),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
 }
 
 /// Neighbours in a lane: the actions with these sequence numbers, all of them.

@@ -56,7 +56,7 @@ test(`a queue in which ${many} wait opens, takes in and is looked at like an emp
       return { value: await look(), ms: performance.now() - began };
     };
     const first = await timed(() => queue.list());
-    const last = await timed(() => queue.list({ from: many - 50 }));
+    const last = await timed(() => queue.list({ from: { durability: "indexedDb", seq: many - 50 } }));
     return { snapshot: await timed(() => queue.snapshot()), first, last };
   }, many);
   const { snapshot, first, last } = looked;

@@ -204,3 +204,37 @@ fn what_another_tab_has_on_disk_outlives_it_also_after_a_purge_that_could_not_re
     world.advance(MINUTE);
     assert!(world.run_until(HOUR, || applied(&world) == ["a"]));
 }
+
+#[test]
+fn what_is_listed_and_counted_is_what_lies_in_all_places() {
+    let world = World::new(12);
+    let tab = in_two_places(&world);
+    world.fill_disk(true);
+    let all = kept(&world, "ada");
+    assert!([Durability::IndexedDb, Durability::LocalStorage].iter().all(|place| all.iter().any(|(other, _)| other == place)));
+    let list = |from: Option<(Durability, u64)>, limit: u32| {
+        let client = tab.client.clone();
+        let listed = world.block_on(async move { client.list(from, limit).await }).unwrap();
+        listed.into_iter().map(|listed| (listed.place, listed.action.seq, listed.action.id)).collect::<Vec<_>>()
+    };
+    let whole = list(None, 10);
+    assert_eq!(whole.iter().map(|(place, _, id)| (*place, id.clone())).collect::<Vec<_>>(), all);
+    // Page by page, each from behind the last one.
+    let (mut pages, mut from) = (Vec::new(), None);
+    while let [one] = list(from, 1).as_slice() {
+        pages.push(one.clone());
+        from = Some((one.0, one.1 + 1));
+    }
+    assert_eq!(pages, whole);
+    let snapshot = || {
+        let client = tab.client.clone();
+        world.block_on(async move { client.snapshot().await }).unwrap()
+    };
+    let counted = snapshot();
+    assert_eq!((counted.counts.pending, counted.is_partial), (u64::try_from(all.len()).unwrap(), false));
+    world.miss_disk(true);
+    let below = all.iter().filter(|(place, _)| *place == Durability::LocalStorage).count();
+    let counted = snapshot();
+    assert_eq!((counted.counts.pending, counted.is_partial), (u64::try_from(below).unwrap(), true));
+    assert_eq!(list(None, 10).len(), below);
+}

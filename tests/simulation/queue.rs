@@ -147,8 +147,8 @@ fn one_poisonous_action_is_found_by_halving_and_kept_as_a_dead_letter() {
     world.advance(Duration::from_secs(1));
     assert_eq!(world.stored("ada"), ["a7"]);
     let client = tab.client.clone();
-    let listed = world.block_on(async move { client.list(0, 10).await }).unwrap();
-    assert!(listed[0].0.last_error.as_ref().unwrap().get().contains("VALIDATION_ERROR"));
+    let listed = world.block_on(async move { client.list(None, 10).await }).unwrap();
+    assert!(listed[0].action.last_error.as_ref().unwrap().get().contains("VALIDATION_ERROR"));
     world.server(|server| server.poison.clear());
     let client = tab.client.clone();
     assert!(world.block_on(async move { client.requeue("a7").await }).unwrap());
@@ -298,8 +298,8 @@ fn credentials_that_are_refused_cost_no_attempt_and_the_wait_ends_when_asked() {
     enqueue(&world, &tab, &ids(1), None);
     assert!(world.run_until(HOUR, || tab.events().iter().any(|event| event.contains(r#""waitingFor":"authentication""#))));
     let client = tab.client.clone();
-    let listed = world.block_on(async move { client.list(0, 10).await }).unwrap();
-    assert_eq!(listed[0].0.attempts, 0);
+    let listed = world.block_on(async move { client.list(None, 10).await }).unwrap();
+    assert_eq!(listed[0].action.attempts, 0);
     let client = tab.client.clone();
     world.block_on(async move { client.sync().await }).unwrap();
     assert!(world.stored("ada").is_empty());
@@ -545,7 +545,7 @@ fn new_credentials_that_are_refused_as_well_and_a_refresh_that_fails_close_the_g
         let (sent, refreshes) = world.server(|server| (server.requests.len(), server.refreshes));
         assert_eq!((sent, refreshes), (if refuses { 1 } else { 2 }, 1));
         let client = tab.client.clone();
-        assert_eq!(world.block_on(async move { client.list(0, 10).await }).unwrap()[0].0.attempts, 0);
+        assert_eq!(world.block_on(async move { client.list(None, 10).await }).unwrap()[0].action.attempts, 0);
     }
 }
 

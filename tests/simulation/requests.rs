@@ -45,8 +45,8 @@ fn events(tab: &Tab, kind: &str) -> Vec<Value> {
 
 fn listed(world: &World, tab: &Tab) -> Vec<Value> {
     let client = tab.client.clone();
-    let listed = world.block_on(async move { client.list(0, 10).await }).unwrap();
-    listed.into_iter().map(|(action, _)| serde_json::to_value(action).unwrap()).collect()
+    let listed = world.block_on(async move { client.list(None, 10).await }).unwrap();
+    listed.into_iter().map(|listed| serde_json::to_value(listed.action).unwrap()).collect()
 }
 
 #[test]

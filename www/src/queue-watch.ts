@@ -127,7 +127,7 @@ export class QueueWatch {
     const actions: QueuedAction[] = [];
     let last: QueuedAction | undefined;
     do {
-      const page: QueuedAction[] = await queue.list({ from: last ? last.seq + 1 : 0, limit: PAGE });
+      const page: QueuedAction[] = await queue.list({ from: last && { ...last, seq: last.seq + 1 }, limit: PAGE });
       actions.push(...page);
       last = page.length === PAGE ? page.at(-1) : undefined;
     } while (last);

@@ -142,7 +142,7 @@ fn counts_agree(run: &mut Run) {
         let looked = run.world.block_on(async move {
             loop {
                 // The last fault of the disk may still be to come; and it must stand still while it is looked at.
-                let (Ok(before), Ok(listed)) = (client.snapshot().await, client.list(0, 10_000).await) else { continue };
+                let (Ok(before), Ok(listed)) = (client.snapshot().await, client.list(None, 10_000).await) else { continue };
                 let Ok(after) = client.snapshot().await else { continue };
                 if before.counts == after.counts {
                     return (after.counts, listed);
@@ -151,10 +151,10 @@ fn counts_agree(run: &mut Run) {
         });
         let (counts, listed) = looked;
         // Where they lie: what cannot be read is put aside when it is to be sent, and not before.
-        let of = |lanes: &[Lane]| listed.iter().filter(|(action, _)| lanes.contains(&action.lane)).count() as u64;
+        let of = |lanes: &[Lane]| listed.iter().filter(|listed| lanes.contains(&listed.action.lane)).count() as u64;
         let (conflicts, dead, unreadable) = (of(&[Lane::Conflict]), of(&[Lane::Dead]), of(&[Lane::Unreadable]));
         let pending = listed.len() as u64 - conflicts - dead - unreadable;
-        let bytes = listed.iter().map(|(action, _)| action.bytes()).sum::<u64>();
+        let bytes = listed.iter().map(|listed| listed.action.bytes()).sum::<u64>();
         let there = Counts { pending, conflicts, dead, unreadable, bytes };
         if counts != there {
             run.promises.break_promise(run.world.now(), format!("{name}'s queue counts {counts:?}, and has {there:?}"));
