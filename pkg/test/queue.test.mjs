@@ -446,11 +446,16 @@ test("dead letters are listed, put right, and exported", async () => {
   assert.deepEqual(await sdk.queue.list({ states: ["pending", "conflict", "unreadable"] }), []);
   assert.deepEqual(await sdk.queue.list({ states: [] }), []);
   assert.deepEqual(
-    (await sdk.queue.list({ from: Number(worse?.seq) })).map(({ id }) => id),
+    (await sdk.queue.list({ from: worse })).map(({ id }) => id),
     [worse?.id],
   );
   assert.equal((await failure(sdk.queue.list({ states: /** @type {any} */ (["gone"]) }))).path, "states");
   assert.equal((await failure(sdk.queue.list({ limit: -1 }))).path, "limit");
+  for (const [from, path] of [
+    [{ durability: "disk", seq: 0 }, "from.durability"],
+    [{ durability: "memory", seq: 0.5 }, "from.seq"],
+  ])
+    assert.equal((await failure(sdk.queue.list({ from: /** @type {any} */ (from) }))).path, path);
   const { snapshot, actions } = JSON.parse(await sdk.queue.export());
   assert.deepEqual([snapshot.dead, actions.length, actions[1].data, actions[1].lastError.code], [2, 2, { n: 2 }, "NO"]);
   const [bare] = JSON.parse(await sdk.queue.export({ data: false })).actions;

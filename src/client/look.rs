@@ -69,7 +69,8 @@ impl<P: Platform> Queue<P> {
         let gate = others.iter().find(|record| Some(record.place) == sent_from).map_or(own.gate, |record| record.gate);
         let all = || others.iter().chain([&own]);
         let counts = others.iter().fold(own.counts(), |counts, record| counts.and(&record.counts()));
-        let ready = |record: &UserRecord| Lane::READY.into_iter().fold(0, |sum: u64, lane| sum.saturating_add(record.in_lane(lane)));
+        let ready =
+            |record: &UserRecord| Lane::READY.into_iter().fold(0, |sum: u64, lane| sum.saturating_add(record.in_lane(lane)));
         let waiting_for = gate.reason(now);
         Ok(Snapshot {
             counts,
@@ -87,12 +88,7 @@ impl<P: Platform> Queue<P> {
 
     /// Up to `limit` of the actions in those lanes, those in the best place first and in each place in order; from that place
     /// and sequence number on, if they are given. What lies where it cannot be reached is not among them.
-    pub async fn list(
-        &self,
-        lanes: &[Lane],
-        from: Option<(Durability, u64)>,
-        limit: u32,
-    ) -> Result<Vec<Listed>, QueueError> {
+    pub async fn list(&self, lanes: &[Lane], from: Option<(Durability, u64)>, limit: u32) -> Result<Vec<Listed>, QueueError> {
         let store = self.platform.store();
         let (mut listed, mut places) = (Vec::<Listed>::new(), Places::new(self));
         // The best one last: what is brought there meanwhile is found in both, and not in neither.

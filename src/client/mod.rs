@@ -9,8 +9,8 @@ mod queue;
 mod settings;
 
 pub use decisions::Edited;
-pub use options::{Options, PolicyOptions, Protection, Resolved, ServerDefaults, read_codes};
 pub use look::{Listed, Snapshot};
+pub use options::{Options, PolicyOptions, Protection, Resolved, ServerDefaults, read_codes};
 pub use queue::{Queue, QueueError, Receipt};
 pub use settings::Settings;
 

@@ -92,14 +92,15 @@ pub async fn append_behind<S: Store>(
     now: &dyn Fn() -> WallTime,
     missing: &dyn Fn(&UserRecord) -> Vec<Action>,
 ) -> Result<Appended, StoreError> {
+    let mut attempt = Attempt::of(groups);
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
     let (missing, now) = (missing(&ledger.record), now());
     let mut restored = restore::put_back(&mut ledger, missing, now).await?;
-    let mut intake = Intake::prepare(ledger, groups, limits).await?;
+    let mut intake = Intake::prepare(ledger, attempt.groups, limits).await?;
     intake.ledger.begin_life(now);
     intake.settled.append(&mut restored.settled);
-    let mut results = Vec::with_capacity(groups.len());
-    for group in groups.iter_mut() {
+    let mut results = Vec::with_capacity(attempt.groups.len());
+    for group in attempt.groups.iter_mut() {
         // Where they lay when it was tried to take them in before says nothing.
         for newcomer in group.iter_mut() {
             newcomer.action.lane = Lane::of(newcomer.action.priority);
@@ -111,11 +112,38 @@ pub async fn append_behind<S: Store>(
     }
     history::write(&mut intake.ledger, &intake.settled)?;
     let record = intake.ledger.record.clone();
+    attempt.may_count = true;
     let committed = intake.ledger.commit().await;
     if !broken::is(Variant::ResolveBeforeCommit) {
         committed?;
     }
     Ok(Appended { groups: results, settled: intake.settled, changed: intake.changed, restored, record })
+}
+
+/// An attempt to take in groups of actions. Unless it may have been carried out, an earlier one stays the last that counts: what is known
+/// of it says whether that was carried out.
+struct Attempt<'g> {
+    groups: &'g mut [Vec<Newcomer>],
+    /// The places and moments of the earlier one.
+    before: Vec<(u64, Option<u64>)>,
+    may_count: bool,
+}
+
+impl<'g> Attempt<'g> {
+    fn of(groups: &'g mut [Vec<Newcomer>]) -> Self {
+        let before = groups.iter().flatten().map(|newcomer| (newcomer.action.seq, newcomer.tried_at)).collect();
+        Self { groups, before, may_count: false }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.may_count {
+            for (newcomer, (seq, tried_at)) in self.groups.iter_mut().flatten().zip(&self.before) {
+                (newcomer.action.seq, newcomer.tried_at) = (*seq, *tried_at);
+            }
+        }
+    }
 }
 
 /// What was decided about a newcomer. It is decided once: what is done afterwards must be what it was made for.
