@@ -13,7 +13,8 @@ use crate::store::At;
 use crate::time::{WallTime, milliseconds};
 use serde::Serialize;
 
-/// What is in the queue, and what it waits for. What it costs does not depend on how much that is.
+/// What is in the queue, and what it waits for. What it costs does not depend on how much that is, unless some of it is being brought
+/// from one place to another.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
@@ -50,6 +51,23 @@ pub struct Listed {
     pub in_flight: bool,
 }
 
+/// How many there are of each kind, and how many may be sent.
+fn counted(listed: &[Listed]) -> (Counts, u64) {
+    let (mut counts, mut ready) = (Counts::default(), 0);
+    for Listed { action, .. } in listed {
+        let kind = match action.lane {
+            Lane::Conflict => &mut counts.conflicts,
+            Lane::Dead => &mut counts.dead,
+            Lane::Unreadable => &mut counts.unreadable,
+            _ => &mut counts.pending,
+        };
+        *kind += 1;
+        ready += u64::from(action.lane.is_ready());
+        counts.bytes = counts.bytes.saturating_add(action.bytes());
+    }
+    (counts, ready)
+}
+
 impl<P: Platform> Queue<P> {
     /// What is in the queue, and what it waits for.
     pub async fn snapshot(&self) -> Result<Snapshot, QueueError> {
@@ -68,14 +86,20 @@ impl<P: Platform> Queue<P> {
         // The server is left alone by whoever sends.
         let gate = others.iter().find(|record| Some(record.place) == sent_from).map_or(own.gate, |record| record.gate);
         let all = || others.iter().chain([&own]);
-        let counts = others.iter().fold(own.counts(), |counts, record| counts.and(&record.counts()));
-        let ready =
-            |record: &UserRecord| Lane::READY.into_iter().fold(0, |sum: u64, lane| sum.saturating_add(record.in_lane(lane)));
+        let (counts, ready) = if !others.is_empty() && store.is_in_two_places(self.user_id()) {
+            // What is there twice is one action, which only looking at each can tell.
+            counted(&self.list(&Lane::ALL, None, u32::MAX).await?)
+        } else {
+            let ready =
+                |record: &UserRecord| Lane::READY.into_iter().map(|lane| record.in_lane(lane)).fold(0, u64::saturating_add);
+            let counts = others.iter().fold(own.counts(), |counts, record| counts.and(&record.counts()));
+            (counts, all().map(ready).fold(0, u64::saturating_add))
+        };
         let waiting_for = gate.reason(now);
         Ok(Snapshot {
             counts,
             in_flight: all().filter_map(|record| record.batch.as_ref()).map(BatchRecord::size).sum(),
-            ready: all().map(ready).fold(0, u64::saturating_add),
+            ready,
             next_attempt_at: waiting_for.map(|_| now.after(gate.remaining(now))),
             waiting_for,
             last_sync_at: all().filter_map(|record| record.last_sync).max(),

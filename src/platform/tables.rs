@@ -41,6 +41,10 @@ pub trait Store {
     fn places(&self, _user_id: &str) -> Vec<Durability> {
         vec![self.durability()]
     }
+    /// Whether some of a user's queue may lie in two places: it is being brought from one to the other, or that was broken off.
+    fn is_in_two_places(&self, _user_id: &str) -> bool {
+        false
+    }
     /// The places that could be used when that was tried last, the best first.
     fn usable_places(&self) -> Vec<Durability> {
         vec![self.durability()]

@@ -494,6 +494,10 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Store for Ladder<A, B, C, K> {
         [self.rung()].into_iter().chain(others).map(|rung| self.durability_of(rung)).collect()
     }
 
+    fn is_in_two_places(&self, user_id: &str) -> bool {
+        Rung::ALL.into_iter().any(|rung| self.shared.may_be_above(user_id, rung))
+    }
+
     fn usable_places(&self) -> Vec<Durability> {
         Rung::ALL.into_iter().filter(|rung| self.is_usable(*rung)).map(|rung| self.durability_of(rung)).collect()
     }

@@ -257,6 +257,10 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
         self.shared.inner.sends_from(user_id)
     }
 
+    fn is_in_two_places(&self, user_id: &str) -> bool {
+        self.shared.inner.is_in_two_places(user_id)
+    }
+
     fn usable_places(&self) -> Vec<Durability> {
         self.shared.inner.usable_places()
     }
