@@ -28,7 +28,10 @@ export interface Counts {
 /** Why the server is left alone for now. */
 export type WaitingFor = "serverHint" | "serverError" | "network" | "authentication";
 
-/** What is in the queue, and what it waits for. Costs the same however long the queue is. */
+/**
+ * What is in the queue, and what it waits for. Costs the same however long the queue is, unless some of it is being brought from one place
+ * to another.
+ */
 export interface Snapshot extends Counts {
   /** How many of the pending are being sent, or were, without an answer. */
   readonly inFlight: number;

@@ -1,6 +1,6 @@
 //! What the application sees of its queue, wherever it lies.
 
-use super::decisions::Places;
+use super::places::Places;
 use super::queue::{Queue, QueueError};
 use crate::flat_map::FlatMap;
 use crate::outbox;

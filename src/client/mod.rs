@@ -5,6 +5,7 @@ mod decisions;
 mod intake;
 mod look;
 mod options;
+mod places;
 mod queue;
 mod settings;
 
