@@ -3,6 +3,7 @@
 mod drain;
 mod files;
 mod keep;
+mod news;
 mod promotion;
 mod replay;
 mod reply;
