@@ -122,7 +122,7 @@ impl<P: Platform> Queue<P> {
                 Some((first, seq)) if first == place => seq,
                 _ => 0,
             };
-            match self.list_in(place, lanes, first, limit).await {
+            match places.work(place, &async |at| self.list_at(at, lanes, first, limit).await).await {
                 Ok(mut found) => {
                     let ids: FlatMap<&str, ()> = found.iter().map(|found| (found.action.id.as_str(), ())).collect();
                     listed.retain(|below| !ids.contains_key(below.action.id.as_str()));
@@ -138,17 +138,16 @@ impl<P: Platform> Queue<P> {
         Ok(listed)
     }
 
-    async fn list_in(&self, place: Durability, lanes: &[Lane], first: u64, limit: u32) -> Result<Vec<Listed>, StoreError> {
-        let at = At { store: self.platform.store(), place };
-        let list = || outbox::list(&at, self.user_id(), lanes, first, limit);
+    async fn list_at(&self, at: &At<'_, P::Store>, lanes: &[Lane], first: u64, limit: u32) -> Result<Vec<Listed>, StoreError> {
+        let list = || outbox::list(at, self.user_id(), lanes, first, limit);
         let (mut record, mut actions) = list().await?;
-        if place == at.store.durability() && self.drainer.lacks(&record) {
+        if at.place == at.store.durability() && self.drainer.lacks(&record) {
             self.drainer.restore().await?;
             (record, actions) = list().await?;
         }
         let with_flight = |action: Action| {
             let in_flight = record.is_in_flight(action.seq);
-            Listed { action, place, in_flight }
+            Listed { action, place: at.place, in_flight }
         };
         Ok(actions.into_iter().map(with_flight).collect())
     }

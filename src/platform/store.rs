@@ -44,7 +44,8 @@ pub enum StoreErrorKind {
     KeyUnavailable,
     /// Files that an action names are not kept any longer, or not yet: they have to be stored again.
     FilesGone,
-    /// Another tab has changed the same in the same moment. Nothing was changed here; it can be tried again.
+    /// Another tab has changed the same in the same moment, or only now it was seen that a key is needed. Nothing was changed here; it
+    /// can be tried again.
     Overtaken,
     /// Anything else.
     Failed,

@@ -395,6 +395,37 @@ fn what_only_a_lost_key_opens_is_kept_and_the_queue_goes_on() {
 }
 
 #[test]
+fn what_was_sealed_in_a_queue_that_is_in_plain_text_since_is_read_when_its_keys_have_been_asked_for() {
+    run(async {
+        for is_lost in [true, false] {
+            let world = World::default();
+            put(&world.sealing(), &[row(1, Some("draft"))]).await.unwrap();
+            let keys = world.keys.kept.take();
+            // Its record cannot be read, and is written anew; nobody seals.
+            let off = world.tab(Encryption::Off);
+            let transaction = off.transaction(Access::Write).await.unwrap();
+            transaction.write_document("ada", Kind::Queue, "", Some("{\"n\":1}")).unwrap();
+            transaction.commit().await.unwrap();
+            let before = world.raw_rows();
+            if !is_lost {
+                world.keys.kept.replace(keys);
+            }
+            // A page that is opened later has no reason to ask for keys, before it finds that.
+            let later = world.tab(Encryption::Off);
+            assert_eq!(record(&later).await.as_deref(), Some("{\"n\":1}"));
+            let transaction = later.transaction(Access::Read).await.unwrap();
+            assert_eq!(transaction.find("ada", "id-1").await.unwrap_err().kind, StoreErrorKind::Overtaken);
+            drop(transaction);
+            let found = rows(&later).await;
+            match is_lost {
+                true => assert_eq!(found[0].text, before[0].text),
+                false => assert_eq!(found, [row(1, Some("draft"))]),
+            }
+        }
+    });
+}
+
+#[test]
 fn a_tab_that_asked_for_a_key_while_it_was_deleted_finds_it_when_another_tab_has_put_it_back() {
     run(async {
         let world = World::default();

@@ -2,6 +2,7 @@
 
 use super::drive::Run;
 use super::promises::{USERS, is_orphan, is_without_file};
+use crate::client::QueueError;
 use crate::platform::tables::{Kind, Lane, Row};
 use crate::queue::file::LONGEST_WAIT;
 use crate::queue::record::Counts;
@@ -17,6 +18,9 @@ const BOUND_AFTER_JUMPS: Duration = Duration::from_secs(3 * 86_400);
 const NEWS: Duration = Duration::from_secs(60);
 /// How often users put back what the answers of earlier requests have put aside.
 const ROUNDS: u32 = 4;
+
+/// How often something is tried that may fail as long as the last fault of the disk is still to come.
+const TRIES: u32 = 1_000;
 
 /// How often it is looked for what was left behind: the last fault of the disk may still be to come, and what was written down by a
 /// clock that was set back since begins to wait then.
@@ -105,13 +109,21 @@ fn all_is_decided(run: &mut Run) {
                 if places.find(name, &id).as_ref().is_some_and(is_hopeless) {
                     run.promises.discard(&id);
                     let client = page.tab.client.clone();
-                    run.world.block_on(async move { while client.discard(&id).await.is_err() {} });
+                    let decided =
+                        run.world.block_on(async move { eventually(async || client.discard(&id).await.map(Some)).await });
+                    if let Err(why) = decided {
+                        return run
+                            .promises
+                            .break_promise(run.world.now(), format!("what is hopeless cannot be discarded: {why}"));
+                    }
                     continue;
                 }
                 run.promises.repeat(&id);
                 let client = page.tab.client.clone();
-                // The last fault of the disk may still be to come.
-                run.world.block_on(async move { while client.requeue(&id).await.is_err() {} });
+                let decided = run.world.block_on(async move { eventually(async || client.requeue(&id).await.map(Some)).await });
+                if let Err(why) = decided {
+                    return run.promises.break_promise(run.world.now(), format!("what was put aside cannot be put back: {why}"));
+                }
             }
         }
         let (world, users) = (run.world.clone(), run.conditions.users);
@@ -133,6 +145,19 @@ fn everyone_hears(run: &mut Run) {
     }
 }
 
+/// Does something until it is done, or has failed for so long that it always will.
+async fn eventually<T>(attempt: impl AsyncFn() -> Result<Option<T>, QueueError>) -> Result<T, String> {
+    let mut why = String::from("it changes for ever");
+    for _ in 0..TRIES {
+        match attempt().await {
+            Ok(Some(done)) => return Ok(done),
+            Ok(None) => {}
+            Err(failed) => why = failed.to_string(),
+        }
+    }
+    Err(why)
+}
+
 /// What a snapshot says is what is stored.
 fn counts_agree(run: &mut Run) {
     run.bury();
@@ -140,16 +165,18 @@ fn counts_agree(run: &mut Run) {
         let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_awake()) else { continue };
         let client = page.tab.client.clone();
         let looked = run.world.block_on(async move {
-            loop {
-                // The last fault of the disk may still be to come; and it must stand still while it is looked at.
-                let (Ok(before), Ok(listed)) = (client.snapshot().await, client.list(None, 10_000).await) else { continue };
-                let Ok(after) = client.snapshot().await else { continue };
-                if before.counts == after.counts {
-                    return (after.counts, listed);
-                }
-            }
+            // It must stand still while it is looked at.
+            eventually(async || {
+                let (before, listed) = (client.snapshot().await?, client.list(None, 10_000).await?);
+                let after = client.snapshot().await?;
+                Ok((before.counts == after.counts).then_some((after.counts, listed)))
+            })
+            .await
         });
-        let (counts, listed) = looked;
+        let (counts, listed) = match looked {
+            Ok(looked) => looked,
+            Err(why) => return run.promises.break_promise(run.world.now(), format!("{name}'s queue cannot be looked at: {why}")),
+        };
         // Where they lie: what cannot be read is put aside when it is to be sent, and not before.
         let of = |lanes: &[Lane]| listed.iter().filter(|listed| lanes.contains(&listed.action.lane)).count() as u64;
         let (conflicts, dead, unreadable) = (of(&[Lane::Conflict]), of(&[Lane::Dead]), of(&[Lane::Unreadable]));

@@ -12,7 +12,9 @@
 //! notices, lets go of the transaction, asks for the keys, and begins again; and nobody seals with a key that was forgotten.
 //!
 //! **What cannot be opened**, because it is damaged or its key is gone, is given out as it is, and put back as it is: for those above, it
-//! is a text that they cannot read. If its key may be had later, the transaction fails with [`StoreErrorKind::KeyUnavailable`] instead.
+//! is a text that they cannot read. If its key may be had later, the transaction fails with [`StoreErrorKind::KeyUnavailable`] instead;
+//! if it has only not been asked for, since the record of the queue says nothing of it, with [`StoreErrorKind::Overtaken`], and the next
+//! one asks.
 
 mod cipher;
 mod files;
@@ -127,7 +129,7 @@ impl<S: Store, K: Keys> Sealed<S, K> {
     async fn wanted(&self, user_id: &str, access: Access) -> Result<Rc<Ring>, StoreError> {
         let encryption = self.shared.encryption;
         let mut ring = self.ring();
-        if encryption == Encryption::Off {
+        if encryption == Encryption::Off && !ring.is_lacking() {
             return Ok(ring);
         }
         if !ring.knows(user_id) {
@@ -310,7 +312,7 @@ impl<S: Store, K: Keys> Store for Sealed<S, K> {
                 absorb(transaction, lot).await?.into_inner()
             };
             match shared.inner.promote(user_id, others, within).await {
-                Err(failed) if failed.kind == StoreErrorKind::KeyUnavailable && !matches!(ring.asked, Asked::OfAll) => {
+                Err(_) if ring.is_lacking() => {
                     let keys = shared.keys.load(None).await.map_err(|failed| unavailable(&failed))?;
                     ring = Rc::new(Ring::beside(Asked::OfAll, &keys, &ring));
                 }

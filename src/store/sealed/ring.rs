@@ -4,6 +4,7 @@ use super::cipher::{self, Cipher, NONCE, Sealing};
 use crate::platform::tables::{Kind, Lot, Row};
 use crate::platform::{DataKey, StoreError, StoreErrorKind};
 use crate::queue::action::Action;
+use std::cell::Cell;
 use std::rc::Rc;
 use zeroize::Zeroize as _;
 
@@ -16,6 +17,8 @@ pub(super) struct Ring {
     /// By user, the newest last.
     ciphers: Vec<(String, Rc<Cipher>)>,
     pub(super) asked: Asked,
+    /// Whether something was found that may be opened with keys which have not been asked for.
+    is_lacking: Cell<bool>,
 }
 
 /// Whose keys have been asked for.
@@ -45,7 +48,7 @@ pub(super) enum Opened<T> {
 impl Ring {
     pub(super) fn new(asked: Asked, keys: &[(String, DataKey)]) -> Self {
         let ciphers = keys.iter().map(|(user_id, key)| (user_id.clone(), Rc::new(Cipher::new(key))));
-        Self { ciphers: ciphers.collect(), asked }
+        Self { ciphers: ciphers.collect(), asked, is_lacking: Cell::default() }
     }
 
     /// One that has these keys, and those of `known` that are not among them: they may be in memory alone, since what kept them was
@@ -68,12 +71,12 @@ impl Ring {
             Asked::OfAll => Asked::OfAll,
             Asked::OfNobody | Asked::InVain(_) => Asked::InVain(failed),
         };
-        Self { ciphers: self.ciphers.clone(), asked }
+        Self { ciphers: self.ciphers.clone(), asked, is_lacking: Cell::default() }
     }
 
     /// The same keys, of which there may be more by now.
     pub(super) fn in_doubt(&self) -> Self {
-        Self { ciphers: self.ciphers.clone(), asked: Asked::OfNobody }
+        Self { ciphers: self.ciphers.clone(), asked: Asked::OfNobody, is_lacking: Cell::default() }
     }
 
     /// Whether all keys of a user are in it.
@@ -83,6 +86,11 @@ impl Ring {
             Asked::OfAll => true,
             Asked::OfNobody | Asked::InVain(_) => false,
         }
+    }
+
+    /// Whether something was found that may be opened with keys which have not been asked for: they are worth being asked for.
+    pub(super) fn is_lacking(&self) -> bool {
+        self.is_lacking.get()
     }
 
     fn of<'a>(&'a self, user_id: &'a str) -> impl DoubleEndedIterator<Item = &'a Cipher> {
@@ -112,11 +120,12 @@ impl Ring {
             Some(cipher) => Ok(cipher.open(place, text).map_or(Opened::Shut, |bytes| Opened::Open(bytes, cipher.number()))),
             None if self.knows(user_id) => Ok(Opened::Shut),
             None => {
-                let message = match &self.asked {
-                    Asked::InVain(failed) => failed.message.clone(),
-                    _ => "the key has not been asked for yet".into(),
+                self.is_lacking.set(true);
+                let (kind, message) = match &self.asked {
+                    Asked::InVain(failed) => (StoreErrorKind::KeyUnavailable, failed.message.clone()),
+                    _ => (StoreErrorKind::Overtaken, "the key has not been asked for yet".into()),
                 };
-                Err(StoreError::new(StoreErrorKind::KeyUnavailable, "decrypting the queue", message))
+                Err(StoreError::new(kind, "decrypting the queue", message))
             }
         }
     }
