@@ -94,11 +94,13 @@ pub enum Variant {
     DeletedBeforePromoted,
     /// What is brought to a better place is written there though it is there already.
     PromotedTwice,
+    /// What was read ahead while a batch was on its way is sent as it was then, whatever has become of it.
+    AheadIsBelieved,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::DeleteBeforeSend,
         Self::AcknowledgeOnSuccess,
         Self::UnlistedAcknowledged,
@@ -143,6 +145,7 @@ impl Variant {
         Self::LesserPlaceOvertakes,
         Self::DeletedBeforePromoted,
         Self::PromotedTwice,
+        Self::AheadIsBelieved,
     ];
 }
 

@@ -60,7 +60,7 @@ async fn queue_holds(answer: &str, record: &str, rows: Vec<Row>) {
     transaction.commit().await.expect("memory does not fail");
     let epoch = outbox::record(&store, "ada").await.expect("it can be read").epoch;
     let limits = BatchLimits { actions: 100, bytes: 1 << 20 };
-    let claiming = Claiming { limits, now: NOW, fresh_key: "fresh" };
+    let claiming = Claiming { limits, now: NOW, fresh_key: "fresh", ahead: None };
     let step = outbox::claim(&store, "ada", epoch, claiming).await.expect("it can be read");
     let mut left: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
     let mut gone = |settled: Vec<(String, steadfast::queue::outcome::Outcome)>| {

@@ -81,7 +81,7 @@ async fn take_in<T: Transaction>(
     if action.state == ActionState::Unreadable {
         ledger.record.count(Lane::Unreadable, action.bytes());
         let aside = Row { lane: Lane::Unreadable, seq, key: action.key, due: None, after: None, ..row.clone() };
-        ledger.transaction.write(ledger.user_id, &aside)?;
+        ledger.write_row(&aside)?;
         return Ok(None);
     }
     action.seq = seq;

@@ -8,7 +8,7 @@ use crate::platform::tables::{Lane, Store, Transaction};
 use crate::platform::{Access, StoreError};
 use crate::queue::action::ActionState;
 use crate::queue::outcome::Outcome;
-use crate::queue::record::UserRecord;
+use crate::queue::record::{Run, UserRecord};
 use serde_json::value::RawValue;
 
 /// What a decision has led to.
@@ -145,7 +145,7 @@ pub async fn purge<S: Store>(store: &S, user_id: &str) -> Result<Decided, StoreE
             from = last.seq.saturating_add(1);
             settled.extend(rows.iter().map(|row| (row.id.clone(), Outcome::Discarded)));
         }
-        ledger.transaction.delete(user_id, lane, 0, super::ledger::LAST)?;
+        ledger.delete_rows([Run { lane, first: 0, last: super::ledger::LAST }])?;
     }
     ledger.let_go_of_all().await?;
     ledger.record.lanes = [0; 10];

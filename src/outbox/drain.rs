@@ -1,5 +1,6 @@
 //! The steps of a drain.
 
+use super::ahead::Ahead;
 use super::dependents;
 use super::due::see_to_due;
 use super::history;
@@ -93,7 +94,7 @@ pub async fn read_again<S: Store>(store: &S, user_id: &str) -> Result<UserRecord
 }
 
 /// What a batch is to be like.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Claiming<'a> {
     /// How large it may be.
     pub limits: BatchLimits,
@@ -101,6 +102,8 @@ pub struct Claiming<'a> {
     pub now: WallTime,
     /// Its key, if it is a new one.
     pub fresh_key: &'a str,
+    /// What was seen of it while the one before it was on its way.
+    pub ahead: Option<Ahead>,
 }
 
 /// What there is to send.
@@ -128,6 +131,8 @@ pub struct Batch {
     pub failures: u32,
     /// Whether it was claimed before: the server may have seen it then.
     pub is_again: bool,
+    /// Whether nothing that may be sent lies before what it has of each lane.
+    pub is_foremost: bool,
 }
 
 impl Batch {
@@ -171,9 +176,12 @@ pub async fn settle<S: Store>(
     batch: &Batch,
     verdicts: &[Verdict],
     moment: Moment<'_>,
-    next_batch: Option<Claiming<'_>>,
+    mut next_batch: Option<Claiming<'_>>,
 ) -> Result<Step, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    if let Some(claiming) = &mut next_batch {
+        claiming.ahead.take_if(|ahead| !ahead.is_of(&ledger.record));
+    }
     let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
     let before = ledger.record.clone();
     let runs = Run::of(&batch.actions);
@@ -289,10 +297,11 @@ async fn enter<'v, T: Transaction>(
     if let Some(batch) = ledger.record.batch.as_mut() {
         batch.is_broken |= leaving.iter().any(|action| batch.has(action.seq));
     }
-    for run in Run::of(&leaving) {
+    let runs = Run::of(&leaving).into_iter().map(|run| {
         let last = if broken::is(Variant::NeighbourDeleted) { run.last.saturating_add(1) } else { run.last };
-        ledger.transaction.delete(ledger.user_id, run.lane, run.first, last)?;
-    }
+        Run { last, ..run }
+    });
+    ledger.delete_rows(runs)?;
     for (key, seq) in held.iter().filter(|_| !broken::is(Variant::RetryLosesOrder)) {
         ledger.hold(key, *seq).await?;
     }
@@ -330,7 +339,7 @@ async fn next<T: Transaction>(
         if is_whole && kept >= actions.len() {
             let (key, failures) = (batch.key.clone(), batch.failures);
             ledger.record.batch = Some(batch);
-            return Ok(Claim::Batch(Batch { key, actions, failures, is_again: true }));
+            return Ok(Claim::Batch(Batch { key, actions, failures, is_again: true, is_foremost: false }));
         }
         // It goes in parts, or without what has left it. The server may have seen all of it. What cannot be sent is looked at.
         ledger.record.expect(now);
@@ -340,47 +349,61 @@ async fn next<T: Transaction>(
         }
         actions.truncate(kept);
         if !actions.is_empty() {
-            return write_down(ledger, fresh_key, actions);
+            return write_down(ledger, fresh_key, actions, false);
         }
     }
     see_to_due(ledger, now, settled).await?;
+    let mut ahead = claiming.ahead.and_then(|ahead| ahead.lanes(&ledger.record, claiming.limits));
     loop {
-        let mut lanes: [Vec<Action>; 4] = Default::default();
-        let (mut more_urgent, mut is_whole) = (0_u64, true);
-        for (lane, slot) in Lane::READY.into_iter().zip(lanes.iter_mut()) {
-            let count = ledger.record.in_lane(lane);
-            if count > 0 {
-                let enough = enough_of(lane, more_urgent, size);
-                let rows = ledger.transaction.rows(ledger.user_id, lane, 0, LAST, enough).await?;
-                match ledger.readable(rows).await? {
-                    Some(actions) => *slot = actions,
-                    None => is_whole = false,
-                }
-            }
-            more_urgent = more_urgent.saturating_add(count);
-        }
+        let lanes = match ahead.take() {
+            Some(lanes) => Some(lanes),
+            None => first_of_lanes(ledger, size).await?,
+        };
         // Each time round something has left the lanes, so this ends.
-        if !is_whole {
-            continue;
-        }
+        let Some(lanes) = lanes else { continue };
         let actions = choose(lanes, claiming.limits, &mut ledger.record.places);
         let is_blocked = broken::is(Variant::OneKeyBlocksAll) && ledger.record.in_lane(Lane::Conflict) > 0;
         if actions.is_empty() || is_blocked {
             ledger.record.at_work_since = None;
             return Ok(Claim::Nothing { next_due: None });
         }
-        return write_down(ledger, fresh_key, actions);
+        return write_down(ledger, fresh_key, actions, true);
     }
 }
 
-fn write_down<T: Transaction>(ledger: &mut Ledger<'_, T>, key: String, actions: Vec<Action>) -> Result<Claim, StoreError> {
+/// The first actions of each lane that is sent from, as many as a batch of that size may take. `None` if some of them could not be
+/// read, and have been put aside.
+async fn first_of_lanes<T: Transaction>(ledger: &mut Ledger<'_, T>, size: usize) -> Result<Option<[Vec<Action>; 4]>, StoreError> {
+    let mut lanes: [Vec<Action>; 4] = Default::default();
+    let (mut more_urgent, mut is_whole) = (0_u64, true);
+    for (lane, slot) in Lane::READY.into_iter().zip(lanes.iter_mut()) {
+        let count = ledger.record.in_lane(lane);
+        if count > 0 {
+            let enough = enough_of(lane, more_urgent, size);
+            let rows = ledger.transaction.rows(ledger.user_id, lane, 0, LAST, enough).await?;
+            match ledger.readable(rows).await? {
+                Some(actions) => *slot = actions,
+                None => is_whole = false,
+            }
+        }
+        more_urgent = more_urgent.saturating_add(count);
+    }
+    Ok(is_whole.then_some(lanes))
+}
+
+fn write_down<T: Transaction>(
+    ledger: &mut Ledger<'_, T>,
+    key: String,
+    actions: Vec<Action>,
+    is_foremost: bool,
+) -> Result<Claim, StoreError> {
     if broken::is(Variant::DeleteBeforeSend) {
         for action in &actions {
             ledger.remove(action)?;
         }
     }
     ledger.record.batch = Some(BatchRecord { key: key.clone(), runs: Run::of(&actions), failures: 0, is_broken: false });
-    Ok(Claim::Batch(Batch { key, actions, failures: 0, is_again: false }))
+    Ok(Claim::Batch(Batch { key, actions, failures: 0, is_again: false, is_foremost }))
 }
 
 /// The actions of a batch that are still there and can be sent, in order.

@@ -12,7 +12,7 @@ use crate::queue::action::{Action, ActionState};
 use crate::queue::dependency;
 use crate::queue::file::{Holder, QueuedFile};
 use crate::queue::outcome::Outcome;
-use crate::queue::record::{RECORD_VERSION, UserRecord};
+use crate::queue::record::{RECORD_VERSION, Run, UserRecord};
 use crate::queue::settlement::bury;
 use crate::time::WallTime;
 
@@ -107,13 +107,29 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         if let Some(due) = row.due {
             self.record.expect(due);
         }
-        self.transaction.write(self.user_id, &row)
+        self.write_row(&row)
+    }
+
+    /// Writes a row, which the record counts already.
+    pub(super) fn write_row(&mut self, row: &Row) -> Result<(), StoreError> {
+        self.record.revise();
+        self.transaction.write(self.user_id, row)
+    }
+
+    /// Deletes the rows of a lane with these sequence numbers, which the record counts no longer.
+    pub(super) fn delete_rows(&mut self, runs: impl IntoIterator<Item = Run>) -> Result<(), StoreError> {
+        self.record.revise();
+        runs.into_iter().try_for_each(|run| self.transaction.delete(self.user_id, run.lane, run.first, run.last))
+    }
+
+    fn delete_row(&mut self, lane: Lane, seq: u64) -> Result<(), StoreError> {
+        self.delete_rows([Run { lane, first: seq, last: seq }])
     }
 
     /// Writes an action that lay in `from`, where it lies now. `bytes` is what it weighed.
     pub(super) fn rewrite(&mut self, from: Lane, bytes: u64, action: &Action) -> Result<(), StoreError> {
         if from != action.lane {
-            self.transaction.delete(self.user_id, from, action.seq, action.seq)?;
+            self.delete_row(from, action.seq)?;
         }
         self.record.discount(from, bytes);
         self.insert(action)
@@ -135,7 +151,7 @@ impl<'u, T: Transaction> Ledger<'u, T> {
     /// Deletes an action. Its files are somebody else's.
     pub(super) fn remove_row(&mut self, action: &Action) -> Result<(), StoreError> {
         self.record.discount(action.lane, action.bytes());
-        self.transaction.delete(self.user_id, action.lane, action.seq, action.seq)
+        self.delete_row(action.lane, action.seq)
     }
 
     /// Writes down what holds a file.
@@ -176,10 +192,10 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         let action = Action::read(&row, self.user_id);
         self.record.discount(row.lane, action.bytes());
         self.record.count(Lane::Unreadable, action.bytes());
-        self.transaction.delete(self.user_id, row.lane, row.seq, row.seq)?;
+        self.delete_row(row.lane, row.seq)?;
         let (seq, key) = (row.seq, action.key);
         let aside = Row { lane: Lane::Unreadable, key: key.clone(), due: None, after: None, ..row };
-        self.transaction.write(self.user_id, &aside)?;
+        self.write_row(&aside)?;
         match key {
             Some(key) if !broken::is(Variant::UnreadableHoldsNothing) => self.hold(&key, seq).await,
             _ => Ok(()),
@@ -225,8 +241,8 @@ impl<'u, T: Transaction> Ledger<'u, T> {
                 // As it is: a version that can read it must not send it either.
                 self.record.discount(row.lane, action.bytes());
                 self.record.count(Lane::Waiting, action.bytes());
-                self.transaction.delete(self.user_id, row.lane, row.seq, row.seq)?;
-                self.transaction.write(self.user_id, &Row { lane: Lane::Waiting, ..row })?;
+                self.delete_row(row.lane, row.seq)?;
+                self.write_row(&Row { lane: Lane::Waiting, ..row })?;
             } else {
                 self.relocate(action, Lane::Waiting)?;
             }

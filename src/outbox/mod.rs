@@ -2,6 +2,7 @@
 //! what is on disk and carried out. Written once, for every store.
 
 mod absorb;
+mod ahead;
 mod append;
 mod decide;
 mod dependents;
@@ -16,6 +17,7 @@ mod mirror;
 mod restore;
 
 pub use absorb::{Absorbed, absorb};
+pub use ahead::{Ahead, look_ahead};
 pub use append::{AppendError, Appended, Newcomer, append, append_behind, appended};
 pub use decide::{Change, Decided, Resolution, discard, edit, purge, requeue, resolve};
 pub use drain::{Batch, Begin, Claim, Claiming, Failure, Step, begin, claim, close_gate, read_again, settle};

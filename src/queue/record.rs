@@ -22,6 +22,8 @@ pub struct UserRecord {
     pub schema_version: u32,
     /// When the queue was created, which tells it from one that was here before and was deleted.
     pub created_at: WallTime,
+    /// How often actions were written or deleted, one or many at a time: while this is the same, they are.
+    pub revision: u64,
     /// The sequence number of the next action.
     pub next_seq: u64,
     /// Which drain is the current one. Each drain starts by adding one; what an earlier one still writes is then refused.
@@ -205,6 +207,11 @@ impl UserRecord {
             *count = count.saturating_sub(1);
         }
         self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// Actions are written or deleted.
+    pub fn revise(&mut self) {
+        self.revision = self.revision.saturating_add(1);
     }
 
     /// Gives a new action its place.

@@ -14,7 +14,7 @@ use crate::connectivity::Watch;
 use crate::error::ApiError;
 use crate::error::parse::{Extensions, ResponseParts, parse};
 use crate::event::Event;
-use crate::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Mirror, Step};
+use crate::outbox::{self, Ahead, Batch, Begin, Claim, Claiming, Failure, Mirror, Step};
 use crate::platform::tables::{Durability, Lane};
 use crate::platform::{
     Clock, FormValue, Http, KeyValue, Locks, NetworkFailure, NetworkFailureKind, OutgoingBody, OutgoingRequest, Platform, Random,
@@ -406,9 +406,14 @@ impl<P: Platform> Drainer<P> {
             };
             let seen = may_refresh.then(|| self.credentials.generation()).flatten();
             let began = self.platform.clock().monotonic();
-            // What the last one has come to is told while this one is on its way.
-            let told = async { news = None };
-            let (sent, ()) = join(self.send_batch(turn, &mut batch, &mut resumed), told).await;
+            let claimed_with = batch.is_foremost.then_some(step.record);
+            let sending = self.send_batch(turn, &mut batch, &mut resumed);
+            // What the last one has come to is told while this one is on its way, and then it is looked what comes after it.
+            let meanwhile = async {
+                news = None;
+                self.look_ahead(turn, claimed_with?, limits).await
+            };
+            let (sent, ahead) = join(sending, meanwhile).await;
             let Some((Sending { sent, elsewhere }, trace)) = sent? else {
                 continue;
             };
@@ -476,7 +481,7 @@ impl<P: Platform> Drainer<P> {
                 self.delete_early(&batch.actions, &verdicts).await;
             }
             let asked_at = self.platform.clock().monotonic();
-            let step = self.settle(turn, &batch, &verdicts, limits).await?;
+            let step = self.settle(turn, &batch, &verdicts, limits, ahead).await?;
             news = Some(News { drainer: self, counts: step.record.counts(), settled: step.settled.clone() });
             self.took(batch.actions.len(), self.platform.clock().monotonic().since(began));
             // Not only at the end: they may be large, and there may be many.
@@ -484,6 +489,11 @@ impl<P: Platform> Drainer<P> {
             // One that was not to be claimed yet is claimed when the server may be asked again.
             claimed = self.left_alone(trigger).is_zero().then_some((asked_at, step));
         }
+    }
+
+    /// What comes after a batch that is on its way. What fails here is tried again, and told, when it is needed.
+    async fn look_ahead(&self, turn: Turn, claimed: UserRecord, limits: BatchLimits) -> Option<Ahead> {
+        outbox::look_ahead(&self.at(turn.place), &self.user_id, claimed, limits).await.ok().flatten()
     }
 
     /// Sends a batch once. `None` if it is not to be sent after all.
@@ -546,7 +556,7 @@ impl<P: Platform> Drainer<P> {
 
     async fn claim(&self, turn: Turn, limits: BatchLimits) -> Result<Step, StoreError> {
         let fresh_key = unique_id(self.platform.as_ref());
-        let claiming = Claiming { limits, now: self.now(), fresh_key: &fresh_key };
+        let claiming = Claiming { limits, now: self.now(), fresh_key: &fresh_key, ahead: None };
         let step = outbox::claim(&self.at(turn.place), &self.user_id, turn.epoch, claiming).await?;
         if !step.settled.is_empty() {
             self.announce(step.record.counts(), step.settled.clone());
@@ -803,9 +813,16 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// Enters the verdicts into the books, and claims the next batch with that.
-    async fn settle(&self, turn: Turn, batch: &Batch, verdicts: &[Verdict], limits: BatchLimits) -> Result<Step, StoreError> {
+    async fn settle(
+        &self,
+        turn: Turn,
+        batch: &Batch,
+        verdicts: &[Verdict],
+        limits: BatchLimits,
+        ahead: Option<Ahead>,
+    ) -> Result<Step, StoreError> {
         let (fresh_key, moment) = (unique_id(self.platform.as_ref()), self.moment());
-        let next = Claiming { limits, now: moment.now, fresh_key: &fresh_key };
+        let next = Claiming { limits, now: moment.now, fresh_key: &fresh_key, ahead };
         outbox::settle(&self.at(turn.place), &self.user_id, turn.epoch, batch, verdicts, moment, Some(next)).await
     }
 

@@ -150,7 +150,7 @@ impl World {
     fn claiming(&mut self) -> Claiming<'static> {
         let limits = BatchLimits { actions: self.rng.usize(1..8), bytes: 1 << 18 };
         let key: &'static str = Box::leak(format!("batch-{}", self.rng.u64(..)).into_boxed_str());
-        Claiming { limits, now: self.now, fresh_key: key }
+        Claiming { limits, now: self.now, fresh_key: key, ahead: None }
     }
 
     fn take(&mut self, claim: Claim) {

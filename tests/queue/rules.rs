@@ -36,7 +36,7 @@ pub(super) fn moment(now: WallTime) -> Moment<'static> {
 }
 
 fn claiming(now: WallTime, key: &str) -> Claiming<'_> {
-    Claiming { limits: BatchLimits { actions: 100, bytes: 1 << 18 }, now, fresh_key: key }
+    Claiming { limits: BatchLimits { actions: 100, bytes: 1 << 18 }, now, fresh_key: key, ahead: None }
 }
 
 pub(super) fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
