@@ -16,6 +16,8 @@ use crate::queue::record::UserRecord;
 pub struct Ahead {
     claimed: UserRecord,
     limits: BatchLimits,
+    /// How many lie in each of the lanes beside the batch.
+    counts: [u64; 4],
     lanes: [Vec<Action>; 4],
 }
 
@@ -28,12 +30,10 @@ pub async fn look_ahead<S: Store>(
     limits: BatchLimits,
 ) -> Result<Option<Ahead>, StoreError> {
     let Some(batch) = &claimed.batch else { return Ok(None) };
-    let beyond = Lane::READY.map(|lane| {
-        let own = || batch.runs.iter().filter(move |run| run.lane == lane);
-        let count = own().fold(claimed.in_lane(lane), |count, run| count.saturating_sub(run.size() as u64));
-        (lane, count, own().map(|run| run.last.saturating_add(1)).max().unwrap_or(0))
-    });
-    if beyond.iter().all(|(_, count, _)| *count == 0) {
+    let of_batch = |lane: Lane| batch.runs.iter().filter(move |run| run.lane == lane);
+    let beside = |lane| of_batch(lane).fold(claimed.in_lane(lane), |count, run| count.saturating_sub(run.size() as u64));
+    let counts = Lane::READY.map(beside);
+    if counts == [0; 4] {
         return Ok(None);
     }
     let ledger = Ledger::open(store, user_id, Access::Read).await?;
@@ -41,8 +41,9 @@ pub async fn look_ahead<S: Store>(
         return Ok(None);
     }
     let (mut lanes, mut more_urgent): ([Vec<Action>; 4], u64) = Default::default();
-    for ((lane, count, first), slot) in beyond.into_iter().zip(lanes.iter_mut()) {
+    for ((lane, count), slot) in Lane::READY.into_iter().zip(counts).zip(lanes.iter_mut()) {
         if count > 0 {
+            let first = of_batch(lane).map(|run| run.last.saturating_add(1)).max().unwrap_or(0);
             let enough = enough_of(lane, more_urgent, limits.actions.max(1));
             let rows = ledger.transaction.rows(user_id, lane, first, LAST, enough).await?;
             *slot = rows.iter().map(|row| Action::read(row, user_id)).collect();
@@ -52,19 +53,16 @@ pub async fn look_ahead<S: Store>(
     if lanes.iter().flatten().any(|action| action.state == ActionState::Unreadable) {
         return Ok(None);
     }
-    Ok(Some(Ahead { claimed, limits, lanes }))
+    Ok(Some(Ahead { claimed, limits, counts, lanes }))
 }
 
 impl Ahead {
-    /// Whether the queue is as it was then.
-    pub(super) fn is_of(&self, record: &UserRecord) -> bool {
-        self.claimed == *record || broken::is(Variant::AheadIsBelieved)
-    }
-
-    /// What there is to choose from in a queue that was as it was then when the transaction began, and has this record now: if nothing
-    /// but the batch has left in it.
+    /// What there is to choose from in a queue that has this record, if nothing but the batch, and all of it, has left since.
     pub(super) fn lanes(self, record: &UserRecord, limits: BatchLimits) -> Option<[Vec<Action>; 4]> {
-        let has_only_left = record.revision == self.claimed.revision.saturating_add(1) || broken::is(Variant::AheadIsBelieved);
-        (has_only_left && limits == self.limits).then_some(self.lanes)
+        let is_same_queue = record.created_at == self.claimed.created_at;
+        // It leaves at once.
+        let has_left = record.revision == self.claimed.revision.saturating_add(1);
+        let is_so = is_same_queue && has_left && Lane::READY.map(|lane| record.in_lane(lane)) == self.counts;
+        ((is_so || broken::is(Variant::AheadIsBelieved)) && limits == self.limits).then_some(self.lanes)
     }
 }

@@ -176,12 +176,9 @@ pub async fn settle<S: Store>(
     batch: &Batch,
     verdicts: &[Verdict],
     moment: Moment<'_>,
-    mut next_batch: Option<Claiming<'_>>,
+    next_batch: Option<Claiming<'_>>,
 ) -> Result<Step, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
-    if let Some(claiming) = &mut next_batch {
-        claiming.ahead.take_if(|ahead| !ahead.is_of(&ledger.record));
-    }
     let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
     let before = ledger.record.clone();
     let runs = Run::of(&batch.actions);

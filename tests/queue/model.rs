@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 use steadfast::json::Json;
-use steadfast::outbox::{self, Batch, Begin, Claim, Claiming, Newcomer};
+use steadfast::outbox::{self, Ahead, Batch, Begin, Claim, Claiming, Newcomer, Step};
 use steadfast::platform::tables::Lane;
 use steadfast::policy::backoff::Backoff;
 use steadfast::policy::gate::Trigger;
@@ -40,6 +40,8 @@ struct World {
     free: BTreeSet<String>,
     epoch: u64,
     claimed: Option<Batch>,
+    /// What was seen while it is on its way, for a batch of that size.
+    ahead: Option<(Ahead, BatchLimits)>,
     limits: QueueLimits,
 }
 
@@ -67,6 +69,7 @@ impl World {
             free: BTreeSet::new(),
             epoch: 0,
             claimed: None,
+            ahead: None,
             limits,
         }
     }
@@ -147,18 +150,28 @@ impl World {
         self.heard(appended.settled);
     }
 
+    fn limits(&mut self) -> BatchLimits {
+        BatchLimits { actions: self.rng.usize(1..8), bytes: 1 << 18 }
+    }
+
     fn claiming(&mut self) -> Claiming<'static> {
-        let limits = BatchLimits { actions: self.rng.usize(1..8), bytes: 1 << 18 };
+        let limits = self.limits();
         let key: &'static str = Box::leak(format!("batch-{}", self.rng.u64(..)).into_boxed_str());
         Claiming { limits, now: self.now, fresh_key: key, ahead: None }
     }
 
-    fn take(&mut self, claim: Claim) {
-        self.claimed = match claim {
+    fn take(&mut self, step: Step) {
+        self.ahead = None;
+        self.claimed = match step.claim {
             Claim::Batch(batch) => {
                 assert!(!batch.actions.is_empty());
                 assert!(batch.actions.windows(2).all(|two| two[0].seq < two[1].seq));
                 assert!(batch.actions.iter().all(|action| !action.data.get().contains("$result")), "{batch:?}");
+                if batch.is_foremost {
+                    let limits = self.limits();
+                    let ahead = block_on(outbox::look_ahead(&self.store, "ada", step.record, limits)).unwrap();
+                    self.ahead = ahead.map(|ahead| (ahead, limits));
+                }
                 Some(batch)
             }
             _ => None,
@@ -176,8 +189,8 @@ impl World {
             self.epoch = record.epoch;
             let claiming = self.claiming();
             let step = block_on(outbox::claim(&self.store, "ada", self.epoch, claiming)).unwrap();
-            self.heard(step.settled);
-            self.take(step.claim);
+            self.heard(step.settled.clone());
+            self.take(step);
         }
     }
 
@@ -214,11 +227,24 @@ impl World {
             1 => drop(block_on(outbox::begin(&self.store, "ada", Trigger::Asked, self.now, true)).unwrap()),
             _ => {}
         }
-        let next = (self.rng.u8(..3) > 0).then(|| self.claiming());
+        let (claims, limits, ahead) = match self.ahead.take() {
+            Some((ahead, limits)) => (true, limits, Some(ahead)),
+            None => (self.rng.u8(..3) > 0, self.limits(), None),
+        };
         let moment = Moment { backoff: &BACKOFF, now: self.now, unit: self.rng.f64(), server_ahead: None };
-        let step = block_on(outbox::settle(&self.store, "ada", self.epoch, &batch, &verdicts, moment, next)).unwrap();
-        self.heard(step.settled);
-        self.take(step.claim);
+        let key = format!("batch-{}", self.rng.u64(..));
+        let settle = |store: &Memory, ahead: Option<Ahead>| {
+            let next = claims.then_some(Claiming { limits, now: self.now, fresh_key: &key, ahead });
+            block_on(outbox::settle(store, "ada", self.epoch, &batch, &verdicts, moment, next)).unwrap()
+        };
+        // Whoever has looked ahead comes to the same as whoever has not.
+        let twin = Memory::default();
+        twin.tamper(|table| *table = self.store.committed());
+        let (without, step) = (settle(&twin, None), settle(&self.store, ahead));
+        assert_eq!(format!("{step:?}"), format!("{without:?}"));
+        assert_eq!(self.store.committed().all_rows("ada"), twin.committed().all_rows("ada"));
+        self.heard(step.settled.clone());
+        self.take(step);
     }
 
     fn step(&mut self) {

@@ -350,8 +350,13 @@ fn what_is_settled_by_a_clock_that_has_been_set_back_does_not_hide_that_it_was()
     queue.append(vec![newcomer("b", None)]);
     let epoch = queue.begin(NOW);
     // Another one is on its way when the clock is set back.
-    let batch =
-        Batch { key: "key".into(), actions: vec![Action::read(&queue.row("b").unwrap(), "ada")], failures: 0, is_again: false };
+    let batch = Batch {
+        key: "key".into(),
+        actions: vec![Action::read(&queue.row("b").unwrap(), "ada")],
+        failures: 0,
+        is_again: false,
+        is_foremost: false,
+    };
     queue.settle(epoch, &batch, &[Verdict::Applied(None)], moment(NOW));
     assert!(queue.record().is_due(NOW));
     queue.bring_due(NOW);
