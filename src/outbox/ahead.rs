@@ -29,7 +29,8 @@ pub async fn look_ahead<S: Store>(
     claimed: UserRecord,
     limits: BatchLimits,
 ) -> Result<Option<Ahead>, StoreError> {
-    let Some(batch) = &claimed.batch else { return Ok(None) };
+    // What went alone may be followed by such that do, of which not much is read.
+    let Some(batch) = claimed.batch.as_ref().filter(|batch| batch.size() > 1) else { return Ok(None) };
     let of_batch = |lane: Lane| batch.runs.iter().filter(move |run| run.lane == lane);
     let beside = |lane| of_batch(lane).fold(claimed.in_lane(lane), |count, run| count.saturating_sub(run.size() as u64));
     let counts = Lane::READY.map(beside);

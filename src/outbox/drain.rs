@@ -20,6 +20,9 @@ use crate::time::WallTime;
 use futures_util::future::try_join_all;
 use std::time::Duration;
 
+/// For so many it is looked at first, where one may be all.
+const FEW: usize = 2;
+
 /// Whether a drain may start.
 #[derive(Debug)]
 pub enum Begin {
@@ -159,7 +162,7 @@ pub async fn claim<S: Store>(store: &S, user_id: &str, epoch: u64, claiming: Cla
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
     let mut settled = Vec::new();
     let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
-    let claim = if is_current { next(&mut ledger, claiming, &mut settled).await? } else { Claim::Superseded };
+    let claim = if is_current { next(&mut ledger, claiming, usize::MAX, &mut settled).await? } else { Claim::Superseded };
     history::write(&mut ledger, &settled)?;
     Ok(Step { claim, settled, record: ledger.commit().await? })
 }
@@ -203,7 +206,9 @@ pub async fn settle<S: Store>(
         ledger.record.gate.open(moment.now);
         ledger.record.last_sync = Some(moment.now);
         claim = match next_batch {
-            Some(claiming) => next(&mut ledger, claiming, &mut settled).await?,
+            // Where one has gone alone the next one may as well, and then no more is looked at.
+            Some(claiming) if batch.actions.len() < FEW => next(&mut ledger, claiming, FEW, &mut settled).await?,
+            Some(claiming) => next(&mut ledger, claiming, usize::MAX, &mut settled).await?,
             None => Claim::Nothing { next_due: None },
         };
     }
@@ -310,10 +315,12 @@ async fn enter<'v, T: Transaction>(
     Ok(settled)
 }
 
-/// Chooses what is sent next, and writes it down.
+/// Chooses what is sent next, and writes it down. For how many it is looked first: for all, unless there is reason to think that it
+/// will be fewer.
 async fn next<T: Transaction>(
     ledger: &mut Ledger<'_, T>,
     claiming: Claiming<'_>,
+    expected: usize,
     settled: &mut Vec<(String, Outcome)>,
 ) -> Result<Claim, StoreError> {
     let size = claiming.limits.actions.max(1);
@@ -351,14 +358,21 @@ async fn next<T: Transaction>(
     }
     see_to_due(ledger, now, settled).await?;
     let mut ahead = claiming.ahead.and_then(|ahead| ahead.lanes(&ledger.record, claiming.limits));
+    let mut looked_for = if ahead.is_some() { size } else { size.min(expected) };
     loop {
         let lanes = match ahead.take() {
             Some(lanes) => Some(lanes),
-            None => first_of_lanes(ledger, size).await?,
+            None => first_of_lanes(ledger, looked_for).await?,
         };
         // Each time round something has left the lanes, so this ends.
         let Some(lanes) = lanes else { continue };
-        let actions = choose(lanes, claiming.limits, &mut ledger.record.places);
+        let mut places = ledger.record.places;
+        let actions = choose(lanes, BatchLimits { actions: looked_for, ..claiming.limits }, &mut places);
+        if looked_for < size && actions.len() == looked_for {
+            looked_for = size;
+            continue;
+        }
+        ledger.record.places = places;
         let is_blocked = broken::is(Variant::OneKeyBlocksAll) && ledger.record.in_lane(Lane::Conflict) > 0;
         if actions.is_empty() || is_blocked {
             ledger.record.at_work_since = None;

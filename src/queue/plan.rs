@@ -185,6 +185,22 @@ pub(crate) mod tests {
         }
 
         #[test]
+        fn a_batch_with_room_left_is_no_larger_where_there_is_more_room(
+            alone in prop::array::uniform4(prop::collection::vec(any::<bool>(), 0..6)),
+            limit in 1_usize..6, bytes in 50_u64..500, places in any::<u64>(),
+        ) {
+            let mut next = 0;
+            let all = alone.map(|lane| lane.into_iter().map(|alone| { next += 1; Action { alone, ..action(next, None) } }).collect::<Vec<_>>());
+            let (mut few, mut many) = (places, places);
+            let small = choose(all.clone(), BatchLimits { actions: limit, bytes }, &mut few);
+            let large = choose(all, BatchLimits { actions: 100, bytes }, &mut many);
+            let seqs = |batch: &[Action]| batch.iter().map(|action| action.seq).collect::<Vec<_>>();
+            if small.len() < limit {
+                prop_assert_eq!((seqs(&small), few), (seqs(&large), many));
+            }
+        }
+
+        #[test]
         fn what_is_looked_at_is_enough(sizes in prop::array::uniform4(0_usize..60), limit in 1_usize..40, places in any::<u64>()) {
             let mut next = 0;
             let all = sizes.map(|size| (0..size).map(|_| { next += 1; action(next, None) }).collect::<Vec<_>>());

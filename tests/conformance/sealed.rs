@@ -417,9 +417,10 @@ fn what_was_sealed_in_a_queue_that_is_in_plain_text_since_is_read_when_its_keys_
             assert_eq!(transaction.find("ada", "id-1").await.unwrap_err().kind, StoreErrorKind::Overtaken);
             drop(transaction);
             let found = rows(&later).await;
-            match is_lost {
-                true => assert_eq!(found[0].text, before[0].text),
-                false => assert_eq!(found, [row(1, Some("draft"))]),
+            if is_lost {
+                assert_eq!(found[0].text, before[0].text);
+            } else {
+                assert_eq!(found, [row(1, Some("draft"))]);
             }
         }
     });

@@ -99,6 +99,7 @@ impl World {
         let action = Action {
             key,
             priority,
+            alone: self.rng.u8(..6) == 0,
             expires_at: (self.rng.u8(..12) == 0).then(|| self.now.after(Duration::from_secs(20))),
             depends_on,
             ..Action::new(format!("a{}", self.next), "ada", "save".into(), data, self.now)
@@ -151,7 +152,7 @@ impl World {
     }
 
     fn limits(&mut self) -> BatchLimits {
-        BatchLimits { actions: self.rng.usize(1..8), bytes: 1 << 18 }
+        BatchLimits { actions: self.rng.usize(1..8), bytes: self.rng.choice([1 << 18, 200]).unwrap() }
     }
 
     fn claiming(&mut self) -> Claiming<'static> {
