@@ -1,6 +1,7 @@
 //! The keys that a user's queue is encrypted with.
 
 use super::StoreError;
+use crate::time::WallTime;
 use std::fmt;
 use std::future::Future;
 use zeroize::Zeroize as _;
@@ -57,6 +58,16 @@ impl Drop for DataKey {
     }
 }
 
+/// The number of a new key: the moment in milliseconds. Where the clock has been set back since the newest one was made, it is somewhere
+/// above that: two that are made after the same one are told apart, though the first of them may have been deleted by then.
+pub fn new_key_number(now: WallTime, newest: Option<u64>, random: u16) -> u64 {
+    let now = u64::try_from(now.0).unwrap_or(0) & ((1 << 47) - 1);
+    match newest {
+        Some(newest) if newest >= now => newest.saturating_add(1).saturating_add(random.into()),
+        _ => now,
+    }
+}
+
 /// Whose keys.
 pub type OfUsers = Vec<(String, DataKey)>;
 
@@ -88,4 +99,19 @@ pub trait Keys: 'static {
     ) -> impl Future<Output = Result<Option<Self::File>, StoreError>>;
     /// Fills a buffer with random bytes that no one can foresee.
     fn fill(&self, buffer: &mut [u8]);
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_has_a_number_of_its_own_even_if_the_clock_was_set_back_since_the_newest_one_was_made() {
+        let now = WallTime(1_780_315_200_000);
+        assert_eq!(new_key_number(now, None, 7), 1_780_315_200_000);
+        assert_eq!(new_key_number(now, Some(1_780_315_199_999), 7), 1_780_315_200_000);
+        assert_eq!(new_key_number(now, Some(1_780_315_200_000), 0), 1_780_315_200_001);
+        let made = [3, 4].map(|random| new_key_number(now, Some(1_790_000_000_000), random));
+        assert_eq!(made, [1_790_000_000_004, 1_790_000_000_005]);
+    }
 }

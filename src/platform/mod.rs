@@ -16,7 +16,7 @@ pub use files::{Files, KeptFile};
 pub use http::{
     FormValue, Headers, Http, NetworkFailure, OutgoingBody, OutgoingRequest, Progress, RequestSummary, Response, ResponseBody,
 };
-pub use keys::{DATA_KEY_BYTES, DataKey, Encryption, Keys, OfUsers};
+pub use keys::{DATA_KEY_BYTES, DataKey, Encryption, Keys, OfUsers, new_key_number};
 pub use store::{Access, StoreError, StoreErrorKind};
 pub use tables::{Durability, Store, Transaction};
 pub use texts::Texts;

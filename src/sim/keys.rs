@@ -2,7 +2,7 @@
 
 use super::disk::SimFile;
 use super::world::Inner;
-use crate::platform::{DATA_KEY_BYTES, DataKey, Keys, OfUsers, StoreError, StoreErrorKind};
+use crate::platform::{DATA_KEY_BYTES, DataKey, Keys, OfUsers, StoreError, StoreErrorKind, new_key_number};
 use std::rc::Rc;
 
 /// A tab's way to the keys.
@@ -62,8 +62,9 @@ impl Keys for SimKeys {
         if !self.of(Some(user_id)).iter().any(|(_, key)| Some(key.number) > newest) {
             let mut bytes = Box::new([0; DATA_KEY_BYTES]);
             self.world.fill(bytes.as_mut_slice());
-            let now = u64::try_from(self.world.wall().0).unwrap();
-            let number = now.max(newest.map_or(0, |newest| newest + 1));
+            let mut random = [0; 2];
+            self.world.fill(&mut random);
+            let number = new_key_number(self.world.wall(), newest, u16::from_le_bytes(random));
             let key = (user_id.into(), DataKey { number, bytes });
             self.world.disk.made.borrow_mut().push(key.clone());
             self.world.disk.keys.borrow_mut().push(key);

@@ -4,7 +4,7 @@
 
 use crate::clock::FakeTime;
 use crate::fresh_database;
-use futures_util::future::{Either, join, join_all, select};
+use futures_util::future::{Either, join, join_all, ready, select};
 use js_sys::{Function, Promise, Reflect};
 use std::cell::RefCell;
 use std::pin::pin;
@@ -477,6 +477,18 @@ async fn an_opening_without_an_answer_is_given_up_and_closed_when_it_comes_late(
     assert_eq!(opened.look("seen.closed"), true);
     drop((time, opened, nudges));
     assert_eq!(seqs(&store, Lane::Normal).await, [1]);
+}
+
+#[wasm_bindgen_test]
+async fn a_database_that_nobody_waits_for_any_longer_when_it_is_created_has_its_stores_all_the_same() {
+    let name = fresh_database();
+    let store = database(&name);
+    // A page that is frozen, or a drain that is broken off, just then.
+    assert!(matches!(select(pin!(store.transaction(Access::Write)), ready(())).await, Either::Right(_)));
+    // Whoever opens it next gets it when that is over.
+    script(&name, "(await done(indexedDB.open(name))).close()").await;
+    write(&store, &[row(Lane::Normal, 1)]).await.unwrap();
+    assert_eq!(seqs(&database(&name), Lane::Normal).await, [1]);
 }
 
 #[wasm_bindgen_test]

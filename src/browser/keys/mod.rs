@@ -9,7 +9,7 @@ mod store;
 
 use super::timer::microseconds;
 use super::{BrowserClock, BrowserRandom};
-use crate::platform::{Clock, DATA_KEY_BYTES, DataKey, Keys, OfUsers, Random, StoreError, StoreErrorKind};
+use crate::platform::{Clock, DATA_KEY_BYTES, DataKey, Keys, OfUsers, Random, StoreError, StoreErrorKind, new_key_number};
 use js_sys::Uint8Array;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -120,8 +120,9 @@ impl Keys for KeyDatabase {
         // Those that are there and cannot be unwrapped any longer, as when the wrapping key was lost, are none.
         let mut unless = newest;
         for _ in 0..2 {
-            let number = u64::try_from(self.clock.wall().0).unwrap_or(0) & ((1 << 47) - 1);
-            let number = number.max(unless.map_or(0, |unless| unless.saturating_add(1)));
+            let mut random = [0; 2];
+            BrowserRandom.fill(&mut random);
+            let number = new_key_number(self.clock.wall(), unless, u16::from_le_bytes(random));
             let mut key = DataKey { number, bytes: Box::new([0; DATA_KEY_BYTES]) };
             BrowserRandom.fill(key.bytes.as_mut_slice());
             self.write(user_id, &key, Place::UnlessNewer(unless)).await?;
