@@ -234,16 +234,10 @@ impl Action {
 
     /// As it is stored.
     pub fn to_row(&self) -> Result<Row, serde_json::Error> {
-        Ok(Row {
-            lane: self.lane,
-            seq: self.seq,
-            id: self.id.clone(),
-            // A dead letter has no place among those of its key any longer.
-            key: self.key.clone().filter(|_| self.lane != Lane::Dead),
-            due: self.due(),
-            after: self.depends_on.clone().filter(|_| self.lane == Lane::Dependent),
-            weight: Some(self.bytes()),
-            text: serde_json::to_string(&Stored {
+        let text = match &self.text {
+            // What cannot be read stays as it is, wherever it is written again.
+            Some(text) => text.clone(),
+            None => serde_json::to_string(&Stored {
                 schema_version: self.schema_version,
                 key: &self.key,
                 kind: &self.kind,
@@ -264,6 +258,17 @@ impl Action {
                 request: &self.request,
                 files: &self.files,
             })?,
+        };
+        Ok(Row {
+            lane: self.lane,
+            seq: self.seq,
+            id: self.id.clone(),
+            // A dead letter has no place among those of its key any longer.
+            key: self.key.clone().filter(|_| self.lane != Lane::Dead),
+            due: self.due(),
+            after: self.depends_on.clone().filter(|_| self.lane == Lane::Dependent),
+            weight: Some(self.bytes()),
+            text,
         })
     }
 
@@ -387,6 +392,14 @@ mod tests {
                 (ActionState::Unreadable, Some("draft_1"), "save_draft")
             );
             assert_eq!((action.seq, &*action.id), (7, "action-7"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_as_it_was_wherever_it_is_written_again() {
+        for text in [r#"{"schemaVersion":3,"type":"save_draft","data":1,"of":"the future"}"#, "{", "s1.sealed"] {
+            let row = Row { weight: Some(4), ..row(text, Some("draft_1")) };
+            assert_eq!(Action::read(&row, "ada").to_row().unwrap(), row);
         }
     }
 
