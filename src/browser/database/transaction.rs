@@ -343,6 +343,7 @@ impl Transaction for DatabaseTransaction {
     async fn commit(mut self) -> Result<(), StoreError> {
         if self.access == Access::Read {
             // Nothing to wait for: it has read what it has read.
+            self.is_committed = true;
             return Ok(());
         }
         self.flush()?;
@@ -356,7 +357,8 @@ impl Transaction for DatabaseTransaction {
 
 impl Drop for DatabaseTransaction {
     fn drop(&mut self) {
-        if !self.is_committed && self.access == Access::Write {
+        // One that only reads as well: of a page that is frozen meanwhile, it would keep all others from writing.
+        if !self.is_committed {
             self.listening.abort();
         }
     }
