@@ -51,6 +51,7 @@ pub async fn look_ahead<S: Store>(
         }
         more_urgent = more_urgent.saturating_add(count);
     }
+    ledger.commit().await?;
     if lanes.iter().flatten().any(|action| action.state == ActionState::Unreadable) {
         return Ok(None);
     }

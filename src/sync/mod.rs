@@ -1,5 +1,6 @@
 //! Brings the queue to the server: [`Drainer`] sends what is due, [`schedule`] decides when.
 
+mod batch;
 mod drain;
 mod files;
 mod keep;

@@ -1,6 +1,7 @@
 //! Whole requests: each is sent by itself, to where it says.
 
-use super::drain::{Drainer, LARGEST_ANSWER, Sent, Turn, failed_attempt};
+use super::batch::{LARGEST_ANSWER, Sent, failed_attempt};
+use super::drain::{Drainer, Turn};
 use super::files::FileOf;
 use super::reply::{self, Answerer, Reply};
 use crate::broken::{self, Variant};

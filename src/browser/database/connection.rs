@@ -1,11 +1,11 @@
 //! Opening the database.
 
 use super::failure::store_error;
-use super::upgrade::{create, is_complete, not_ours, upgrade};
-use super::{OPENING, Owner};
+use super::upgrade::{not_ours, upgrade};
+use super::{DOCUMENTS, FILES, OPENING, Owner, QUEUE};
 use crate::browser::{BrowserClock, global};
 use crate::platform::{Clock, StoreError, StoreErrorKind};
-use futures_channel::mpsc::{UnboundedReceiver, unbounded};
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use js_sys::{Function, Promise};
@@ -46,18 +46,7 @@ struct Opening {
 impl Opening {
     fn new(request: IdbOpenDbRequest) -> Self {
         let (sender, steps) = unbounded();
-        let listen = |step| {
-            let (sender, request) = (sender.clone(), request.clone());
-            Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-                event.stop_propagation();
-                if let Step::Upgrade = step {
-                    // At once, whether anybody waits for it just now or not: it would be committed without them.
-                    create_if_new(&request);
-                }
-                // Whoever has given up on it does not hear it.
-                let _: Result<(), _> = sender.unbounded_send(step);
-            })
-        };
+        let listen = |step| listener(sender.clone(), step);
         let closures = [Step::Done, Step::Failed, Step::Blocked, Step::Upgrade].map(listen);
         let [done, failed, blocked, upgrade] = closures.each_ref().map(|closure| Some(closure.as_ref().unchecked_ref()));
         request.set_onsuccess(done);
@@ -140,13 +129,12 @@ impl Drop for Opening {
     }
 }
 
-/// Creates the stores of a database that has none. Where that fails, whoever waits for the upgrade tries it again, and tells why.
-fn create_if_new(request: &IdbOpenDbRequest) {
-    if let Ok(database) = request.result().map(JsCast::unchecked_into::<IdbDatabase>)
-        && database.object_store_names().length() == 0
-    {
-        let _: Result<_, JsValue> = create(&database);
-    }
+fn listener(sender: UnboundedSender<Step>, step: Step) -> Closure<dyn FnMut(Event)> {
+    Closure::new(move |event: Event| {
+        event.stop_propagation();
+        // Whoever has given up on it does not hear it.
+        let _: Result<(), _> = sender.unbounded_send(step);
+    })
 }
 
 fn too_late(is_blocked: bool) -> StoreError {
@@ -175,7 +163,8 @@ pub(super) async fn open(name: Rc<str>, owner: Owner, clock: BrowserClock) -> Re
         .ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, OPENING, "this scope has no IndexedDB"))?;
     let request = factory.open_with_u32(&name, VERSION).map_err(|thrown| store_error(OPENING, &thrown))?;
     let database = Opening::new(request).finish(&factory, &clock).await?;
-    if !is_complete(&database) {
+    let stores = database.object_store_names();
+    if ![QUEUE, DOCUMENTS, FILES].into_iter().all(|store| stores.contains(store)) {
         database.close();
         return Err(not_ours(&name));
     }

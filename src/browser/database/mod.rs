@@ -16,7 +16,7 @@ use super::timer::microseconds;
 use crate::platform::tables::{Durability, Store};
 use crate::platform::{Access, Clock, StoreError, StoreErrorKind};
 use futures_util::FutureExt as _;
-use futures_util::future::{LocalBoxFuture, Shared};
+use futures_util::future::{AbortHandle, Aborted, LocalBoxFuture, Shared, abortable};
 use js_sys::{Array, Object, Reflect};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -89,8 +89,33 @@ type Opening = Shared<LocalBoxFuture<'static, Result<Handle, StoreError>>>;
 enum Connection {
     #[default]
     Closed,
-    Opening(Opening),
+    Opening {
+        opening: Opening,
+        _driver: Driver,
+    },
     Open(Handle),
+}
+
+/// Goes on with an opening, whether anybody waits for it just now or not, until this is dropped: an upgrade of which the page does
+/// nothing is committed without what it was to do, and the database is of no use for ever.
+#[derive(Debug)]
+struct Driver(AbortHandle);
+
+impl Driver {
+    fn of(opening: &Opening) -> Self {
+        let (driven, handle) = abortable(opening.clone());
+        wasm_bindgen_futures::spawn_local(async move {
+            // What it comes to is told to those who wait.
+            let _: Result<Result<Handle, StoreError>, Aborted> = driven.await;
+        });
+        Self(handle)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A connection, and what its transactions begin with.
@@ -141,12 +166,12 @@ impl Database {
             let mut connection = self.connection.borrow_mut();
             match &*connection {
                 Connection::Open(open) => return Ok(open.clone()),
-                Connection::Opening(opening) => opening.clone(),
+                Connection::Opening { opening, .. } => opening.clone(),
                 Connection::Closed => {
                     let owner = Owner { slot: Rc::downgrade(&self.connection), loss: Rc::downgrade(&self.loss) };
                     let open = connection::open(self.name.clone(), owner, self.clock.clone());
                     let opening = open.map(|opened| opened.map(Handle::new)).boxed_local().shared();
-                    *connection = Connection::Opening(opening.clone());
+                    *connection = Connection::Opening { opening: opening.clone(), _driver: Driver::of(&opening) };
                     opening
                 }
             }
@@ -154,7 +179,7 @@ impl Database {
         let opened = opening.clone().await;
         let mut connection = self.connection.borrow_mut();
         // The first to go on enters the result; a failure is not kept, and the next one tries again.
-        if matches!(&*connection, Connection::Opening(current) if current.ptr_eq(&opening)) {
+        if matches!(&*connection, Connection::Opening { opening: current, .. } if current.ptr_eq(&opening)) {
             *connection = opened.clone().map_or(Connection::Closed, Connection::Open);
         }
         opened
@@ -201,10 +226,18 @@ impl Store for Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if Rc::strong_count(&self.connection) == 1
-            && let Connection::Open(open) = self.connection.take()
-        {
-            open.database.close();
+        if Rc::strong_count(&self.connection) > 1 {
+            return;
+        }
+        match self.connection.take() {
+            Connection::Open(open) => open.database.close(),
+            // It was opened, and nobody came for it.
+            Connection::Opening { opening, .. } => {
+                if let Some(Ok(open)) = opening.peek() {
+                    open.database.close();
+                }
+            }
+            Connection::Closed => {}
         }
     }
 }

@@ -33,9 +33,6 @@ async fn move_in(database: &IdbDatabase, listening: &Listening) -> Result<(), St
     let failed = |thrown: JsValue| listening.thrown(OPENING, &thrown);
     let present = database.object_store_names();
     let is_first = present.contains(ACTIONS) && present.contains(USERS);
-    if is_complete(database) && !is_first {
-        return Ok(());
-    }
     if present.length() > 0 && !is_first {
         return Err(not_ours(&database.name()));
     }
@@ -55,13 +52,7 @@ pub(super) fn not_ours(name: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Unreadable, OPENING, message)
 }
 
-/// Whether it has all that it ought to have.
-pub(super) fn is_complete(database: &IdbDatabase) -> bool {
-    let present = database.object_store_names();
-    [QUEUE, DOCUMENTS, FILES].into_iter().all(|store| present.contains(store))
-}
-
-pub(super) fn create(database: &IdbDatabase) -> Result<(IdbObjectStore, IdbObjectStore), JsValue> {
+fn create(database: &IdbDatabase) -> Result<(IdbObjectStore, IdbObjectStore), JsValue> {
     let keys = |names: &[&str]| -> JsValue { names.iter().map(|name| JsValue::from_str(name)).collect::<Array>().into() };
     let queue = database.create_object_store(QUEUE)?;
     let unique = IdbIndexParameters::new();
