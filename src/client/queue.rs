@@ -181,7 +181,7 @@ impl<P: Platform> Queue<P> {
             lane: Lane::of(draft.priority),
             ..Action::new(id, self.user_id(), draft.kind, draft.data, now)
         };
-        Newcomer { action, has_own_id, is_named: has_own_id, tried_at: None, coalescing: draft.coalescing }
+        Newcomer { action, has_own_id, is_named: has_own_id, tried: None, coalescing: draft.coalescing }
     }
 
     /// Puts actions into the queue, all or none. Resolves when they are on disk.

@@ -6,7 +6,7 @@ use super::restore::{self, Restored};
 use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::input::{InvalidInput, Subject};
-use crate::platform::tables::{Kind, Lane, Store, Transaction};
+use crate::platform::tables::{Durability, Kind, Lane, Store, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::action::Action;
 use crate::queue::coalescing::Coalescing;
@@ -42,9 +42,8 @@ pub struct Newcomer {
     /// Whether its id is final: the caller's, or one that names the place which it was to get when it was tried to take it in. What seemed
     /// to fail may have happened, and the server would know two ids for two actions.
     pub is_named: bool,
-    /// How much was written down of what became of actions when it was tried to take it in last, if it was. What has been written down
-    /// since of its id is about it, and not about an earlier action of the same id of the caller's.
-    pub tried_at: Option<u64>,
+    /// Where and when it was tried to take it in last, if it was.
+    pub tried: Option<Tried>,
     /// What it does to the last one of its key.
     pub coalescing: Coalescing,
 }
@@ -54,6 +53,16 @@ impl Newcomer {
     fn may_change(&self) -> bool {
         self.action.depends_on.is_some() || !matches!(self.coalescing, Coalescing::Never)
     }
+}
+
+/// Where and when it was tried to take an action in.
+#[derive(Debug, Clone, Copy)]
+pub struct Tried {
+    /// Where. Its sequence number is that of this place.
+    place: Durability,
+    /// How much was written down there of what became of actions. What has been written down since of its id is about it, and not about
+    /// an earlier action of the same id of the caller's.
+    history: u64,
 }
 
 /// What has been taken in.
@@ -125,13 +134,13 @@ pub async fn append_behind<S: Store>(
 struct Attempt<'g> {
     groups: &'g mut [Vec<Newcomer>],
     /// The places and moments of the earlier one.
-    before: Vec<(u64, Option<u64>)>,
+    before: Vec<(u64, Option<Tried>)>,
     may_count: bool,
 }
 
 impl<'g> Attempt<'g> {
     fn of(groups: &'g mut [Vec<Newcomer>]) -> Self {
-        let before = groups.iter().flatten().map(|newcomer| (newcomer.action.seq, newcomer.tried_at)).collect();
+        let before = groups.iter().flatten().map(|newcomer| (newcomer.action.seq, newcomer.tried)).collect();
         Self { groups, before, may_count: false }
     }
 }
@@ -139,8 +148,8 @@ impl<'g> Attempt<'g> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.may_count {
-            for (newcomer, (seq, tried_at)) in self.groups.iter_mut().flatten().zip(&self.before) {
-                (newcomer.action.seq, newcomer.tried_at) = (*seq, *tried_at);
+            for (newcomer, (seq, tried)) in self.groups.iter_mut().flatten().zip(&self.before) {
+                (newcomer.action.seq, newcomer.tried) = (*seq, *tried);
             }
         }
     }
@@ -474,7 +483,7 @@ impl<'a, T: Transaction> Intake<'a, T> {
                 self.lasts.insert(key, last);
             }
             newcomer.is_named = true;
-            newcomer.tried_at = Some(self.ledger.record.history);
+            newcomer.tried = Some(Tried { place: self.ledger.record.place, history: self.ledger.record.history });
             if let Some(instead) = instead {
                 (newcomer.action.id, newcomer.action.seq) = (instead.id, instead.seq);
             }
@@ -508,19 +517,32 @@ pub async fn appended<S: Store>(store: &S, user_id: &str, groups: &[Vec<Newcomer
     let those = newcomers().zip(&found).filter(|(newcomer, _)| newcomer.may_change());
     let changed = those.filter_map(|(_, row)| Some(Action::read(row.as_ref()?, user_id))).collect();
     let missing = newcomers().zip(&found).filter(|(_, row)| row.is_none());
-    let tried = missing.filter_map(|(newcomer, _)| Some((newcomer.action.id.clone(), newcomer.tried_at?)));
+    let place = ledger.record.place;
+    // What was brought here since was written down here since, and by other numbers.
+    let since = |newcomer: &Newcomer| match newcomer.tried? {
+        tried if tried.place == place => Some(tried.history),
+        _ => (!newcomer.has_own_id).then_some(0),
+    };
+    let tried = missing.filter_map(|(newcomer, _)| Some((newcomer.action.id.clone(), since(newcomer)?)));
     let gone = history::since(&ledger.transaction, user_id, &tried.collect()).await?;
-    let mut found = found.into_iter();
-    let mut place = |newcomer: &Newcomer| {
-        let id = &newcomer.action.id;
-        let seq = found.next().flatten().map(|row| row.seq);
+    let mut found = found.into_iter().rev();
+    // Of what was brought here and has left, it is known that it lay before what came with it and behind it.
+    let mut bound = ledger.record.next_seq;
+    let mut seq_of = |newcomer: &Newcomer| {
+        let is_of_here = newcomer.tried.is_some_and(|tried| tried.place == place);
+        let left_from = || if is_of_here { newcomer.action.seq } else { bound.saturating_sub(1) };
         // The place that it was given when that was tried last. Its id may name an earlier one.
-        let seq = seq.or_else(|| gone.contains_key(id).then_some(newcomer.action.seq));
-        Some((id.clone(), seq?))
+        let seq = found.next().flatten().map(|row| row.seq).or_else(|| gone.contains_key(&newcomer.action.id).then(left_from))?;
+        bound = seq;
+        Some((newcomer.action.id.clone(), seq))
     };
     // All of them are asked for, found or not.
-    let places = groups.iter().map(|group| group.iter().map(&mut place).collect::<Vec<_>>().into_iter().collect());
-    let places: Vec<Option<Vec<(String, u64)>>> = places.collect();
+    let mut places: Vec<Option<Vec<(String, u64)>>> = Vec::with_capacity(groups.len());
+    for group in groups.iter().rev() {
+        let group: Vec<_> = group.iter().rev().map(&mut seq_of).collect();
+        places.push(group.into_iter().rev().collect());
+    }
+    places.reverse();
     let any = places.iter().flatten().any(|group| !group.is_empty());
     let record = ledger.commit().await?;
     let refused = || StoreError::new(StoreErrorKind::Failed, "taking in actions", "the disk failed while they were taken in");

@@ -28,7 +28,7 @@ fn store(name: &str) -> Database {
 fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
     let data = serde_json::value::RawValue::from_string(r#"{"text":"Grüße 🚀 \u0000"}"#.into()).unwrap();
     let action = Action { key: key.map(Into::into), ..Action::new(id.into(), "ada", "save_draft".into(), data, NOW) };
-    Newcomer { action, has_own_id: true, is_named: true, tried_at: None, coalescing: Coalescing::Never }
+    Newcomer { action, has_own_id: true, is_named: true, tried: None, coalescing: Coalescing::Never }
 }
 
 async fn append(store: &Database, user: &str, newcomers: Vec<Newcomer>) -> Result<(Vec<(String, u64)>, UserRecord), AppendError> {

@@ -104,7 +104,7 @@ impl World {
             depends_on,
             ..Action::new(format!("a{}", self.next), "ada", "save".into(), data, self.now)
         };
-        Newcomer { action, has_own_id: true, is_named: true, tried_at: None, coalescing }
+        Newcomer { action, has_own_id: true, is_named: true, tried: None, coalescing }
     }
 
     fn heard(&mut self, settled: Vec<(String, Outcome)>) {

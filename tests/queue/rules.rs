@@ -8,8 +8,8 @@ use std::pin::pin;
 use std::time::Duration;
 use steadfast::error::ApiError;
 use steadfast::outbox::{self, Appended, Batch, Begin, Change, Claim, Claiming, Failure, Newcomer, Resolution, Step};
-use steadfast::platform::Access;
 use steadfast::platform::tables::{Durability, Kind, Lane, Lot, Row, Store as _, Transaction as _};
+use steadfast::platform::{Access, StoreError};
 use steadfast::policy::backoff::Backoff;
 use steadfast::policy::gate::{GateReason, Trigger};
 use steadfast::queue::action::Action;
@@ -21,7 +21,7 @@ use steadfast::queue::plan::BatchLimits;
 use steadfast::queue::record::UserRecord;
 use steadfast::queue::settlement::Moment;
 use steadfast::sim::check_books;
-use steadfast::store::Memory;
+use steadfast::store::{Backing, Memory, Table, TableStore};
 use steadfast::time::WallTime;
 use steadfast::wire::{Conflict, Priority};
 
@@ -42,7 +42,7 @@ fn claiming(now: WallTime, key: &str) -> Claiming<'_> {
 pub(super) fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
     let data = json("1");
     let action = Action { key: key.map(Into::into), ..Action::new(id.into(), "ada", "save".into(), data, NOW) };
-    Newcomer { action, has_own_id: true, is_named: true, tried_at: None, coalescing: Coalescing::Never }
+    Newcomer { action, has_own_id: true, is_named: true, tried: None, coalescing: Coalescing::Never }
 }
 
 fn expiring(id: &str, key: Option<&str>, after: Duration) -> Newcomer {
@@ -397,6 +397,66 @@ fn an_action_that_left_before_its_append_was_heard_of_was_taken_in() {
     assert_eq!(found.groups.into_iter().next().unwrap().unwrap(), expected);
 }
 
+/// A place below the queue's.
+#[derive(Debug, Default)]
+struct Below;
+
+impl Backing for Below {
+    const DURABILITY: Durability = Durability::LocalStorage;
+
+    fn refresh(&self, _: &mut Table, _: Access) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn keep(&self, _: &Table) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Three actions that are tried below, where much has been written down before.
+fn tried_below(own_ids: bool) -> (TableStore<Below>, [Vec<Newcomer>; 2]) {
+    let below = TableStore::<Below>::default();
+    let record = UserRecord { history: 40, ..UserRecord::default() };
+    let transaction = block_on(below.transaction(Access::Write)).unwrap();
+    transaction.write_document("ada", Kind::Queue, "", Some(&serde_json::to_string(&record).unwrap())).unwrap();
+    block_on(transaction.commit()).unwrap();
+    let one = |id: &str| {
+        let mut newcomer = newcomer(id, None);
+        (newcomer.has_own_id, newcomer.is_named) = (own_ids, own_ids);
+        newcomer
+    };
+    let [a, b, c] =
+        ["019e830e-1b8a-7410-83eb-7fe86e17dcfa", "019e830e-1b8a-7410-83eb-7fe86e17dcfb", "019e830e-1b8a-7410-83eb-7fe86e17dcfc"];
+    let mut groups = [vec![one(a)], vec![one(b), one(c)]];
+    block_on(outbox::append(&below, "ada", &mut groups, &QueueLimits::default(), NOW)).unwrap();
+    (below, groups)
+}
+
+#[test]
+fn what_was_tried_below_and_left_from_above_has_its_place_above() {
+    let queue = Queue::default();
+    queue.append(vec![newcomer("older", None), newcomer("old", None)]);
+    let (below, groups) = tried_below(false);
+    bring(&queue, lot_from(&below.committed(), false));
+    let last = groups[1][1].action.id.clone();
+    queue.answer(NOW, &Verdict::Applied(None));
+    queue.append(vec![newcomer("behind", None)]);
+    let found = block_on(outbox::appended(&queue.0, "ada", &groups)).unwrap().expect("it was there");
+    let places: Vec<(String, u64)> = found.groups.into_iter().flat_map(Result::unwrap).collect();
+    assert!(places.is_sorted_by(|one, other| one.1 < other.1), "{places:?}");
+    assert!(places.iter().all(|(_, seq)| (2..6).contains(seq)), "{places:?}");
+    assert_eq!(places[2].0, last);
+}
+
+#[test]
+fn an_id_of_the_callers_that_was_tried_below_may_name_an_earlier_action_above() {
+    let queue = Queue::default();
+    let (_, groups) = tried_below(true);
+    queue.append(groups.iter().flatten().map(|newcomer| self::newcomer(&newcomer.action.id, None)).collect());
+    queue.answer(NOW, &Verdict::Applied(None));
+    assert!(block_on(outbox::appended(&queue.0, "ada", &groups)).unwrap().is_none());
+}
+
 #[test]
 fn what_cannot_be_read_is_listed_with_its_text() {
     let queue = Queue::default();
@@ -444,7 +504,10 @@ fn a_queue_begins_with_its_first_transaction_and_not_when_that_was_first_waited_
 
 /// All that lies in a queue, as it is brought to another one.
 fn lot_of(queue: &Queue, may_have_been_brought: bool) -> Lot {
-    let table = queue.0.committed();
+    lot_from(&queue.0.committed(), may_have_been_brought)
+}
+
+fn lot_from(table: &Table, may_have_been_brought: bool) -> Lot {
     let of_kind = |kind| table.documents("ada", kind).into_iter().map(move |(name, text)| (kind, name, text));
     Lot {
         user_id: "ada".into(),
