@@ -36,7 +36,7 @@ use std::time::Duration;
 
 /// A page that stood still for longer between claiming a batch and sending it claims it again: another one may have taken over and been
 /// told to wait meanwhile. That takes longer; see [`super::turn`].
-const LONGEST_CLAIM: Duration = Duration::from_secs(3);
+pub(super) const LONGEST_CLAIM: Duration = Duration::from_secs(3);
 
 /// So often it is tried to write what others must know, if it is the store as a whole that cannot be used.
 const MOST_OUT_OF_REACH: u32 = 8;

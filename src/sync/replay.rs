@@ -1,7 +1,7 @@
 //! Whole requests: each is sent by itself, to where it says.
 
 use super::batch::{LARGEST_ANSWER, Sent, failed_attempt};
-use super::drain::{Drainer, Turn};
+use super::drain::{Drainer, LONGEST_CLAIM, Turn};
 use super::files::FileOf;
 use super::reply::{self, Answerer, Reply};
 use crate::broken::{self, Variant};
@@ -90,7 +90,7 @@ impl<P: Platform> Drainer<P> {
                 let sent = Sent::Failed { error, because: GateReason::Network, counts_against_batch: false };
                 return Ok(Some((Sending { sent, elsewhere }, trace)));
             }
-            if !outbox::mark_sent(&self.at(turn.place), &self.user_id, turn.epoch, action, true).await? {
+            if !self.mark_sent(turn, action).await? {
                 return Ok(None);
             }
             action.sent = true;
@@ -109,6 +109,23 @@ impl<P: Platform> Drainer<P> {
             }
         }
         Ok(Some((Sending { sent: sent.sent, elsewhere }, trace)))
+    }
+
+    /// Writes down that the server may see it from now on. Says whether it is to be sent: while a page stood still after that, another one
+    /// may have taken over, and the user may have decided about it there.
+    async fn mark_sent(&self, turn: Turn, action: &Action) -> Result<bool, StoreError> {
+        let clock = self.platform.clock();
+        // A slow disk is no reason to send nothing at all.
+        for _ in 0..MOST_MARKED {
+            let asked_at = clock.monotonic();
+            if !outbox::mark_sent(&self.at(turn.place), &self.user_id, turn.epoch, action, true).await? {
+                return Ok(false);
+            }
+            if clock.monotonic().since(asked_at) <= LONGEST_CLAIM {
+                break;
+            }
+        }
+        Ok(true)
     }
 
     async fn exchange_whole(
@@ -202,6 +219,9 @@ fn form_of<'a, F>(whole: &'a WholeRequest, action: &'a Action, files: &'a [F]) -
     // Which files there are was checked when it was enqueued, and that they are there before this.
     fields.iter().filter_map(|field| Some((field.name.as_str(), value(&field.text, field.file)?))).collect()
 }
+
+/// So often it is written down, at most, that a request is about to be sent.
+const MOST_MARKED: u32 = 3;
 
 /// What that means.
 const UNKNOWN: &str = "The request was sent, and it is not known whether it was carried out; it is not to be sent twice.";

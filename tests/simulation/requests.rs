@@ -238,6 +238,30 @@ fn what_must_not_be_sent_twice_becomes_a_dead_letter_when_its_answer_is_lost() {
 }
 
 #[test]
+fn what_must_not_be_sent_twice_is_not_by_a_page_that_stood_still_before_it_sent_it_while_the_user_has_put_it_back() {
+    let mut put_back = 0;
+    for seed in 0..400 {
+        let world = World::new(seed);
+        world.server(|server| server.does_not_dedupe = true);
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, vec![request("b", THINGS, "", ONCE)]);
+        world.advance(Duration::from_millis(seed % 40));
+        if tab.is_in_transaction() || !events(&tab, "batchSent").is_empty() {
+            continue;
+        }
+        tab.freeze();
+        let again = Tab::open(&world, "ada", "");
+        world.advance(Duration::from_secs(60));
+        let client = again.client.clone();
+        put_back += usize::from(world.block_on(async move { client.requeue("b").await }).unwrap());
+        tab.thaw();
+        world.advance(Duration::from_secs(60));
+        assert_eq!(applied(&world), ["b"], "seed {seed}");
+    }
+    assert!(put_back > 0, "no page stood still after it had written down that it was about to send it");
+}
+
+#[test]
 fn what_must_not_be_sent_twice_is_not_by_a_page_killed_at_any_moment() {
     for moment in 0..150 {
         let world = World::new(moment);
