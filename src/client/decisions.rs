@@ -4,8 +4,8 @@ use super::Client;
 use super::places::Places;
 use super::queue::{Queue, QueueError};
 use crate::event::Event;
-use crate::outbox::{self, Change, Decided, Resolution};
-use crate::platform::{Platform, Store, StoreError};
+use crate::outbox::{self, Change, Decided, Purged, Resolution};
+use crate::platform::{Clock as _, Platform, Store, StoreError};
 use crate::policy::gate::Trigger;
 use crate::queue::file::QueuedFile;
 use crate::queue::record::Counts;
@@ -91,20 +91,26 @@ impl<P: Platform> Queue<P> {
         let store = self.platform.store();
         // The actions go, whatever becomes of the key.
         let renewed = store.renew_key(self.user_id()).await;
-        let (mut has_let_go, mut purged, mut left, mut places) = (false, Ok(()), Counts::default(), Places::new(self));
+        let (mut has_let_go, mut purged, mut left, mut places) = (false, Ok(Vec::new()), Counts::default(), Places::new(self));
         while let Some(place) = places.next() {
-            match places.work(place, &async |store| outbox::purge(store, self.user_id()).await).await {
+            match places
+                .work(place, &async |store| outbox::purge(store, self.user_id(), self.platform.clock().wall()).await)
+                .await
+            {
                 Ok(decided) => {
                     has_let_go |= decided.record.has_let_go;
                     left = decided.record.counts();
+                    if let Ok(purged) = &mut purged {
+                        purged.push(Purged::of(&decided.record));
+                    }
                     self.tell(decided, None);
                 }
                 Err(failed) => purged = Err(failed),
             }
         }
         // What lies where it could not be reached is still put back, should it be deleted there.
-        if purged.is_ok() {
-            self.drainer.announce_decision(left, Vec::new(), None, true);
+        if let Ok(purged) = &purged {
+            self.drainer.announce_decision(left, Vec::new(), None, purged.clone());
         }
         // Also those that no action had taken yet. What is being stored just now finds out.
         let deleted = if has_let_go { self.drainer.sweep().await } else { Ok(()) };
@@ -150,7 +156,7 @@ impl<P: Platform> Queue<P> {
 
     fn tell(&self, Decided { settled, record }: Decided, edited: Option<(String, Box<RawValue>)>) {
         let counts = record.counts();
-        self.drainer.announce_decision(counts, settled, edited, false);
+        self.drainer.announce_decision(counts, settled, edited, Vec::new());
         self.platform.emit(&Event::QueueChanged { counts });
         // What stood behind it may go now.
         schedule::request(&self.requests, Trigger::Enqueued);

@@ -9,6 +9,7 @@ use crate::platform::{Access, StoreError};
 use crate::queue::action::ActionState;
 use crate::queue::outcome::Outcome;
 use crate::queue::record::{Run, UserRecord};
+use crate::time::WallTime;
 use serde_json::value::RawValue;
 
 /// What a decision has led to.
@@ -133,9 +134,10 @@ pub async fn edit<S: Store>(store: &S, user_id: &str, id: &str, data: Box<RawVal
     Ok(Change::Done(Box::new(finish(ledger, vec![]).await?)))
 }
 
-/// Takes all of a user's actions out of the queue.
-pub async fn purge<S: Store>(store: &S, user_id: &str) -> Result<Decided, StoreError> {
+/// Takes all of a user's actions out of the queue. Who finds an empty one afterwards can tell that it was purged, and is not new.
+pub async fn purge<S: Store>(store: &S, user_id: &str, now: WallTime) -> Result<Decided, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    ledger.begin_life(now);
     let mut settled = Vec::new();
     for lane in Lane::ALL {
         let mut from = 0;

@@ -8,6 +8,7 @@ use crate::queue::action::Action;
 use crate::queue::dependency;
 use crate::queue::record::UserRecord;
 use crate::time::WallTime;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// So many actions are kept at most. What comes when there are as many is on disk alone.
@@ -52,6 +53,26 @@ impl Origin {
 
     fn is_same(self, other: Self) -> bool {
         self.place == other.place && self.created_at == other.created_at
+    }
+}
+
+/// A queue out of which all was taken: what has lain in it until then, and in those that were in its place before.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Purged {
+    place: Durability,
+    created_at: WallTime,
+    next_seq: u64,
+}
+
+impl Purged {
+    /// The queue that had this record then.
+    pub fn of(record: &UserRecord) -> Self {
+        Self { place: record.place, created_at: record.created_at, next_seq: record.next_seq }
+    }
+
+    fn was_of(self, origin: Origin) -> bool {
+        let is_older = origin.created_at < self.created_at;
+        self.place == origin.place && (is_older || origin.created_at == self.created_at && origin.seq < self.next_seq)
     }
 }
 
@@ -207,6 +228,16 @@ impl Mirror {
         for id in settled {
             self.forget(&id);
         }
+    }
+
+    /// All was taken out of these queues. Gives those of which nobody could tell that they were: they did not lie there any longer.
+    pub fn purge(&mut self, queues: &[Purged]) -> Vec<String> {
+        let is_purged = |kept: &Kept| queues.iter().any(|queue| queue.was_of(kept.origin));
+        let purged: Vec<String> = self.kept.iter().filter(|(_, kept)| is_purged(kept)).map(|(id, _)| id.clone()).collect();
+        for id in &purged {
+            self.forget(id);
+        }
+        purged
     }
 
     /// Keeps nothing any longer.

@@ -3,7 +3,7 @@
 use super::Drainer;
 use super::waiters::Announcement;
 use crate::event::Event;
-use crate::outbox;
+use crate::outbox::{self, Purged};
 use crate::platform::{Channel as _, Platform, Store as _, StoreError};
 use crate::queue::outcome::Outcome;
 use crate::queue::record::Counts;
@@ -25,16 +25,16 @@ impl<P: Platform> Drop for News<'_, P> {
 impl<P: Platform> Drainer<P> {
     /// Tells the other tabs what is in the queue now and, like those who wait and the application here, what was settled.
     pub fn announce(&self, counts: Counts, settled: Vec<(String, Outcome)>) {
-        self.announce_decision(counts, settled, None, false);
+        self.announce_decision(counts, settled, None, Vec::new());
     }
 
-    /// The same, and what else was decided: which action has other data now, and whether all was taken out.
+    /// The same, and what else was decided: which action has other data now, and which queues were purged.
     pub fn announce_decision(
         &self,
         counts: Counts,
         settled: Vec<(String, Outcome)>,
         edited: Option<(String, Box<RawValue>)>,
-        purged: bool,
+        purged: Vec<Purged>,
     ) {
         self.known.set(counts);
         let settled: Vec<(String, Box<RawValue>)> =
@@ -42,7 +42,7 @@ impl<P: Platform> Drainer<P> {
         let announcement = Announcement { user_id: self.user_id.clone(), counts, settled, edited, moved: None, purged };
         self.post(&announcement);
         self.tell(announcement.settled);
-        self.copy(announcement.edited, announcement.purged);
+        self.copy(announcement.edited, &announcement.purged);
     }
 
     /// Tells the other tabs, and nobody here.
@@ -53,13 +53,13 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// What was decided holds for what this tab has put into the queue as well.
-    fn copy(&self, edited: Option<(String, Box<RawValue>)>, purged: bool) {
-        let mut mirror = self.mirror.borrow_mut();
+    fn copy(&self, edited: Option<(String, Box<RawValue>)>, purged: &[Purged]) {
         if let Some((id, data)) = edited {
-            mirror.edit(&id, data);
+            self.mirror.borrow_mut().edit(&id, data);
         }
-        if purged {
-            mirror.clear();
+        let gone = self.mirror.borrow_mut().purge(purged);
+        if let (false, Ok(discarded)) = (gone.is_empty(), to_raw_value(&Outcome::Discarded)) {
+            self.tell(gone.into_iter().map(|id| (id, discarded.clone())).collect());
         }
     }
 
@@ -122,7 +122,7 @@ impl<P: Platform> Drainer<P> {
             self.mirror.borrow_mut().moved_elsewhere(place, created_at);
         }
         self.tell(announcement.settled);
-        self.copy(announcement.edited, announcement.purged);
+        self.copy(announcement.edited, &announcement.purged);
         self.platform.emit(&Event::QueueChanged { counts: announcement.counts });
         announcement.counts.pending > 0
     }

@@ -1,6 +1,7 @@
 //! Who waits for an action to be settled, in this tab.
 
 use crate::flat_map::FlatMap;
+use crate::outbox::Purged;
 use crate::queue::durability::Durability;
 use crate::queue::record::Counts;
 use crate::time::WallTime;
@@ -25,9 +26,9 @@ pub struct Announcement {
     /// What was brought to a better place: where it lay, and when the queue was created there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<(Durability, WallTime)>,
-    /// Whether all was taken out, whatever it was.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub purged: bool,
+    /// The queues out of which all was taken, whatever it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purged: Vec<Purged>,
 }
 
 /// Who waits for an action to be settled, in this tab. The drain that settles it may run in another.

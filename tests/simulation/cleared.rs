@@ -121,9 +121,17 @@ fn what_was_purged_stays_away_from_all_tabs() {
     let client = other.client.clone();
     world.block_on(async move { client.queue().unwrap().clone().purge().await }).unwrap();
     world.advance(Duration::from_millis(100));
+    let is_told = |event: &&String| event.contains(r#""settled""#) && event.contains(r#""discarded""#);
+    assert_eq!(one.events().iter().filter(is_told).count(), 5, "{:?}", one.events());
     one.tell_of_loss(Duration::ZERO);
     world.advance(MINUTE);
     assert_eq!(world.stored("ada"), [""; 0]);
+    // What comes afterwards is no part of that.
+    enqueue(&world, &one, &ids("b", 2), None);
+    world.clear_disk();
+    one.tell_of_loss(Duration::ZERO);
+    world.advance(MINUTE);
+    assert_eq!(world.stored("ada"), ["b0", "b1"]);
 }
 
 #[test]
