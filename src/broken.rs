@@ -94,13 +94,15 @@ pub enum Variant {
     DeletedBeforePromoted,
     /// What is brought to a better place is written there though it is there already.
     PromotedTwice,
-    /// What was read ahead while a batch was on its way is sent as it was then, whatever has become of it.
-    AheadIsBelieved,
+    /// The batch that was made ready goes whatever has become of the one before it.
+    NextGoesRegardless,
+    /// The batch that was made ready is taken for unsent by whoever finds it.
+    NextTakenForUnsent,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::DeleteBeforeSend,
         Self::AcknowledgeOnSuccess,
         Self::UnlistedAcknowledged,
@@ -145,7 +147,8 @@ impl Variant {
         Self::LesserPlaceOvertakes,
         Self::DeletedBeforePromoted,
         Self::PromotedTwice,
-        Self::AheadIsBelieved,
+        Self::NextGoesRegardless,
+        Self::NextTakenForUnsent,
     ];
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use steadfast::error::ApiError;
 use steadfast::error::parse::{Extensions, ResponseParts};
-use steadfast::outbox::{self, Claim, Claiming};
+use steadfast::outbox::{self, Claim, Claiming, Following};
 use steadfast::platform::Access;
 use steadfast::platform::tables::{Kind, Lane, Row, Store, Transaction};
 use steadfast::policy::backoff::Backoff;
@@ -60,7 +60,7 @@ async fn queue_holds(answer: &str, record: &str, rows: Vec<Row>) {
     transaction.commit().await.expect("memory does not fail");
     let epoch = outbox::record(&store, "ada").await.expect("it can be read").epoch;
     let limits = BatchLimits { actions: 100, bytes: 1 << 20 };
-    let claiming = Claiming { limits, now: NOW, fresh_key: "fresh", ahead: None };
+    let claiming = Claiming { limits, now: NOW, fresh_key: "fresh", next_key: "next", following: Following::Unknown };
     let step = outbox::claim(&store, "ada", epoch, claiming).await.expect("it can be read");
     let mut left: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
     let mut gone = |settled: Vec<(String, steadfast::queue::outcome::Outcome)>| {
@@ -71,13 +71,15 @@ async fn queue_holds(answer: &str, record: &str, rows: Vec<Row>) {
         }
     };
     gone(step.settled);
+    let next = step.record.next_batch;
     if let Claim::Batch(batch) = step.claim {
         assert!(batch.actions.iter().all(|action| action.state == ActionState::Pending), "what cannot be read is not sent");
         let verdicts = answer_holds(answer, &batch.actions);
         if let Some(verdicts) = verdicts {
             let moment = Moment { backoff: &BACKOFF, now: NOW, unit: 0.5, server_ahead: None };
             let step = outbox::settle(&store, "ada", epoch, &batch, &verdicts, moment, None).await.expect("it can be written");
-            assert_eq!(step.record.batch, None);
+            let is_the_next = step.record.batch.is_none() || step.record.batch == next;
+            assert!(is_the_next && step.record.next_batch.is_none(), "nothing of it is in flight");
             for (action, verdict) in batch.actions.iter().zip(&verdicts) {
                 let taken = matches!(verdict, Verdict::Applied(_) | Verdict::Duplicate(_));
                 let told = step.settled.iter().any(|(id, _)| *id == action.id);

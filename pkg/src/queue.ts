@@ -33,7 +33,7 @@ export type WaitingFor = "serverHint" | "serverError" | "network" | "authenticat
  * to another.
  */
 export interface Snapshot extends Counts {
-  /** How many of the pending are being sent, or were, without an answer. */
+  /** How many of the pending are being sent, or were, without an answer. The batch that goes next is not among them. */
   readonly inFlight: number;
   /** How many of the pending may be sent; the others wait behind one of their key, for another action, or for a moment. */
   readonly ready: number;
@@ -81,7 +81,7 @@ export interface QueuedAction {
   /** What it is sent as, if it was queued as a whole request. */
   readonly request: QueuedRequest | null;
   readonly state: ActionState;
-  /** Whether it is being sent, or was, without an answer. */
+  /** Whether it is being sent, or was, without an answer; or is in the batch that goes next. */
   readonly inFlight: boolean;
   /** What a pending one waits for: others of its key before it, its moment (`notBefore`), or the action that it depends on. */
   readonly heldBy: "key" | "time" | "action" | null;
@@ -116,8 +116,8 @@ export interface ListOptions {
  * What came of the wish to change an action.
  * - `done`: it will be sent as it is now;
  * - `noSuchAction`: there is none of that id in the queue;
- * - `mayHaveBeenSent`: the server may have seen it as it was, or is seeing it right now, and nothing was changed. Enqueue another
- *   action with the same key, which comes after it.
+ * - `mayHaveBeenSent`: the server may have seen it as it was, is seeing it right now, or will as soon as it has answered the batch
+ *   before; nothing was changed. Enqueue another action with the same key, which comes after it.
  */
 export type Edited = "done" | "noSuchAction" | "mayHaveBeenSent";
 

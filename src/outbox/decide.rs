@@ -98,9 +98,7 @@ async fn decide<S: Store>(
         }
         Resolution::Out => {
             ledger.remove(&action)?;
-            if let Some(batch) = ledger.record.batch.as_mut().filter(|batch| batch.has(action.seq)) {
-                batch.is_broken = true;
-            }
+            ledger.record.break_batch_of(action.seq);
             settled.push((action.id, Outcome::Discarded));
             settled.extend(ledger.tell_dependents(id, &Outcome::Discarded).await?);
             ledger.release_all(action.key.into_iter().collect()).await?;
@@ -152,6 +150,6 @@ pub async fn purge<S: Store>(store: &S, user_id: &str, now: WallTime) -> Result<
     ledger.let_go_of_all().await?;
     ledger.record.lanes = [0; 10];
     ledger.record.bytes = 0;
-    ledger.record.batch = None;
+    (ledger.record.batch, ledger.record.next_batch) = (None, None);
     finish(ledger, settled).await
 }

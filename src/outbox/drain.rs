@@ -1,10 +1,10 @@
 //! The steps of a drain.
 
-use super::ahead::Ahead;
 use super::dependents;
 use super::due::see_to_due;
 use super::history;
 use super::ledger::{LAST, Ledger, PAGE};
+use super::ready::Following;
 use crate::broken::{self, Variant};
 use crate::flat_map::FlatMap;
 use crate::platform::tables::{Lane, Store, Transaction};
@@ -105,8 +105,10 @@ pub struct Claiming<'a> {
     pub now: WallTime,
     /// Its key, if it is a new one.
     pub fresh_key: &'a str,
-    /// What was seen of it while the one before it was on its way.
-    pub ahead: Option<Ahead>,
+    /// The key of the one that is made ready to follow it.
+    pub next_key: &'a str,
+    /// What is known of the one that was made ready before.
+    pub following: Following<'a>,
 }
 
 /// What there is to send.
@@ -134,8 +136,6 @@ pub struct Batch {
     pub failures: u32,
     /// Whether it was claimed before: the server may have seen it then.
     pub is_again: bool,
-    /// Whether nothing that may be sent lies before what it has of each lane.
-    pub is_foremost: bool,
 }
 
 impl Batch {
@@ -148,8 +148,10 @@ impl Batch {
 /// What a transaction of a drain has led to.
 #[derive(Debug)]
 pub struct Step {
-    /// What there is to send next.
+    /// What there is to send next, unless that is on its way already.
     pub claim: Claim,
+    /// The batch that may follow at once, if all of the one that goes now is taken.
+    pub next: Option<Batch>,
     /// What became of actions, by id.
     pub settled: Vec<(String, Outcome)>,
     /// The record of the queue.
@@ -162,9 +164,13 @@ pub async fn claim<S: Store>(store: &S, user_id: &str, epoch: u64, claiming: Cla
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
     let mut settled = Vec::new();
     let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
-    let claim = if is_current { next(&mut ledger, claiming, usize::MAX, &mut settled).await? } else { Claim::Superseded };
+    let (mut claim, mut next) = (Claim::Superseded, None);
+    if is_current {
+        ledger.forget_unsent(claiming.following);
+        (claim, next) = choose_next(&mut ledger, claiming, usize::MAX, &mut settled).await?;
+    }
     history::write(&mut ledger, &settled)?;
-    Ok(Step { claim, settled, record: ledger.commit().await? })
+    Ok(Step { claim, next, settled, record: ledger.commit().await? })
 }
 
 /// Enters the verdicts on a batch into the books, opens the gate, and claims the next batch, if `next` says so. `batch` are the
@@ -197,19 +203,20 @@ pub async fn settle<S: Store>(
         let index = batch.actions.binary_search_by_key(&action.seq, |action| action.seq).ok()?;
         verdicts.get(index)
     };
-    let mut settled = enter(&mut ledger, rows, verdict_on, is_current, moment).await?;
-    let mut claim = Claim::Superseded;
+    let following = next_batch.as_ref().map_or(Following::Unknown, |claiming| claiming.following);
+    let mut settled = enter(&mut ledger, rows, verdict_on, is_current.then_some(following), moment).await?;
+    let (mut claim, mut next) = (Claim::Superseded, None);
     ledger.record.meet_server_clock(moment.server_ahead);
     if is_current {
         // The latest, until what was delayed then has been looked at: the clock may have been set back since.
         ledger.record.delayed_at = ledger.record.delayed_at.max(Some(moment.now));
         ledger.record.gate.open(moment.now);
         ledger.record.last_sync = Some(moment.now);
-        claim = match next_batch {
+        (claim, next) = match next_batch {
             // Where one has gone alone the next one may as well, and then no more is looked at.
-            Some(claiming) if batch.actions.len() < FEW => next(&mut ledger, claiming, FEW, &mut settled).await?,
-            Some(claiming) => next(&mut ledger, claiming, usize::MAX, &mut settled).await?,
-            None => Claim::Nothing { next_due: None },
+            Some(claiming) if batch.actions.len() < FEW => choose_next(&mut ledger, claiming, FEW, &mut settled).await?,
+            Some(claiming) => choose_next(&mut ledger, claiming, usize::MAX, &mut settled).await?,
+            None => (Claim::Nothing { next_due: None }, None),
         };
     }
     history::write(&mut ledger, &settled)?;
@@ -219,9 +226,9 @@ pub async fn settle<S: Store>(
         ledger.commit().await?;
         let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
         (ledger.record.lanes, ledger.record.bytes) = (record.lanes, record.bytes);
-        return Ok(Step { claim, settled, record: ledger.commit().await? });
+        return Ok(Step { claim, next, settled, record: ledger.commit().await? });
     }
-    Ok(Step { claim, settled, record: ledger.commit().await? })
+    Ok(Step { claim, next, settled, record: ledger.commit().await? })
 }
 
 /// Those of the actions that are still there, as they are now.
@@ -231,27 +238,33 @@ async fn still_there<T: Transaction>(ledger: &Ledger<'_, T>, actions: &[Action])
     Ok(found.into_iter().zip(actions).filter_map(same).collect())
 }
 
-/// Carries out the verdicts on actions.
+/// Carries out the verdicts on actions. `following` is what the drain knows of the batch that was made ready, if it is the current one.
 async fn enter<'v, T: Transaction>(
     ledger: &mut Ledger<'_, T>,
     rows: Vec<Action>,
     verdict_on: impl Fn(&Action) -> Option<&'v Verdict>,
-    is_current: bool,
+    following: Option<Following<'_>>,
     moment: Moment<'_>,
 ) -> Result<Vec<(String, Outcome)>, StoreError> {
+    let is_current = following.is_some();
     let (mut settled, mut leaving) = (Vec::new(), Vec::new());
     // By key: the first action that stays, and holds back the others.
     let mut held: FlatMap<String, u64> = FlatMap::default();
     let mut let_go: FlatMap<String, ()> = FlatMap::default();
-    // From here on nothing of it is in flight.
-    if is_current {
+    // From here on nothing of it is in flight. What was to follow it does if all of it is taken; what stays may hold some of that back.
+    if let Some(following) = following {
+        ledger.forget_unsent(following);
         ledger.record.batch = None;
+        if rows.iter().all(|action| verdict_on(action).is_some_and(Verdict::is_taken)) {
+            ledger.record.batch = ledger.record.next_batch.take();
+        } else {
+            ledger.dissolve_next().await?;
+        }
     }
     for mut action in rows {
         let Some(verdict) = verdict_on(&action) else { continue };
         let (lane, bytes) = (action.lane, action.bytes());
-        let is_taken = matches!(verdict, Verdict::Applied(_) | Verdict::Duplicate(_));
-        if !is_current && !is_taken {
+        if !is_current && !verdict.is_taken() {
             continue;
         }
         let fate = carry_out(&mut action, verdict, moment);
@@ -296,8 +309,8 @@ async fn enter<'v, T: Transaction>(
         }
     }
     // What another drain has sent as well is no longer what it has claimed.
-    if let Some(batch) = ledger.record.batch.as_mut() {
-        batch.is_broken |= leaving.iter().any(|action| batch.has(action.seq));
+    for action in &leaving {
+        ledger.record.break_batch_of(action.seq);
     }
     let runs = Run::of(&leaving).into_iter().map(|run| {
         let last = if broken::is(Variant::NeighbourDeleted) { run.last.saturating_add(1) } else { run.last };
@@ -315,9 +328,35 @@ async fn enter<'v, T: Transaction>(
     Ok(settled)
 }
 
-/// Chooses what is sent next, and writes it down. For how many it is looked first: for all, unless there is reason to think that it
-/// will be fewer.
-async fn next<T: Transaction>(
+/// Chooses what is sent next, and what may follow that, and writes both down. For how many it is looked first: for all, unless there is
+/// reason to think that it will be fewer.
+async fn choose_next<T: Transaction>(
+    ledger: &mut Ledger<'_, T>,
+    claiming: Claiming<'_>,
+    expected: usize,
+    settled: &mut Vec<(String, Outcome)>,
+) -> Result<(Claim, Option<Batch>), StoreError> {
+    let Claiming { limits, now, next_key, following, .. } = claiming;
+    // Whoever was told so may have been another drain, which this one has overtaken.
+    if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) && !broken::is(Variant::OnlineOpensGate) {
+        ledger.record.at_work_since = None;
+        let again = now.after(ledger.record.gate.remaining(now));
+        return Ok((Claim::Nothing { next_due: Some(again) }, None));
+    }
+    let claim = match following {
+        Following::OnItsWay => {
+            ledger.record.at_work_since = Some(now);
+            Claim::Nothing { next_due: None }
+        }
+        _ => choose_first(ledger, claiming, expected, settled).await?,
+    };
+    let goes_alone = matches!(&claim, Claim::Batch(batch) if batch.actions.iter().any(Action::goes_alone));
+    let next = if goes_alone { None } else { ledger.make_ready(next_key, limits, now, settled).await? };
+    Ok((claim, next))
+}
+
+/// Chooses what is sent first.
+async fn choose_first<T: Transaction>(
     ledger: &mut Ledger<'_, T>,
     claiming: Claiming<'_>,
     expected: usize,
@@ -325,47 +364,39 @@ async fn next<T: Transaction>(
 ) -> Result<Claim, StoreError> {
     let size = claiming.limits.actions.max(1);
     let now = claiming.now;
-    // Whoever was told so may have been another drain, which this one has overtaken.
-    if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) && !broken::is(Variant::OnlineOpensGate) {
-        ledger.record.at_work_since = None;
-        let again = now.after(ledger.record.gate.remaining(now));
-        return Ok(Claim::Nothing { next_due: Some(again) });
-    }
     let mut fresh_key = claiming.fresh_key.to_string();
     if let Some(batch) = ledger.record.batch.take_if(|_| broken::is(Variant::BatchNotFixed)) {
         fresh_key = batch.key;
     }
     ledger.record.at_work_since = Some(now);
-    if let Some(batch) = ledger.record.batch.take() {
+    // What follows none, in a record that is damaged, is the first.
+    let next_batch = if ledger.record.batch.is_none() { ledger.record.next_batch.take() } else { None };
+    if let Some(batch) = ledger.record.batch.take().or(next_batch) {
         let mut actions = in_flight(ledger, &batch).await?;
         let is_whole = actions.len() == batch.size() && !batch.is_broken;
         let kept = if is_whole { size.min(batch.next_size()) } else { 0 };
         if is_whole && kept >= actions.len() {
             let (key, failures) = (batch.key.clone(), batch.failures);
             ledger.record.batch = Some(batch);
-            return Ok(Claim::Batch(Batch { key, actions, failures, is_again: true, is_foremost: false }));
+            return Ok(Claim::Batch(Batch { key, actions, failures, is_again: true }));
         }
         // It goes in parts, or without what has left it. The server may have seen all of it. What cannot be sent is looked at.
-        ledger.record.expect(now);
+        ledger.dissolve_next().await?;
+        ledger.record.look_at_once();
         for action in actions.iter_mut().filter(|action| !action.sent) {
             action.sent = true;
             ledger.rewrite(action.lane, action.bytes(), action)?;
         }
         actions.truncate(kept);
         if !actions.is_empty() {
-            return write_down(ledger, fresh_key, actions, false);
+            return write_down(ledger, fresh_key, actions);
         }
     }
     see_to_due(ledger, now, settled).await?;
-    let mut ahead = claiming.ahead.and_then(|ahead| ahead.lanes(&ledger.record, claiming.limits));
-    let mut looked_for = if ahead.is_some() { size } else { size.min(expected) };
+    let mut looked_for = size.min(expected);
     loop {
-        let lanes = match ahead.take() {
-            Some(lanes) => Some(lanes),
-            None => first_of_lanes(ledger, looked_for).await?,
-        };
         // Each time round something has left the lanes, so this ends.
-        let Some(lanes) = lanes else { continue };
+        let Some(lanes) = first_of_lanes(ledger, looked_for).await? else { continue };
         let mut places = ledger.record.places;
         let actions = choose(lanes, BatchLimits { actions: looked_for, ..claiming.limits }, &mut places);
         if looked_for < size && actions.len() == looked_for {
@@ -378,7 +409,7 @@ async fn next<T: Transaction>(
             ledger.record.at_work_since = None;
             return Ok(Claim::Nothing { next_due: None });
         }
-        return write_down(ledger, fresh_key, actions, true);
+        return write_down(ledger, fresh_key, actions);
     }
 }
 
@@ -402,23 +433,21 @@ async fn first_of_lanes<T: Transaction>(ledger: &mut Ledger<'_, T>, size: usize)
     Ok(is_whole.then_some(lanes))
 }
 
-fn write_down<T: Transaction>(
-    ledger: &mut Ledger<'_, T>,
-    key: String,
-    actions: Vec<Action>,
-    is_foremost: bool,
-) -> Result<Claim, StoreError> {
+fn write_down<T: Transaction>(ledger: &mut Ledger<'_, T>, key: String, actions: Vec<Action>) -> Result<Claim, StoreError> {
     if broken::is(Variant::DeleteBeforeSend) {
         for action in &actions {
             ledger.remove(action)?;
         }
     }
     ledger.record.batch = Some(BatchRecord { key: key.clone(), runs: Run::of(&actions), failures: 0, is_broken: false });
-    Ok(Claim::Batch(Batch { key, actions, failures: 0, is_again: false, is_foremost }))
+    Ok(Claim::Batch(Batch { key, actions, failures: 0, is_again: false }))
 }
 
 /// The actions of a batch that are still there and can be sent, in order.
-async fn in_flight<T: Transaction>(ledger: &mut Ledger<'_, T>, batch: &BatchRecord) -> Result<Vec<Action>, StoreError> {
+pub(super) async fn in_flight<T: Transaction>(
+    ledger: &mut Ledger<'_, T>,
+    batch: &BatchRecord,
+) -> Result<Vec<Action>, StoreError> {
     let (transaction, user_id) = (&ledger.transaction, ledger.user_id);
     let rows = batch.runs.iter().map(|run| transaction.rows(user_id, run.lane, run.first, run.last, u32::MAX));
     let rows = try_join_all(rows).await?.into_iter().flatten();
@@ -440,7 +469,8 @@ pub struct Failure {
     pub counts_against_batch: bool,
 }
 
-/// Closes the gate after a batch got no answer; the batch stays claimed, as it was. Gives how long the gate is closed, and the record.
+/// Closes the gate after a batch got no answer; the batch stays claimed, as it was, and what has not followed it is not claimed any
+/// longer. Gives how long the gate is closed, and the record.
 ///
 /// If another drain has begun since, only a moment that the server has named is written down, since that stands whoever reports it.
 pub async fn close_gate<S: Store>(
@@ -448,6 +478,7 @@ pub async fn close_gate<S: Store>(
     user_id: &str,
     epoch: u64,
     failure: Failure,
+    following: Following<'_>,
     moment: Moment<'_>,
 ) -> Result<(Duration, UserRecord), StoreError> {
     let Failure { because, hint, counts_against_batch } = failure;
@@ -455,6 +486,7 @@ pub async fn close_gate<S: Store>(
     let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
     ledger.record.meet_server_clock(moment.server_ahead);
     if is_current {
+        ledger.forget_unsent(following);
         if let Some(batch) = ledger.record.batch.as_mut().filter(|_| counts_against_batch) {
             batch.failures = batch.failures.saturating_add(1);
         }

@@ -44,7 +44,7 @@ pub(super) async fn see_to_due<T: Transaction>(
         ledger.record.delayed_at = Some(now);
     }
     // What is on its way stays, and is found again each time.
-    let page = PAGE.saturating_add(ledger.record.batch.as_ref().map_or(0, |batch| u32::try_from(batch.size()).unwrap_or(PAGE)));
+    let page = PAGE.saturating_add(u32::try_from(ledger.record.in_flight()).unwrap_or(PAGE));
     loop {
         let mut rows = ledger.transaction.due(ledger.user_id, now, page).await?;
         rows.retain(|row| !ledger.record.is_in_flight(row.seq));

@@ -65,7 +65,7 @@ impl<'u, T: Transaction> Ledger<'u, T> {
     async fn recount(&mut self) -> Result<(), StoreError> {
         self.record.lanes = [0; 10];
         self.record.bytes = 0;
-        self.record.batch = None;
+        (self.record.batch, self.record.next_batch) = (None, None);
         // Nobody knows.
         self.record.has_let_go = true;
         // Nobody knows when the next one's time comes: it is looked up.
@@ -112,13 +112,11 @@ impl<'u, T: Transaction> Ledger<'u, T> {
 
     /// Writes a row, which the record counts already.
     pub(super) fn write_row(&mut self, row: &Row) -> Result<(), StoreError> {
-        self.record.revise();
         self.transaction.write(self.user_id, row)
     }
 
     /// Deletes the rows of a lane with these sequence numbers, which the record counts no longer.
     pub(super) fn delete_rows(&mut self, runs: impl IntoIterator<Item = Run>) -> Result<(), StoreError> {
-        self.record.revise();
         runs.into_iter().try_for_each(|run| self.transaction.delete(self.user_id, run.lane, run.first, run.last))
     }
 

@@ -2,7 +2,6 @@
 //! what is on disk and carried out. Written once, for every store.
 
 mod absorb;
-mod ahead;
 mod append;
 mod decide;
 mod dependents;
@@ -14,10 +13,10 @@ mod ledger;
 mod look;
 mod mark;
 mod mirror;
+mod ready;
 mod restore;
 
 pub use absorb::{Absorbed, absorb};
-pub use ahead::{Ahead, look_ahead};
 pub use append::{AppendError, Appended, Newcomer, append, append_behind, appended};
 pub use decide::{Change, Decided, Resolution, discard, edit, purge, requeue, resolve};
 pub use drain::{Batch, Begin, Claim, Claiming, Failure, Step, begin, claim, close_gate, read_again, settle};
@@ -26,4 +25,5 @@ pub use files::{Holders, Revision, revise_files};
 pub use look::{Known, find, list, outcomes, record, while_it_is};
 pub use mark::mark_sent;
 pub use mirror::{Mirror, Purged};
+pub use ready::{Following, may_go};
 pub use restore::{Restored, restore};

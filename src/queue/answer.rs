@@ -32,6 +32,13 @@ pub enum Verdict {
     Unlisted,
 }
 
+impl Verdict {
+    /// Whether the server has the effect, so that the action leaves the queue.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Applied(_) | Self::Duplicate(_))
+    }
+}
+
 /// An answer that is no answer: what it is instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoAnswer {

@@ -22,8 +22,6 @@ pub struct UserRecord {
     pub schema_version: u32,
     /// When the queue was created, which tells it from one that was here before and was deleted.
     pub created_at: WallTime,
-    /// How often actions were written or deleted, one or many at a time: while this is the same, they are.
-    pub revision: u64,
     /// The sequence number of the next action.
     pub next_seq: u64,
     /// Which drain is the current one. Each drain starts by adding one; what an earlier one still writes is then refused.
@@ -34,6 +32,9 @@ pub struct UserRecord {
     pub bytes: u64,
     /// The batch that was sent last and whose answer is not in the books yet. It is sent again as it is until it is.
     pub batch: Option<BatchRecord>,
+    /// The batch that goes as soon as all of that one is taken, before that is in the books. It may have gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_batch: Option<BatchRecord>,
     /// Whether the server may be asked.
     pub gate: Gate,
     /// How many places in batches have been given away: every eighth belongs to the oldest action.
@@ -209,11 +210,6 @@ impl UserRecord {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Actions are written or deleted.
-    pub fn revise(&mut self) {
-        self.revision = self.revision.saturating_add(1);
-    }
-
     /// Gives a new action its place.
     pub fn next_place(&mut self) -> u64 {
         let seq = self.next_seq;
@@ -253,6 +249,11 @@ impl UserRecord {
         self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
     }
 
+    /// What was in flight is no longer, and nobody has looked meanwhile whether its time had come.
+    pub fn look_at_once(&mut self) {
+        self.expect(WallTime::default());
+    }
+
     /// How long until the time of an action comes, if one waits for it.
     pub fn until_due(&self, now: WallTime) -> Option<Duration> {
         self.next_due.map(|due| due.since(now))
@@ -272,9 +273,21 @@ impl UserRecord {
         LONGEST_STEP.saturating_sub(now.since(since))
     }
 
-    /// Whether `seq` is in the batch whose answer is awaited.
+    /// Whether `seq` is in the batch whose answer is awaited, or in the one that goes next, at any moment.
     pub fn is_in_flight(&self, seq: u64) -> bool {
-        self.batch.as_ref().is_some_and(|batch| batch.has(seq))
+        [&self.batch, &self.next_batch].into_iter().flatten().any(|batch| batch.has(seq))
+    }
+
+    /// How many are.
+    pub fn in_flight(&self) -> usize {
+        [&self.batch, &self.next_batch].into_iter().flatten().map(BatchRecord::size).fold(0, usize::saturating_add)
+    }
+
+    /// One that may be in flight has left, or is no longer what it was.
+    pub fn break_batch_of(&mut self, seq: u64) {
+        for batch in [&mut self.batch, &mut self.next_batch].into_iter().flatten() {
+            batch.is_broken |= batch.has(seq);
+        }
     }
 }
 

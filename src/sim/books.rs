@@ -51,6 +51,9 @@ pub fn check_books_without(shut: &BTreeSet<String>, table: &Table, user_id: &str
     if lanes != record.lanes || bytes != record.bytes {
         return Err(format!("{lanes:?} with {bytes} bytes are there; {:?} with {} are counted", record.lanes, record.bytes));
     }
+    if record.next_batch.is_some() && record.batch.is_none() {
+        return Err("a batch is ready to follow none".into());
+    }
     for (key, actions) in by_key {
         check_key(&key, &actions, &record)?;
     }

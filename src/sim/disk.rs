@@ -104,14 +104,7 @@ impl Disk {
             let resealed = self.resealed.replace(self.resealed.get() + 1).to_be_bytes();
             std::array::from_fn(|place| resealed.get(place).copied().unwrap_or(0xff))
         };
-        let mut record = self.record(user_id);
-        record.revise();
-        let record = serde_json::to_string(&record).unwrap();
         self.memory.tamper(|table| {
-            if let Some(there) = sealed.document(user_id, Kind::Queue, "") {
-                let text = opener.seal_record_like(there, user_id, &record, &nonce()).unwrap_or(record);
-                table.write_document(user_id, Kind::Queue, "", Some(&text));
-            }
             for row in rows {
                 let there = sealed.find(user_id, &row.id).filter(|there| there.text != row.text);
                 let rewritten = Row { text: row.text.replace(&old, &new), ..row };

@@ -2,18 +2,18 @@
 
 use super::batch::Sent;
 use super::files::Attached;
-use super::news::News;
 use super::replay::{Resting, Sending, is_everywhere};
+use super::succession::Succession;
 use super::turn::Draining;
 use super::waiters::Waiters;
 use crate::broken::{self, Variant};
-use crate::call::correlation::{CallTrace, CorrelationPolicy, unique_id};
+use crate::call::correlation::{CallTrace, CorrelationPolicy};
 use crate::call::credentials::{self, Credentials};
 use crate::connectivity::Watch;
 use crate::error::ApiError;
 use crate::error::parse::Extensions;
 use crate::event::Event;
-use crate::outbox::{self, Ahead, Batch, Begin, Claim, Claiming, Failure, Mirror, Step};
+use crate::outbox::{self, Batch, Begin, Failure, Following, Mirror};
 use crate::platform::tables::{Durability, Lane};
 use crate::platform::{Clock, KeyValue, Locks, Platform, Random, Store, StoreError, StoreErrorKind};
 use crate::policy::backoff::Backoff;
@@ -195,7 +195,7 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// So many actions took so long.
-    fn took(&self, actions: usize, time: Duration) {
+    pub(super) fn took(&self, actions: usize, time: Duration) {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let pace = time.as_secs_f64() * 1000.0 / actions.max(1) as f64;
         // Old batches fade: three quarters of what was known.
@@ -329,40 +329,22 @@ impl<P: Platform> Drainer<P> {
     }
 
     async fn send_batches(&self, turn: Turn, trigger: Trigger) -> Result<DrainReport, StoreError> {
-        let mut limits = self.policy.limits;
+        let mut succession = Succession::new(self, turn, trigger);
         // Once until a batch is answered: new credentials that are refused as well do not become better by newer ones.
         let mut may_refresh = true;
         // What a batch belongs to that is sent again with new credentials: that is no retry.
         let mut resumed: Option<CallTrace> = None;
-        let mut claimed: Option<(MonotonicTime, Step)> = None;
-        let mut news: Option<News<'_, P>> = None;
         loop {
-            news.take_if(|_| claimed.is_none());
-            let step = match self.claim_anew(turn, trigger, limits, claimed.take()).await? {
-                Ok(step) => step,
-                Err(paused) => return Ok(paused),
-            };
-            let mut batch = match step.claim {
-                Claim::Batch(batch) => batch,
-                Claim::Nothing { next_due } => {
-                    return Ok(self.report(&step.record, next_due.map(|moment| moment.since(self.now()))));
-                }
-                // Another drain sees to the rest, unless its tab is gone.
-                Claim::Superseded => {
-                    let next = step.record.has_work().then_some(self.policy.timeout);
-                    return Ok(self.report(&step.record, next));
-                }
+            let mut batch = match succession.next().await? {
+                Ok(batch) => batch,
+                Err(report) => return Ok(report),
             };
             let seen = may_refresh.then(|| self.credentials.generation()).flatten();
             let began = self.platform.clock().monotonic();
-            let claimed_with = batch.is_foremost.then_some(step.record);
             let sending = self.send_batch(turn, &mut batch, &mut resumed);
-            // What the last one has come to is told while this one is on its way, and then it is looked what comes after it.
-            let meanwhile = async {
-                news = None;
-                self.look_ahead(turn, claimed_with?, limits).await
-            };
-            let (sent, ahead) = join(sending, meanwhile).await;
+            // What the last one has come to is written down, if it is not yet, and told, while this one is on its way.
+            let (sent, caught_up) = join(sending, succession.catch_up()).await;
+            caught_up?;
             let Some((Sending { sent, elsewhere }, trace)) = sent? else {
                 continue;
             };
@@ -377,19 +359,19 @@ impl<P: Platform> Drainer<P> {
                     {
                         self.tell(batch.actions.iter().map(|action| (action.id.clone(), applied.clone())).collect());
                     }
-                    limits = self.policy.limits;
+                    succession.limits = self.policy.limits;
                     may_refresh = true;
                     verdicts
                 }
                 // Whichever action it is that the server does not take: halves find it.
                 Sent::Refused(error) if batch.actions.len() > 1 => {
-                    limits.actions = batch.actions.len() / 2;
-                    let next_size = limits.actions;
+                    let next_size = batch.actions.len() / 2;
+                    succession.limits.actions = next_size;
                     self.platform.emit(&Event::BatchSplit { correlation_id, error, next_size });
                     continue;
                 }
                 Sent::Refused(error) => {
-                    limits = self.policy.limits;
+                    succession.limits = self.policy.limits;
                     vec![Verdict::Rejected(error)]
                 }
                 // It stands alone and fails again and again: it waits by itself, and holds nothing but its key.
@@ -419,30 +401,20 @@ impl<P: Platform> Drainer<P> {
                     // It may say when to come back.
                     Err(refusal) => {
                         let error = refusal.unwrap_or(error);
-                        return self.close_gate(turn, correlation_id, error, GateReason::ServerError, false).await;
+                        let failed = (GateReason::ServerError, false);
+                        return self.close_gate(turn, correlation_id, error, failed, succession.unsent()).await;
                     }
                 },
                 Sent::Failed { error, because, counts_against_batch } => {
-                    return self.close_gate(turn, correlation_id, error, because, counts_against_batch).await;
+                    let failed = (because, counts_against_batch);
+                    return self.close_gate(turn, correlation_id, error, failed, succession.unsent()).await;
                 }
             };
             if broken::is(Variant::FilesDeletedFirst) {
                 self.delete_early(&batch.actions, &verdicts).await;
             }
-            let asked_at = self.platform.clock().monotonic();
-            let step = self.settle(turn, &batch, &verdicts, limits, ahead).await?;
-            news = Some(News { drainer: self, counts: step.record.counts(), settled: step.settled.clone() });
-            self.took(batch.actions.len(), self.platform.clock().monotonic().since(began));
-            // Not only at the end: they may be large, and there may be many.
-            self.clean_up(step.record.has_let_go).await;
-            // One that was not to be claimed yet is claimed when the server may be asked again.
-            claimed = self.left_alone(trigger).is_zero().then_some((asked_at, step));
+            succession.answered(batch, verdicts, began).await?;
         }
-    }
-
-    /// What comes after a batch that is on its way. What fails here is tried again, and told, when it is needed.
-    async fn look_ahead(&self, turn: Turn, claimed: UserRecord, limits: BatchLimits) -> Option<Ahead> {
-        outbox::look_ahead(&self.at(turn.place), &self.user_id, claimed, limits).await.ok().flatten()
     }
 
     /// Sends a batch once. `None` if it is not to be sent after all.
@@ -477,44 +449,8 @@ impl<P: Platform> Drainer<P> {
         At { store: self.platform.store(), place }
     }
 
-    /// The batch that was `claimed` when that was asked for, if it is still new enough, or else the next one; or what to report if the
-    /// server wants to be left alone.
-    async fn claim_anew(
-        &self,
-        turn: Turn,
-        trigger: Trigger,
-        limits: BatchLimits,
-        mut claimed: Option<(MonotonicTime, Step)>,
-    ) -> Result<Result<Step, DrainReport>, StoreError> {
-        let clock = self.platform.clock();
-        // Once: a slow disk is no reason to send nothing at all.
-        let mut may_claim_again = true;
-        loop {
-            if let Some((asked_at, step)) = claimed.take() {
-                let is_old = matches!(step.claim, Claim::Batch(_)) && clock.monotonic().since(asked_at) > LONGEST_CLAIM;
-                if !is_old || !std::mem::take(&mut may_claim_again) {
-                    return Ok(Ok(step));
-                }
-            }
-            if let Some(report) = self.paused(turn, trigger).await? {
-                return Ok(Err(report));
-            }
-            claimed = Some((clock.monotonic(), self.claim(turn, limits).await?));
-        }
-    }
-
-    async fn claim(&self, turn: Turn, limits: BatchLimits) -> Result<Step, StoreError> {
-        let fresh_key = unique_id(self.platform.as_ref());
-        let claiming = Claiming { limits, now: self.now(), fresh_key: &fresh_key, ahead: None };
-        let step = outbox::claim(&self.at(turn.place), &self.user_id, turn.epoch, claiming).await?;
-        if !step.settled.is_empty() {
-            self.announce(step.record.counts(), step.settled.clone());
-        }
-        Ok(step)
-    }
-
     /// What is left behind, when the server may be asked again only then. The time of an action may come before.
-    fn report(&self, record: &UserRecord, next: Option<Duration>) -> DrainReport {
+    pub(super) fn report(&self, record: &UserRecord, next: Option<Duration>) -> DrainReport {
         self.has_let_go.set(record.has_let_go);
         let due = record.until_due(self.now());
         let next = next.into_iter().chain(due.filter(|_| record.in_lane(Lane::Delayed) > 0)).min();
@@ -522,7 +458,7 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// For how long the server wants to be left alone.
-    fn left_alone(&self, trigger: Trigger) -> Duration {
+    pub(super) fn left_alone(&self, trigger: Trigger) -> Duration {
         if trigger == Trigger::Online && broken::is(Variant::OnlineOpensGate) {
             return Duration::ZERO;
         }
@@ -530,7 +466,7 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// What to report while the server wants to be left alone.
-    async fn paused(&self, turn: Turn, trigger: Trigger) -> Result<Option<DrainReport>, StoreError> {
+    pub(super) async fn paused(&self, turn: Turn, trigger: Trigger) -> Result<Option<DrainReport>, StoreError> {
         let paused = self.left_alone(trigger);
         if paused.is_zero() {
             return Ok(None);
@@ -557,11 +493,12 @@ impl<P: Platform> Drainer<P> {
         turn: Turn,
         correlation_id: String,
         error: Box<ApiError>,
-        because: GateReason,
-        counts_against_batch: bool,
+        (because, counts_against_batch): (GateReason, bool),
+        following: Following<'_>,
     ) -> Result<DrainReport, StoreError> {
         let hint = error.retry_hint.map(|hint| Duration::from_millis(hint.after_ms));
-        let written = self.write_gate(turn, Failure { because, hint, counts_against_batch }).await;
+        let failure = Failure { because, hint, counts_against_batch };
+        let written = self.write_gate(turn, failure, following).await;
         let now = self.now();
         let (wait, waiting_for) = match &written {
             // Another drain sees to it, unless its tab is gone.
@@ -576,9 +513,14 @@ impl<P: Platform> Drainer<P> {
 
     /// Closes the gate on disk: another tab, or this one after a reload, would ask the server again without knowing that it must not
     /// yet.
-    async fn write_gate(&self, turn: Turn, failure: Failure) -> Result<(Duration, UserRecord), StoreError> {
+    async fn write_gate(
+        &self,
+        turn: Turn,
+        failure: Failure,
+        following: Following<'_>,
+    ) -> Result<(Duration, UserRecord), StoreError> {
         let (place, moment) = (self.at(turn.place), self.moment());
-        let write = async || outbox::close_gate(&place, &self.user_id, turn.epoch, failure, moment).await;
+        let write = async || outbox::close_gate(&place, &self.user_id, turn.epoch, failure, following, moment).await;
         let (wait, record) = self.insist(write).await?;
         // The disk may have taken its time.
         Ok((wait.saturating_sub(self.now().since(moment.now)), record))
@@ -604,25 +546,11 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
-    /// Enters the verdicts into the books, and claims the next batch with that.
-    async fn settle(
-        &self,
-        turn: Turn,
-        batch: &Batch,
-        verdicts: &[Verdict],
-        limits: BatchLimits,
-        ahead: Option<Ahead>,
-    ) -> Result<Step, StoreError> {
-        let (fresh_key, moment) = (unique_id(self.platform.as_ref()), self.moment());
-        let next = Claiming { limits, now: moment.now, fresh_key: &fresh_key, ahead };
-        outbox::settle(&self.at(turn.place), &self.user_id, turn.epoch, batch, verdicts, moment, Some(next)).await
-    }
-
     pub(super) fn now(&self) -> WallTime {
         self.platform.clock().wall()
     }
 
-    fn moment(&self) -> Moment<'_> {
+    pub(super) fn moment(&self) -> Moment<'_> {
         let server_ahead = self.server_ahead.get();
         Moment { backoff: &self.policy.backoff, now: self.now(), unit: self.platform.random().unit(), server_ahead }
     }

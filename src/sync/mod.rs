@@ -9,6 +9,7 @@ mod promotion;
 mod replay;
 mod reply;
 pub mod schedule;
+mod succession;
 mod turn;
 mod waiters;
 

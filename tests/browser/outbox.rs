@@ -3,7 +3,7 @@
 use crate::fresh_database;
 use std::time::Duration;
 use steadfast::browser::{BrowserClock, Database};
-use steadfast::outbox::{self, AppendError, Begin, Claim, Claiming, Newcomer, Step};
+use steadfast::outbox::{self, AppendError, Begin, Claim, Claiming, Following, Newcomer, Step};
 use steadfast::platform::tables::Lane;
 use steadfast::policy::{backoff::Backoff, gate::Trigger};
 use steadfast::queue::action::{Action, ActionState};
@@ -42,7 +42,14 @@ async fn begin(store: &Database) -> u64 {
 }
 
 async fn claim(store: &Database, epoch: u64, key: &str) -> Step {
-    outbox::claim(store, "ada", epoch, Claiming { limits: LIMITS, now: NOW, fresh_key: key, ahead: None }).await.unwrap()
+    outbox::claim(
+        store,
+        "ada",
+        epoch,
+        Claiming { limits: LIMITS, now: NOW, fresh_key: key, next_key: "next", following: Following::Unknown },
+    )
+    .await
+    .unwrap()
 }
 
 async fn list(store: &Database) -> Vec<Action> {
@@ -76,7 +83,7 @@ async fn a_batch_goes_from_claim_to_settlement_and_the_next_one_is_claimed_with_
     assert_eq!((batch.key.as_str(), batch.actions.len()), ("batch-1", 3));
     append(&store, "ada", vec![newcomer("d", None)]).await.unwrap();
     let verdicts = [Verdict::Applied(None), Verdict::Duplicate(None), Verdict::Unlisted];
-    let next = Claiming { limits: LIMITS, now: NOW, fresh_key: "batch-2", ahead: None };
+    let next = Claiming { limits: LIMITS, now: NOW, fresh_key: "batch-2", next_key: "next", following: Following::Unknown };
     let step = outbox::settle(&store, "ada", epoch, &batch, &verdicts, MOMENT, Some(next)).await.unwrap();
     assert_eq!((step.record.counts().pending, step.settled.len()), (2, 2));
     let Claim::Batch(batch) = step.claim else { panic!() };

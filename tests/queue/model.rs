@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 use steadfast::json::Json;
-use steadfast::outbox::{self, Ahead, Batch, Begin, Claim, Claiming, Newcomer, Step};
+use steadfast::outbox::{self, Batch, Begin, Claim, Claiming, Failure, Following, Newcomer, Step};
 use steadfast::platform::tables::Lane;
 use steadfast::policy::backoff::Backoff;
-use steadfast::policy::gate::Trigger;
+use steadfast::policy::gate::{GateReason, Trigger};
 use steadfast::queue::action::Action;
 use steadfast::queue::answer::Verdict;
 use steadfast::queue::coalescing::Coalescing;
@@ -40,8 +40,10 @@ struct World {
     free: BTreeSet<String>,
     epoch: u64,
     claimed: Option<Batch>,
-    /// What was seen while it is on its way, for a batch of that size.
-    ahead: Option<(Ahead, BatchLimits)>,
+    /// The batch that may follow it.
+    ready: Option<Batch>,
+    /// The one before it, which is not in the books, and what the server has said of it.
+    answered: Option<(Batch, Vec<Verdict>)>,
     limits: QueueLimits,
 }
 
@@ -69,7 +71,8 @@ impl World {
             free: BTreeSet::new(),
             epoch: 0,
             claimed: None,
-            ahead: None,
+            ready: None,
+            answered: None,
             limits,
         }
     }
@@ -155,28 +158,38 @@ impl World {
         BatchLimits { actions: self.rng.usize(1..8), bytes: self.rng.choice([1 << 18, 200]).unwrap() }
     }
 
-    fn claiming(&mut self) -> Claiming<'static> {
+    fn claiming<'f>(&mut self, following: Following<'f>) -> Claiming<'f> {
         let limits = self.limits();
-        let key: &'static str = Box::leak(format!("batch-{}", self.rng.u64(..)).into_boxed_str());
-        Claiming { limits, now: self.now, fresh_key: key, ahead: None }
+        let [fresh_key, next_key] =
+            [(); 2].map(|()| -> &'static str { Box::leak(format!("batch-{}", self.rng.u64(..)).into_boxed_str()) });
+        Claiming { limits, now: self.now, fresh_key, next_key, following }
     }
 
     fn take(&mut self, step: Step) {
-        self.ahead = None;
         self.claimed = match step.claim {
-            Claim::Batch(batch) => {
-                assert!(!batch.actions.is_empty());
-                assert!(batch.actions.windows(2).all(|two| two[0].seq < two[1].seq));
-                assert!(batch.actions.iter().all(|action| !action.data.get().contains("$result")), "{batch:?}");
-                if batch.is_foremost {
-                    let limits = self.limits();
-                    let ahead = block_on(outbox::look_ahead(&self.store, "ada", step.record, limits)).unwrap();
-                    self.ahead = ahead.map(|ahead| (ahead, limits));
-                }
-                Some(batch)
-            }
+            Claim::Batch(batch) => Some(batch),
             _ => None,
         };
+        self.ready = step.next;
+        for batch in self.claimed.iter().chain(&self.ready) {
+            assert!(!batch.actions.is_empty());
+            assert!(batch.actions.windows(2).all(|two| two[0].seq < two[1].seq));
+            assert!(batch.actions.iter().all(|action| !action.data.get().contains("$result")), "{batch:?}");
+        }
+    }
+
+    fn moment(&mut self) -> Moment<'static> {
+        Moment { backoff: &BACKOFF, now: self.now, unit: self.rng.f64(), server_ahead: None }
+    }
+
+    /// The books are brought up to date while the next batch is on its way.
+    fn catch_up(&mut self) {
+        let Some((batch, verdicts)) = self.answered.take() else { return };
+        let (claiming, moment) = (self.claiming(Following::OnItsWay), self.moment());
+        let settled = outbox::settle(&self.store, "ada", self.epoch, &batch, &verdicts, moment, Some(claiming));
+        let step = block_on(settled).unwrap();
+        self.heard(step.settled);
+        self.ready = step.next;
     }
 
     fn see_to_due(&mut self) {
@@ -188,7 +201,9 @@ impl World {
     fn claim(&mut self) {
         if let Begin::Open(record) = block_on(outbox::begin(&self.store, "ada", Trigger::Asked, self.now, true)).unwrap() {
             self.epoch = record.epoch;
-            let claiming = self.claiming();
+            // Whoever drained before is gone, with all that it knew.
+            (self.ready, self.answered) = (None, None);
+            let claiming = self.claiming(Following::Unknown);
             let step = block_on(outbox::claim(&self.store, "ada", self.epoch, claiming)).unwrap();
             self.heard(step.settled.clone());
             self.take(step);
@@ -197,6 +212,7 @@ impl World {
 
     /// The server looks at the batch, in order, and holds back what comes after what it does not apply, as it has to.
     fn answer(&mut self, is_kind: bool) {
+        self.catch_up();
         let Some(batch) = self.claimed.take() else { return };
         let mut held: BTreeSet<String> = BTreeSet::new();
         let mut verdicts = Vec::new();
@@ -222,34 +238,41 @@ impl World {
             }
             verdicts.push(verdict);
         }
-        // Now and then the answer is lost, or another drain has begun meanwhile.
-        match self.rng.u8(..8) {
+        let next = self.ready.take();
+        let is_unsent = |next: &&Batch| !next.is_again;
+        let following = next.as_ref().filter(is_unsent).map_or(Following::Unknown, |next| Following::Unsent(&next.key));
+        let moment = self.moment();
+        // Now and then the answer is lost, or there is none, or another drain has begun meanwhile.
+        match self.rng.u8(..10) {
             0 => return,
             1 => drop(block_on(outbox::begin(&self.store, "ada", Trigger::Asked, self.now, true)).unwrap()),
+            2 => {
+                let failure = Failure { because: GateReason::Network, hint: None, counts_against_batch: self.rng.bool() };
+                block_on(outbox::close_gate(&self.store, "ada", self.epoch, failure, following, moment)).unwrap();
+                return;
+            }
             _ => {}
         }
-        let (claims, limits, ahead) = match self.ahead.take() {
-            Some((ahead, limits)) => (true, limits, Some(ahead)),
-            None => (self.rng.u8(..3) > 0, self.limits(), None),
-        };
-        let moment = Moment { backoff: &BACKOFF, now: self.now, unit: self.rng.f64(), server_ahead: None };
-        let key = format!("batch-{}", self.rng.u64(..));
-        let settle = |store: &Memory, ahead: Option<Ahead>| {
-            let next = claims.then_some(Claiming { limits, now: self.now, fresh_key: &key, ahead });
-            block_on(outbox::settle(store, "ada", self.epoch, &batch, &verdicts, moment, next)).unwrap()
-        };
-        // Whoever has looked ahead comes to the same as whoever has not.
-        let twin = Memory::default();
-        twin.tamper(|table| *table = self.store.committed());
-        let (without, step) = (settle(&twin, None), settle(&self.store, ahead));
-        assert_eq!(format!("{step:?}"), format!("{without:?}"));
-        assert_eq!(self.store.committed().all_rows("ada"), twin.committed().all_rows("ada"));
+        let goes = next.as_ref().is_some_and(|next| {
+            verdicts.iter().all(Verdict::is_taken)
+                && self.rng.u8(..4) > 0
+                && block_on(outbox::may_go(&self.store, "ada", self.epoch, next, self.now)).unwrap()
+        });
+        if goes {
+            self.answered = Some((batch, verdicts));
+            self.claimed = next;
+            return;
+        }
+        let claiming = self.claiming(following);
+        let claims = (self.rng.u8(..3) > 0).then_some(claiming);
+        let step = block_on(outbox::settle(&self.store, "ada", self.epoch, &batch, &verdicts, moment, claims)).unwrap();
         self.heard(step.settled.clone());
         self.take(step);
     }
 
     fn step(&mut self) {
-        match self.rng.u8(..17) {
+        match self.rng.u8(..18) {
+            17 => self.catch_up(),
             16 => self.see_to_due(),
             0..=4 => self.append(),
             5..=6 => self.claim(),

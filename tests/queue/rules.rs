@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
 use steadfast::error::ApiError;
-use steadfast::outbox::{self, Appended, Batch, Begin, Change, Claim, Claiming, Failure, Newcomer, Resolution, Step};
+use steadfast::outbox::{self, Appended, Batch, Begin, Change, Claim, Claiming, Failure, Following, Newcomer, Resolution, Step};
 use steadfast::platform::tables::{Durability, Kind, Lane, Lot, Row, Store as _, Transaction as _};
 use steadfast::platform::{Access, StoreError};
 use steadfast::policy::backoff::Backoff;
@@ -36,7 +36,13 @@ pub(super) fn moment(now: WallTime) -> Moment<'static> {
 }
 
 fn claiming(now: WallTime, key: &str) -> Claiming<'_> {
-    Claiming { limits: BatchLimits { actions: 100, bytes: 1 << 18 }, now, fresh_key: key, ahead: None }
+    Claiming {
+        limits: BatchLimits { actions: 100, bytes: 1 << 18 },
+        now,
+        fresh_key: key,
+        next_key: "next",
+        following: Following::Unknown,
+    }
 }
 
 pub(super) fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
@@ -149,9 +155,10 @@ fn a_drain_that_was_overtaken_closes_no_gate_and_counts_no_failure() {
     let current = queue.begin(NOW);
     queue.batch(current, NOW);
     let before = queue.record();
-    block_on(outbox::close_gate(&queue.0, "ada", overtaken, NO_ANSWER, moment(NOW))).unwrap();
+    block_on(outbox::close_gate(&queue.0, "ada", overtaken, NO_ANSWER, Following::Unknown, moment(NOW))).unwrap();
     assert_eq!(queue.record(), before);
-    let (wait, record) = block_on(outbox::close_gate(&queue.0, "ada", current, NO_ANSWER, moment(NOW))).unwrap();
+    let (wait, record) =
+        block_on(outbox::close_gate(&queue.0, "ada", current, NO_ANSWER, Following::Unknown, moment(NOW))).unwrap();
     assert_eq!((wait, record.gate.remaining(NOW)), (wait.max(SECOND / 2), wait));
     assert_eq!(record.batch.unwrap().failures, 1);
 }
@@ -164,7 +171,7 @@ fn a_moment_that_the_server_has_named_is_written_down_by_a_drain_that_was_overta
     queue.batch(overtaken, NOW);
     queue.begin(NOW);
     let told = Failure { because: GateReason::ServerError, hint: Some(HOUR), counts_against_batch: true };
-    block_on(outbox::close_gate(&queue.0, "ada", overtaken, told, moment(NOW))).unwrap();
+    block_on(outbox::close_gate(&queue.0, "ada", overtaken, told, Following::Unknown, moment(NOW))).unwrap();
     let record = queue.record();
     assert_eq!(record.gate.reason(NOW), Some(GateReason::ServerHint));
     assert!(record.gate.remaining(NOW) >= HOUR);
@@ -233,7 +240,7 @@ fn what_may_be_sent_expires_though_the_server_may_not_be_asked() {
     let epoch = queue.begin(NOW);
     queue.batch(epoch, NOW);
     queue.append(vec![expiring("b", None, SECOND), newcomer("c", None)]);
-    block_on(outbox::close_gate(&queue.0, "ada", epoch, NO_ANSWER, moment(NOW))).unwrap();
+    block_on(outbox::close_gate(&queue.0, "ada", epoch, NO_ANSWER, Following::Unknown, moment(NOW))).unwrap();
     assert_eq!(queue.bring_due(NOW), []);
     assert_eq!(queue.bring_due(NOW.after(SECOND)), [gone("b")]);
     assert_eq!((queue.record().next_due, queue.record().counts().pending), (None, 2));
@@ -350,13 +357,8 @@ fn what_is_settled_by_a_clock_that_has_been_set_back_does_not_hide_that_it_was()
     queue.append(vec![newcomer("b", None)]);
     let epoch = queue.begin(NOW);
     // Another one is on its way when the clock is set back.
-    let batch = Batch {
-        key: "key".into(),
-        actions: vec![Action::read(&queue.row("b").unwrap(), "ada")],
-        failures: 0,
-        is_again: false,
-        is_foremost: false,
-    };
+    let batch =
+        Batch { key: "key".into(), actions: vec![Action::read(&queue.row("b").unwrap(), "ada")], failures: 0, is_again: false };
     queue.settle(epoch, &batch, &[Verdict::Applied(None)], moment(NOW));
     assert!(queue.record().is_due(NOW));
     queue.bring_due(NOW);

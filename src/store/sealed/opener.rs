@@ -42,9 +42,4 @@ impl Opener {
     pub fn seal_row_like(&self, sealed: &str, user_id: &str, row: &Row, nonce: &[u8; NONCE]) -> Option<Row> {
         self.0.seal_row_like(sealed, user_id, row, nonce)
     }
-
-    /// The same for the record of a queue.
-    pub fn seal_record_like(&self, sealed: &str, user_id: &str, text: &str, nonce: &[u8; NONCE]) -> Option<String> {
-        self.0.seal_document_like(sealed, user_id, Kind::Queue, text, nonce)
-    }
 }

@@ -172,20 +172,6 @@ impl Ring {
         seal_row(self.of(user_id).find(|cipher| cipher.number() == number)?, user_id, row, nonce)
     }
 
-    /// A document with the key of that sealed text.
-    pub(super) fn seal_document_like(
-        &self,
-        sealed: &str,
-        user_id: &str,
-        kind: Kind,
-        text: &str,
-        nonce: &[u8; NONCE],
-    ) -> Option<String> {
-        let number = Sealing::of(sealed)?.number;
-        let cipher = self.of(user_id).find(|cipher| cipher.number() == number)?;
-        cipher.seal(&place_of_document(user_id, kind, ""), 0, nonce, text.as_bytes())
-    }
-
     /// A row that could not be opened, as it was kept, if it is one.
     pub(super) fn as_it_was(&self, user_id: &str, row: &Row) -> Option<Row> {
         if !cipher::is_sealed(&row.text) {

@@ -1,0 +1,193 @@
+//! Which batch goes next, and when what became of one is entered into the books: before the next one goes, or while it is on its way.
+
+use super::drain::{DrainReport, Drainer, LONGEST_CLAIM, Turn};
+use super::news::News;
+use crate::broken::{self, Variant};
+use crate::call::correlation::unique_id;
+use crate::outbox::{self, Batch, Claim, Claiming, Following, Step};
+use crate::platform::{Clock as _, Platform, StoreError};
+use crate::policy::gate::Trigger;
+use crate::queue::answer::Verdict;
+use crate::queue::plan::BatchLimits;
+use crate::time::MonotonicTime;
+use std::time::Duration;
+
+/// What the books said so short a while ago they say still, as far as anybody can tell who reads them and sends then.
+const JUST_NOW: Duration = Duration::from_millis(5);
+
+/// A batch that may follow the one on its way.
+struct Ready {
+    batch: Batch,
+    /// When it was asked for.
+    asked_at: MonotonicTime,
+    /// When it was on disk.
+    known_at: MonotonicTime,
+}
+
+/// What a drain has in hand between one batch and the next.
+pub(super) struct Succession<'d, P: Platform> {
+    drainer: &'d Drainer<P>,
+    turn: Turn,
+    trigger: Trigger,
+    /// How large batches are just now.
+    pub(super) limits: BatchLimits,
+    /// What was claimed when the books were brought up to date, and when that was asked for.
+    claimed: Option<(MonotonicTime, Step)>,
+    /// The batch that may follow the one on its way.
+    ready: Option<Ready>,
+    /// The batch that follows, and the one before it, all of which was taken, which is not in the books yet.
+    following: Option<(Batch, (Batch, Vec<Verdict>))>,
+    /// The one before the batch on its way, until it is in the books.
+    before: Option<(Batch, Vec<Verdict>)>,
+    news: Option<News<'d, P>>,
+}
+
+impl<'d, P: Platform> Succession<'d, P> {
+    pub(super) fn new(drainer: &'d Drainer<P>, turn: Turn, trigger: Trigger) -> Self {
+        let limits = drainer.policy.limits;
+        Self { drainer, turn, trigger, limits, claimed: None, ready: None, following: None, before: None, news: None }
+    }
+
+    /// The batch that goes next, or what to report if none does.
+    pub(super) async fn next(&mut self) -> Result<Result<Batch, DrainReport>, StoreError> {
+        if let Some((batch, before)) = self.following.take() {
+            self.before = Some(before);
+            return Ok(Ok(batch));
+        }
+        self.news.take_if(|_| self.claimed.is_none());
+        let (asked_at, step) = match self.claim_anew().await? {
+            Ok(claimed) => claimed,
+            Err(paused) => return Ok(Err(paused)),
+        };
+        self.ready = self.ready_from(asked_at, step.next);
+        let drainer = self.drainer;
+        let report = match step.claim {
+            Claim::Batch(batch) => return Ok(Ok(batch)),
+            Claim::Nothing { next_due } => drainer.report(&step.record, next_due.map(|moment| moment.since(drainer.now()))),
+            // Another drain sees to the rest, unless its tab is gone.
+            Claim::Superseded => {
+                let next = step.record.has_work().then_some(drainer.policy.timeout);
+                drainer.report(&step.record, next)
+            }
+        };
+        Ok(Err(report))
+    }
+
+    /// Tells what the batch before the one on its way has come to, and enters it into the books, if it is not there yet.
+    pub(super) async fn catch_up(&mut self) -> Result<(), StoreError> {
+        self.news = None;
+        let Some((before, verdicts)) = self.before.take() else { return Ok(()) };
+        let asked_at = self.drainer.platform.clock().monotonic();
+        let step = self.settle(&before, &verdicts, Following::OnItsWay).await?;
+        self.ready = self.ready_from(asked_at, step.next);
+        self.drainer.announce(step.record.counts(), step.settled);
+        Ok(())
+    }
+
+    /// There are verdicts on the batch that began to be sent then. What may follow it does, and is sent at once; otherwise they are entered
+    /// into the books first, with which the next one is claimed.
+    pub(super) async fn answered(
+        &mut self,
+        batch: Batch,
+        verdicts: Vec<Verdict>,
+        began: MonotonicTime,
+    ) -> Result<(), StoreError> {
+        let (drainer, actions) = (self.drainer, batch.actions.len());
+        let clock = drainer.platform.clock();
+        if self.may_follow(&verdicts).await
+            && let Some(Ready { batch: next, .. }) = self.ready.take()
+        {
+            drainer.took(actions, clock.monotonic().since(began));
+            self.following = Some((next, (batch, verdicts)));
+            return Ok(());
+        }
+        let asked_at = clock.monotonic();
+        let step = self.settle(&batch, &verdicts, self.unsent()).await?;
+        self.ready = None;
+        self.news = Some(News { drainer, counts: step.record.counts(), settled: step.settled.clone() });
+        drainer.took(actions, clock.monotonic().since(began));
+        // Not only at the end: they may be large, and there may be many.
+        drainer.clean_up(step.record.has_let_go).await;
+        // One that was not to be claimed yet is claimed when the server may be asked again.
+        self.claimed = drainer.left_alone(self.trigger).is_zero().then_some((asked_at, step));
+        Ok(())
+    }
+
+    /// What is known of the batch that may follow, if it does not. One that was found on disk may have been sent by whoever made it ready.
+    pub(super) fn unsent(&self) -> Following<'_> {
+        let unsent = self.ready.as_ref().filter(|ready| !ready.batch.is_again);
+        unsent.map_or(Following::Unknown, |ready| Following::Unsent(&ready.batch.key))
+    }
+
+    fn ready_from(&self, asked_at: MonotonicTime, next: Option<Batch>) -> Option<Ready> {
+        let known_at = self.drainer.platform.clock().monotonic();
+        next.map(|batch| Ready { batch, asked_at, known_at })
+    }
+
+    /// Whether the batch that was made ready goes at once: all of the one before it is taken, and nothing has happened meanwhile. What the
+    /// disk fails with here it is asked for again when it is needed.
+    async fn may_follow(&self, verdicts: &[Verdict]) -> bool {
+        let (drainer, clock) = (self.drainer, self.drainer.platform.clock());
+        let Some(ready) = &self.ready else { return false };
+        let is_new = || clock.monotonic().since(ready.asked_at) <= LONGEST_CLAIM;
+        let all_taken = verdicts.iter().all(Verdict::is_taken) || broken::is(Variant::NextGoesRegardless);
+        if !all_taken || !is_new() || !drainer.left_alone(self.trigger).is_zero() {
+            return false;
+        }
+        if clock.monotonic().since(ready.known_at) <= JUST_NOW {
+            return true;
+        }
+        let (place, now) = (drainer.at(self.turn.place), drainer.now());
+        let may_go = outbox::may_go(&place, &drainer.user_id, self.turn.epoch, &ready.batch, now).await.unwrap_or(false);
+        // The disk may have taken its time.
+        may_go && is_new()
+    }
+
+    /// What was claimed, with when that was asked for, if it is still new enough, or else what is claimed now; or what to report if the
+    /// server wants to be left alone.
+    async fn claim_anew(&mut self) -> Result<Result<(MonotonicTime, Step), DrainReport>, StoreError> {
+        let clock = self.drainer.platform.clock();
+        // Once: a slow disk is no reason to send nothing at all.
+        let mut may_claim_again = true;
+        loop {
+            if let Some((asked_at, step)) = self.claimed.take() {
+                let is_old = matches!(step.claim, Claim::Batch(_)) && clock.monotonic().since(asked_at) > LONGEST_CLAIM;
+                if !is_old || !std::mem::take(&mut may_claim_again) {
+                    return Ok(Ok((asked_at, step)));
+                }
+                self.ready = self.ready_from(asked_at, step.next);
+            }
+            if let Some(report) = self.drainer.paused(self.turn, self.trigger).await? {
+                return Ok(Err(report));
+            }
+            self.claimed = Some((clock.monotonic(), self.claim().await?));
+        }
+    }
+
+    async fn claim(&self) -> Result<Step, StoreError> {
+        let drainer = self.drainer;
+        let [fresh_key, next_key] = self.keys();
+        let (limits, now, following) = (self.limits, drainer.now(), self.unsent());
+        let claiming = Claiming { limits, now, fresh_key: &fresh_key, next_key: &next_key, following };
+        let step = outbox::claim(&drainer.at(self.turn.place), &drainer.user_id, self.turn.epoch, claiming).await?;
+        if !step.settled.is_empty() {
+            drainer.announce(step.record.counts(), step.settled.clone());
+        }
+        Ok(step)
+    }
+
+    /// Enters the verdicts into the books, and claims what comes next with that.
+    async fn settle(&self, batch: &Batch, verdicts: &[Verdict], following: Following<'_>) -> Result<Step, StoreError> {
+        let drainer = self.drainer;
+        let ([fresh_key, next_key], moment) = (self.keys(), drainer.moment());
+        let (limits, now) = (self.limits, moment.now);
+        let claiming = Claiming { limits, now, fresh_key: &fresh_key, next_key: &next_key, following };
+        let place = drainer.at(self.turn.place);
+        outbox::settle(&place, &drainer.user_id, self.turn.epoch, batch, verdicts, moment, Some(claiming)).await
+    }
+
+    /// For what is claimed, and for what is made ready.
+    fn keys(&self) -> [String; 2] {
+        [(); 2].map(|()| unique_id(self.drainer.platform.as_ref()))
+    }
+}
