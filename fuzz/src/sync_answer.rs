@@ -60,8 +60,8 @@ async fn queue_holds(answer: &str, record: &str, rows: Vec<Row>) {
     transaction.commit().await.expect("memory does not fail");
     let epoch = outbox::record(&store, "ada").await.expect("it can be read").epoch;
     let limits = BatchLimits { actions: 100, bytes: 1 << 20 };
-    let claiming = Claiming { limits, now: NOW, fresh_key: "fresh", next_key: "next", following: Following::Unknown };
-    let step = outbox::claim(&store, "ada", epoch, claiming).await.expect("it can be read");
+    let claiming = Claiming { limits, now: NOW, fresh_key: "fresh", next_key: "next" };
+    let step = outbox::claim(&store, "ada", epoch, claiming, Following::Unknown).await.expect("it can be read");
     let mut left: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
     let mut gone = |settled: Vec<(String, steadfast::queue::outcome::Outcome)>| {
         for (id, outcome) in settled {
@@ -77,7 +77,9 @@ async fn queue_holds(answer: &str, record: &str, rows: Vec<Row>) {
         let verdicts = answer_holds(answer, &batch.actions);
         if let Some(verdicts) = verdicts {
             let moment = Moment { backoff: &BACKOFF, now: NOW, unit: 0.5, server_ahead: None };
-            let step = outbox::settle(&store, "ada", epoch, &batch, &verdicts, moment, None).await.expect("it can be written");
+            let step = outbox::settle(&store, "ada", epoch, &batch, &verdicts, moment, (None, Following::Unknown))
+                .await
+                .expect("it can be written");
             let is_the_next = step.record.batch.is_none() || step.record.batch == next;
             assert!(is_the_next && step.record.next_batch.is_none(), "nothing of it is in flight");
             for (action, verdict) in batch.actions.iter().zip(&verdicts) {

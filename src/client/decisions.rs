@@ -110,7 +110,8 @@ impl<P: Platform> Queue<P> {
         }
         // What lies where it could not be reached is still put back, should it be deleted there.
         if let Ok(purged) = &purged {
-            self.drainer.announce_decision(left, Vec::new(), None, purged.clone());
+            self.drainer.announce_decision(left, Vec::new(), None, purged);
+            schedule::request(&self.requests, Trigger::Enqueued);
         }
         // Also those that no action had taken yet. What is being stored just now finds out.
         let deleted = if has_let_go { self.drainer.sweep().await } else { Ok(()) };
@@ -156,7 +157,7 @@ impl<P: Platform> Queue<P> {
 
     fn tell(&self, Decided { settled, record }: Decided, edited: Option<(String, Box<RawValue>)>) {
         let counts = record.counts();
-        self.drainer.announce_decision(counts, settled, edited, Vec::new());
+        self.drainer.announce_decision(counts, settled, edited, &[]);
         self.platform.emit(&Event::QueueChanged { counts });
         // What stood behind it may go now.
         schedule::request(&self.requests, Trigger::Enqueued);

@@ -21,7 +21,7 @@ use futures_util::future::try_join_all;
 use std::time::Duration;
 
 /// For so many it is looked at first, where one may be all.
-const FEW: usize = 2;
+pub(super) const FEW: usize = 2;
 
 /// Whether a drain may start.
 #[derive(Debug)]
@@ -107,8 +107,6 @@ pub struct Claiming<'a> {
     pub fresh_key: &'a str,
     /// The key of the one that is made ready to follow it.
     pub next_key: &'a str,
-    /// What is known of the one that was made ready before.
-    pub following: Following<'a>,
 }
 
 /// What there is to send.
@@ -160,21 +158,27 @@ pub struct Step {
 
 /// Claims the next batch. One whose answer never came is claimed again as it was, under the same key, so that the server
 /// can tell. If the application has discarded some of it since, or it is to be smaller, another is made, under the fresh key.
-pub async fn claim<S: Store>(store: &S, user_id: &str, epoch: u64, claiming: Claiming<'_>) -> Result<Step, StoreError> {
+pub async fn claim<S: Store>(
+    store: &S,
+    user_id: &str,
+    epoch: u64,
+    claiming: Claiming<'_>,
+    following: Following<'_>,
+) -> Result<Step, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
     let mut settled = Vec::new();
     let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
     let (mut claim, mut next) = (Claim::Superseded, None);
     if is_current {
-        ledger.forget_unsent(claiming.following);
-        (claim, next) = choose_next(&mut ledger, claiming, usize::MAX, &mut settled).await?;
+        ledger.forget_unsent(following);
+        (claim, next) = choose_next(&mut ledger, claiming, following, usize::MAX, &mut settled).await?;
     }
     history::write(&mut ledger, &settled)?;
     Ok(Step { claim, next, settled, record: ledger.commit().await? })
 }
 
 /// Enters the verdicts on a batch into the books, opens the gate, and claims the next batch, if `next` says so. `batch` are the
-/// actions as they were claimed, in order. Actions leave the disk here and, on the application's wish or by its policy, in
+/// actions as they were claimed, in order; `following` is what is known of the batch that was made ready to follow it. Actions leave the disk here and, on the application's wish or by its policy, in
 /// `discard`, `append` and `claim`, and nowhere else.
 ///
 /// If another drain has begun since, only what the server has positively taken is deleted, since that stays true whoever reports it.
@@ -185,7 +189,7 @@ pub async fn settle<S: Store>(
     batch: &Batch,
     verdicts: &[Verdict],
     moment: Moment<'_>,
-    next_batch: Option<Claiming<'_>>,
+    (next_batch, following): (Option<Claiming<'_>>, Following<'_>),
 ) -> Result<Step, StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
     let is_current = ledger.record.epoch == epoch || broken::is(Variant::NoEpochFence);
@@ -203,7 +207,6 @@ pub async fn settle<S: Store>(
         let index = batch.actions.binary_search_by_key(&action.seq, |action| action.seq).ok()?;
         verdicts.get(index)
     };
-    let following = next_batch.as_ref().map_or(Following::Unknown, |claiming| claiming.following);
     let mut settled = enter(&mut ledger, rows, verdict_on, is_current.then_some(following), moment).await?;
     let (mut claim, mut next) = (Claim::Superseded, None);
     ledger.record.meet_server_clock(moment.server_ahead);
@@ -214,8 +217,10 @@ pub async fn settle<S: Store>(
         ledger.record.last_sync = Some(moment.now);
         (claim, next) = match next_batch {
             // Where one has gone alone the next one may as well, and then no more is looked at.
-            Some(claiming) if batch.actions.len() < FEW => choose_next(&mut ledger, claiming, FEW, &mut settled).await?,
-            Some(claiming) => choose_next(&mut ledger, claiming, usize::MAX, &mut settled).await?,
+            Some(claiming) if batch.actions.len() < FEW => {
+                choose_next(&mut ledger, claiming, following, FEW, &mut settled).await?
+            }
+            Some(claiming) => choose_next(&mut ledger, claiming, following, usize::MAX, &mut settled).await?,
             None => (Claim::Nothing { next_due: None }, None),
         };
     }
@@ -333,10 +338,11 @@ async fn enter<'v, T: Transaction>(
 async fn choose_next<T: Transaction>(
     ledger: &mut Ledger<'_, T>,
     claiming: Claiming<'_>,
+    following: Following<'_>,
     expected: usize,
     settled: &mut Vec<(String, Outcome)>,
 ) -> Result<(Claim, Option<Batch>), StoreError> {
-    let Claiming { limits, now, next_key, following, .. } = claiming;
+    let Claiming { limits, now, next_key, .. } = claiming;
     // Whoever was told so may have been another drain, which this one has overtaken.
     if ledger.record.gate.reason(now) == Some(GateReason::ServerHint) && !broken::is(Variant::OnlineOpensGate) {
         ledger.record.at_work_since = None;

@@ -27,6 +27,8 @@ pub struct Mirror {
     dependents: usize,
     /// The number of the next one.
     next: u64,
+    /// See [`Mirror::purged`].
+    purged: FlatMap<String, ()>,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,11 @@ impl Purged {
         Self { place: record.place, created_at: record.created_at, next_seq: record.next_seq }
     }
 
+    /// Whether it is one that no other tab has to do with.
+    pub fn is_in_memory(&self) -> bool {
+        self.place == Durability::Memory
+    }
+
     fn was_of(self, origin: Origin) -> bool {
         let is_older = origin.created_at < self.created_at;
         self.place == origin.place && (is_older || origin.created_at == self.created_at && origin.seq < self.next_seq)
@@ -85,6 +92,7 @@ impl Mirror {
         }
         let origin = Origin { place: record.place, created_at: record.created_at, seq };
         self.forget(&action.id);
+        self.purged.remove(&action.id);
         self.bytes = self.bytes.saturating_add(bytes);
         self.dependents += usize::from(action.depends_on.is_some());
         let number = self.next;
@@ -230,14 +238,26 @@ impl Mirror {
         }
     }
 
-    /// All was taken out of these queues. Gives those of which nobody could tell that they were: they did not lie there any longer.
-    pub fn purge(&mut self, queues: &[Purged]) -> Vec<String> {
+    /// All was taken out of these queues, and this tab has not heard of each.
+    pub fn purge(&mut self, queues: &[Purged]) {
         let is_purged = |kept: &Kept| queues.iter().any(|queue| queue.was_of(kept.origin));
         let purged: Vec<String> = self.kept.iter().filter(|(_, kept)| is_purged(kept)).map(|(id, _)| id.clone()).collect();
-        for id in &purged {
-            self.forget(id);
+        for id in purged {
+            self.forget(&id);
+            if self.purged.len() < MOST {
+                self.purged.insert(id, ());
+            }
         }
-        purged
+    }
+
+    /// Those that were taken out with all others, lay there no longer perhaps, and are to be looked up.
+    pub fn purged(&self) -> Vec<String> {
+        self.purged.keys().cloned().collect()
+    }
+
+    /// Whether that action is one of them. It no longer is.
+    pub fn was_purged(&mut self, id: &str) -> bool {
+        self.purged.remove(id).is_some()
     }
 
     /// Keeps nothing any longer.

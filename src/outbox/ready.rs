@@ -4,50 +4,70 @@
 //! while the books are brought up to date. As long as only one drain can know that it has not been sent, that one says so; whoever
 //! finds it later takes it for sent.
 
-use super::drain::{Batch, in_flight};
+use super::drain::{Batch, FEW, in_flight};
 use super::due::see_to_due;
 use super::ledger::{LAST, Ledger};
 use crate::broken::{self, Variant};
 use crate::platform::tables::{Lane, Row, Store, Transaction};
 use crate::platform::{Access, StoreError};
+use crate::policy::gate::GateReason;
 use crate::queue::action::{Action, ActionState};
 use crate::queue::outcome::Outcome;
 use crate::queue::plan::{BatchLimits, choose, enough_of};
-use crate::queue::record::{BatchRecord, Run};
+use crate::queue::record::{BatchRecord, Run, UserRecord};
 use crate::time::WallTime;
 use futures_util::future::try_join;
 
 /// What a drain knows of the batch that was made ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Following<'a> {
     /// Nothing: if there is one, the server may have seen it.
     Unknown,
-    /// The one with this key has not been sent, and is not going to be.
-    Unsent(&'a str),
+    /// This one has not been sent, and is not going to be.
+    Unsent(&'a Batch),
     /// It was sent when all of the one before it had been taken.
     OnItsWay,
 }
 
 impl Following<'_> {
     fn is_unsent(self, batch: &BatchRecord) -> bool {
-        matches!(self, Self::Unsent(key) if batch.key == key) || broken::is(Variant::NextTakenForUnsent)
+        matches!(self, Self::Unsent(next) if batch.key == next.key) || broken::is(Variant::NextTakenForUnsent)
     }
 }
 
 /// Whether a batch that was made ready may be sent now, without waiting for the books: no other drain has begun, nobody has taken any of
-/// it out of the queue, and all of it is still worth sending.
+/// it out of the queue, nobody was told to leave the server alone, and all of it is still worth sending.
 pub async fn may_go<S: Store>(store: &S, user_id: &str, epoch: u64, batch: &Batch, now: WallTime) -> Result<bool, StoreError> {
     let record = Ledger::open(store, user_id, Access::Read).await?.commit().await?;
     let is_as_it_was = record.next_batch.as_ref().is_some_and(|next| next.key == batch.key && !next.is_broken);
     let is_worth_sending = |action: &Action| action.sent || action.expiry(record.server_ahead).is_none_or(|moment| moment > now);
-    Ok(record.epoch == epoch && is_as_it_was && batch.actions.iter().all(is_worth_sending))
+    let is_open = record.gate.reason(now) != Some(GateReason::ServerHint);
+    Ok(record.epoch == epoch && is_as_it_was && is_open && batch.actions.iter().all(is_worth_sending))
+}
+
+/// Lets go of the batch that was made ready, if it is known not to have been sent: it is to wait.
+pub async fn let_wait<S: Store>(
+    store: &S,
+    user_id: &str,
+    epoch: u64,
+    following: Following<'_>,
+) -> Result<UserRecord, StoreError> {
+    let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
+    if ledger.record.epoch == epoch {
+        ledger.forget_unsent(following);
+    }
+    ledger.commit().await
 }
 
 impl<T: Transaction> Ledger<'_, T> {
     /// Forgets the batch that was made ready, if that is known not to have been sent.
     pub(super) fn forget_unsent(&mut self, following: Following<'_>) {
-        if self.record.next_batch.take_if(|batch| following.is_unsent(batch)).is_some() {
-            self.record.look_at_once();
+        let Some(unsent) = self.record.next_batch.take_if(|batch| following.is_unsent(batch)) else { return };
+        let places = u64::try_from(unsent.size()).unwrap_or(0);
+        self.record.places = self.record.places.wrapping_sub(places);
+        match following {
+            Following::Unsent(next) => next.actions.iter().filter_map(Action::due).for_each(|due| self.record.expect(due)),
+            _ => self.record.look_at_once(),
         }
     }
 
@@ -79,15 +99,17 @@ impl<T: Transaction> Ledger<'_, T> {
         let Some(batch) = self.record.batch.clone() else { return Ok(None) };
         // Only what would be full anyway: what comes later could not be put into it.
         let size = limits.actions.max(1);
-        let beside =
-            |lane| of_lane(&batch, lane).fold(self.record.in_lane(lane), |count, run| count.saturating_sub(run.size() as u64));
-        if Lane::READY.into_iter().map(beside).sum::<u64>() < size as u64 {
+        // Where one has gone alone the next one may as well, and much would be looked at for it.
+        if batch.size() < FEW && size >= FEW {
+            return Ok(None);
+        }
+        if Lane::READY.into_iter().map(|lane| self.count_beside(&batch, lane)).sum::<u64>() < size as u64 {
             return Ok(None);
         }
         see_to_due(self, now, settled).await?;
         let (mut lanes, mut more_urgent): ([Vec<Action>; 4], u64) = Default::default();
         for (lane, slot) in Lane::READY.into_iter().zip(lanes.iter_mut()) {
-            let count = self.record.in_lane(lane);
+            let count = self.count_beside(&batch, lane);
             if count > 0 {
                 let rows = self.beside(&batch, lane, enough_of(lane, more_urgent, size)).await?;
                 *slot = rows.iter().map(|row| Action::read(row, self.user_id)).collect();
@@ -107,6 +129,12 @@ impl<T: Transaction> Ledger<'_, T> {
         let key = key.to_string();
         self.record.next_batch = Some(BatchRecord { key: key.clone(), runs: Run::of(&actions), failures: 0, is_broken: false });
         Ok(Some(Batch { key, actions, failures: 0, is_again: false }))
+    }
+
+    /// How many lie in a lane beside those of that batch.
+    fn count_beside(&self, batch: &BatchRecord, lane: Lane) -> u64 {
+        let sizes = of_lane(batch, lane).map(|run| u64::try_from(run.size()).unwrap_or(u64::MAX));
+        sizes.fold(self.record.in_lane(lane), u64::saturating_sub)
     }
 
     /// The first rows of a lane that are not in that batch.

@@ -30,7 +30,7 @@ pub struct UserRecord {
     pub lanes: [u64; 10],
     /// Bytes of all of these.
     pub bytes: u64,
-    /// The batch that was sent last and whose answer is not in the books yet. It is sent again as it is until it is.
+    /// The batch whose answer is awaited, or is not in the books yet. It is sent again as it is until that is.
     pub batch: Option<BatchRecord>,
     /// The batch that goes as soon as all of that one is taken, before that is in the books. It may have gone.
     #[serde(skip_serializing_if = "Option::is_none")]

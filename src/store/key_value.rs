@@ -230,12 +230,14 @@ impl<T: Texts> Backing for Journalled<T> {
             those.sum()
         };
         let (gone, added) = (units(|entry| entry.before.as_ref()), units(|entry| entry.after.as_ref()));
-        if mirror.units + added > CAPACITY + gone && added > gone {
+        let is_new_row = |entry: &Entry| entry.before.is_none() && entry.key.starts_with(ROW);
+        // What has its share goes on being sent, and for that a little more may have to be written down.
+        let share = if entries.iter().any(is_new_row) { CAPACITY } else { CAPACITY + RESERVE_UNITS };
+        if mirror.units + added > share + gone && added > gone {
             return Err(StoreError::new(StoreErrorKind::QuotaExceeded, COMMITTING, "the queue has its share of localStorage"));
         }
 
         let journal = with_checksum(JOURNAL, &[&write_journal(&entries)]);
-        let is_new_row = |entry: &Entry| entry.before.is_none() && entry.key.starts_with(ROW);
         if let Err(failed) = self.texts.write(JOURNAL, &journal) {
             if failed.kind != StoreErrorKind::QuotaExceeded || !mirror.has_reserve || entries.iter().any(is_new_row) {
                 return Err(failed);

@@ -344,7 +344,16 @@ impl<P: Platform> Drainer<P> {
             let sending = self.send_batch(turn, &mut batch, &mut resumed);
             // What the last one has come to is written down, if it is not yet, and told, while this one is on its way.
             let (sent, caught_up) = join(sending, succession.catch_up()).await;
-            caught_up?;
+            if let Err(failed) = caught_up {
+                // A moment that the server has named stands, whatever becomes of the books.
+                if let Ok(Some((Sending { sent: Sent::Failed { error, because, .. }, .. }, trace))) = sent
+                    && error.retry_hint.is_some()
+                {
+                    let correlation_id = trace.correlation_id().to_string();
+                    self.close_gate(turn, correlation_id, error, (because, false), Following::Unknown).await?;
+                }
+                return Err(failed);
+            }
             let Some((Sending { sent, elsewhere }, trace)) = sent? else {
                 continue;
             };

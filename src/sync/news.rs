@@ -25,7 +25,7 @@ impl<P: Platform> Drop for News<'_, P> {
 impl<P: Platform> Drainer<P> {
     /// Tells the other tabs what is in the queue now and, like those who wait and the application here, what was settled.
     pub fn announce(&self, counts: Counts, settled: Vec<(String, Outcome)>) {
-        self.announce_decision(counts, settled, None, Vec::new());
+        self.announce_decision(counts, settled, None, &[]);
     }
 
     /// The same, and what else was decided: which action has other data now, and which queues were purged.
@@ -34,15 +34,17 @@ impl<P: Platform> Drainer<P> {
         counts: Counts,
         settled: Vec<(String, Outcome)>,
         edited: Option<(String, Box<RawValue>)>,
-        purged: Vec<Purged>,
+        purged: &[Purged],
     ) {
         self.known.set(counts);
         let settled: Vec<(String, Box<RawValue>)> =
             settled.into_iter().filter_map(|(id, outcome)| Some((id, to_raw_value(&outcome).ok()?))).collect();
-        let announcement = Announcement { user_id: self.user_id.clone(), counts, settled, edited, moved: None, purged };
+        // What other tabs have in memory was not.
+        let posted = purged.iter().filter(|queue| !queue.is_in_memory()).copied().collect();
+        let announcement = Announcement { user_id: self.user_id.clone(), counts, settled, edited, moved: None, purged: posted };
         self.post(&announcement);
         self.tell(announcement.settled);
-        self.copy(announcement.edited, &announcement.purged);
+        self.copy(announcement.edited, purged);
     }
 
     /// Tells the other tabs, and nobody here.
@@ -52,21 +54,22 @@ impl<P: Platform> Drainer<P> {
         }
     }
 
-    /// What was decided holds for what this tab has put into the queue as well.
-    fn copy(&self, edited: Option<(String, Box<RawValue>)>, purged: &[Purged]) {
+    /// What was decided holds for what this tab has put into the queue as well. Says whether it is to be looked what became of it.
+    fn copy(&self, edited: Option<(String, Box<RawValue>)>, purged: &[Purged]) -> bool {
         if let Some((id, data)) = edited {
             self.mirror.borrow_mut().edit(&id, data);
         }
-        let gone = self.mirror.borrow_mut().purge(purged);
-        if let (false, Ok(discarded)) = (gone.is_empty(), to_raw_value(&Outcome::Discarded)) {
-            self.tell(gone.into_iter().map(|id| (id, discarded.clone())).collect());
-        }
+        let mut mirror = self.mirror.borrow_mut();
+        mirror.purge(purged);
+        !mirror.purged().is_empty()
     }
 
     /// Finds out what became of actions that are waited for: of those that nobody has looked for yet, or of all. They may have been
     /// settled in an earlier life of the page, or by a tab that could not tell.
     pub async fn look_up(&self, all: bool) -> Result<(), StoreError> {
-        let ids = self.waiters.to_look_up(all);
+        let mut ids = self.waiters.to_look_up(all);
+        let purged = self.mirror.borrow().purged();
+        ids.extend(purged.into_iter().filter(|id| !ids.contains(id)).collect::<Vec<_>>());
         if ids.is_empty() {
             return Ok(());
         }
@@ -92,24 +95,39 @@ impl<P: Platform> Drainer<P> {
         self.waiters.looked_up(&ids);
         for (id, outcome) in known.settled.into_iter().rev() {
             // The last one counts: a dead letter may have been put back since.
+            let was_purged = self.mirror.borrow_mut().was_purged(&id);
+            if was_purged {
+                self.tell(vec![(id, outcome)]);
+                continue;
+            }
             self.mirror.borrow_mut().settle(&id, &outcome);
             self.waiters.resolve(&id, &outcome);
         }
         // What is not here may lie above.
-        if let (true, Ok(gone)) = (self.platform.store().may_send(&self.user_id), to_raw_value(&Outcome::Gone)) {
+        for id in &known.open {
+            self.mirror.borrow_mut().was_purged(id);
+        }
+        let outcomes = (to_raw_value(&Outcome::Gone), to_raw_value(&Outcome::Discarded));
+        if let (true, (Ok(gone), Ok(discarded))) = (self.platform.store().may_send(&self.user_id), outcomes) {
             for id in &known.absent {
                 // It may be there when that place can be used again; if not, it is put there.
                 if self.mirror.borrow().is_elsewhere(id, &known.record) {
                     continue;
                 }
                 self.mirror.borrow_mut().forget(id);
-                self.waiters.resolve(id, &gone);
+                let was_purged = self.mirror.borrow_mut().was_purged(id);
+                if was_purged {
+                    self.tell(vec![(id.clone(), discarded.clone())]);
+                } else {
+                    self.waiters.resolve(id, &gone);
+                }
             }
         }
         Ok(())
     }
 
-    /// Hears what another tab has done. Says whether something waits now: that tab may be gone before it has sent it.
+    /// Hears what another tab has done. Says whether something waits now, since that tab may be gone before it has sent it, or is to
+    /// be looked up.
     pub fn hear(&self, message: &str) -> bool {
         if self.hear_of_turn(message) {
             return false;
@@ -122,9 +140,9 @@ impl<P: Platform> Drainer<P> {
             self.mirror.borrow_mut().moved_elsewhere(place, created_at);
         }
         self.tell(announcement.settled);
-        self.copy(announcement.edited, &announcement.purged);
+        let is_to_look = self.copy(announcement.edited, &announcement.purged);
         self.platform.emit(&Event::QueueChanged { counts: announcement.counts });
-        announcement.counts.pending > 0
+        announcement.counts.pending > 0 || is_to_look
     }
 
     pub(super) fn tell(&self, settled: Vec<(String, Box<RawValue>)>) {

@@ -118,8 +118,15 @@ impl<P: Platform> Drainer<P> {
         // A slow disk is no reason to send nothing at all.
         for _ in 0..MOST_MARKED {
             let asked_at = clock.monotonic();
-            if !outbox::mark_sent(&self.at(turn.place), &self.user_id, turn.epoch, action, true).await? {
-                return Ok(false);
+            let mark = async |is_sent| outbox::mark_sent(&self.at(turn.place), &self.user_id, turn.epoch, action, is_sent).await;
+            match mark(true).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(failed) => {
+                    // It was not sent. If that cannot be written down either, it counts as sent.
+                    drop(mark(false).await);
+                    return Err(failed);
+                }
             }
             if clock.monotonic().since(asked_at) <= LONGEST_CLAIM {
                 break;

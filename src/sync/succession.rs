@@ -18,9 +18,7 @@ const JUST_NOW: Duration = Duration::from_millis(5);
 /// A batch that may follow the one on its way.
 struct Ready {
     batch: Batch,
-    /// When it was asked for.
-    asked_at: MonotonicTime,
-    /// When it was on disk.
+    /// When the books said so at the latest.
     known_at: MonotonicTime,
 }
 
@@ -59,7 +57,7 @@ impl<'d, P: Platform> Succession<'d, P> {
             Ok(claimed) => claimed,
             Err(paused) => return Ok(Err(paused)),
         };
-        self.ready = self.ready_from(asked_at, step.next);
+        self.ready = step.next.map(|batch| Ready { batch, known_at: asked_at });
         let drainer = self.drainer;
         let report = match step.claim {
             Claim::Batch(batch) => return Ok(Ok(batch)),
@@ -77,9 +75,9 @@ impl<'d, P: Platform> Succession<'d, P> {
     pub(super) async fn catch_up(&mut self) -> Result<(), StoreError> {
         self.news = None;
         let Some((before, verdicts)) = self.before.take() else { return Ok(()) };
-        let asked_at = self.drainer.platform.clock().monotonic();
         let step = self.settle(&before, &verdicts, Following::OnItsWay).await?;
-        self.ready = self.ready_from(asked_at, step.next);
+        let known_at = self.drainer.platform.clock().monotonic();
+        self.ready = step.next.map(|batch| Ready { batch, known_at });
         self.drainer.announce(step.record.counts(), step.settled);
         Ok(())
     }
@@ -101,27 +99,22 @@ impl<'d, P: Platform> Succession<'d, P> {
             self.following = Some((next, (batch, verdicts)));
             return Ok(());
         }
-        let asked_at = clock.monotonic();
+        let (asked_at, may_claim) = (clock.monotonic(), drainer.left_alone(self.trigger).is_zero());
         let step = self.settle(&batch, &verdicts, self.unsent()).await?;
         self.ready = None;
         self.news = Some(News { drainer, counts: step.record.counts(), settled: step.settled.clone() });
         drainer.took(actions, clock.monotonic().since(began));
         // Not only at the end: they may be large, and there may be many.
         drainer.clean_up(step.record.has_let_go).await;
-        // One that was not to be claimed yet is claimed when the server may be asked again.
-        self.claimed = drainer.left_alone(self.trigger).is_zero().then_some((asked_at, step));
+        // What was not claimed is claimed when the server may be asked again.
+        self.claimed = (may_claim && drainer.left_alone(self.trigger).is_zero()).then_some((asked_at, step));
         Ok(())
     }
 
     /// What is known of the batch that may follow, if it does not. One that was found on disk may have been sent by whoever made it ready.
     pub(super) fn unsent(&self) -> Following<'_> {
         let unsent = self.ready.as_ref().filter(|ready| !ready.batch.is_again);
-        unsent.map_or(Following::Unknown, |ready| Following::Unsent(&ready.batch.key))
-    }
-
-    fn ready_from(&self, asked_at: MonotonicTime, next: Option<Batch>) -> Option<Ready> {
-        let known_at = self.drainer.platform.clock().monotonic();
-        next.map(|batch| Ready { batch, asked_at, known_at })
+        unsent.map_or(Following::Unknown, |ready| Following::Unsent(&ready.batch))
     }
 
     /// Whether the batch that was made ready goes at once: all of the one before it is taken, and nothing has happened meanwhile. What the
@@ -129,18 +122,18 @@ impl<'d, P: Platform> Succession<'d, P> {
     async fn may_follow(&self, verdicts: &[Verdict]) -> bool {
         let (drainer, clock) = (self.drainer, self.drainer.platform.clock());
         let Some(ready) = &self.ready else { return false };
-        let is_new = || clock.monotonic().since(ready.asked_at) <= LONGEST_CLAIM;
         let all_taken = verdicts.iter().all(Verdict::is_taken) || broken::is(Variant::NextGoesRegardless);
-        if !all_taken || !is_new() || !drainer.left_alone(self.trigger).is_zero() {
+        if !all_taken || !drainer.left_alone(self.trigger).is_zero() {
             return false;
         }
-        if clock.monotonic().since(ready.known_at) <= JUST_NOW {
+        let asked_at = clock.monotonic();
+        if asked_at.since(ready.known_at) <= JUST_NOW {
             return true;
         }
         let (place, now) = (drainer.at(self.turn.place), drainer.now());
         let may_go = outbox::may_go(&place, &drainer.user_id, self.turn.epoch, &ready.batch, now).await.unwrap_or(false);
-        // The disk may have taken its time.
-        may_go && is_new()
+        // A page that stood still meanwhile asks in vain.
+        may_go && clock.monotonic().since(asked_at) <= LONGEST_CLAIM
     }
 
     /// What was claimed, with when that was asked for, if it is still new enough, or else what is claimed now; or what to report if the
@@ -155,9 +148,9 @@ impl<'d, P: Platform> Succession<'d, P> {
                 if !is_old || !std::mem::take(&mut may_claim_again) {
                     return Ok(Ok((asked_at, step)));
                 }
-                self.ready = self.ready_from(asked_at, step.next);
+                self.ready = step.next.map(|batch| Ready { batch, known_at: asked_at });
             }
-            if let Some(report) = self.drainer.paused(self.turn, self.trigger).await? {
+            if let Some(report) = self.paused().await? {
                 return Ok(Err(report));
             }
             self.claimed = Some((clock.monotonic(), self.claim().await?));
@@ -167,23 +160,32 @@ impl<'d, P: Platform> Succession<'d, P> {
     async fn claim(&self) -> Result<Step, StoreError> {
         let drainer = self.drainer;
         let [fresh_key, next_key] = self.keys();
-        let (limits, now, following) = (self.limits, drainer.now(), self.unsent());
-        let claiming = Claiming { limits, now, fresh_key: &fresh_key, next_key: &next_key, following };
-        let step = outbox::claim(&drainer.at(self.turn.place), &drainer.user_id, self.turn.epoch, claiming).await?;
+        let claiming = Claiming { limits: self.limits, now: drainer.now(), fresh_key: &fresh_key, next_key: &next_key };
+        let place = drainer.at(self.turn.place);
+        let step = outbox::claim(&place, &drainer.user_id, self.turn.epoch, claiming, self.unsent()).await?;
         if !step.settled.is_empty() {
             drainer.announce(step.record.counts(), step.settled.clone());
         }
         Ok(step)
     }
 
-    /// Enters the verdicts into the books, and claims what comes next with that.
+    /// What to report while the server wants to be left alone. Nothing is kept ready meanwhile: it can be edited, and expires.
+    async fn paused(&self) -> Result<Option<DrainReport>, StoreError> {
+        let drainer = self.drainer;
+        if let (false, following @ Following::Unsent(_)) = (drainer.left_alone(self.trigger).is_zero(), self.unsent()) {
+            outbox::let_wait(&drainer.at(self.turn.place), &drainer.user_id, self.turn.epoch, following).await?;
+        }
+        drainer.paused(self.turn, self.trigger).await
+    }
+
+    /// Enters the verdicts into the books, and claims what comes next with that, unless the server wants to be left alone.
     async fn settle(&self, batch: &Batch, verdicts: &[Verdict], following: Following<'_>) -> Result<Step, StoreError> {
         let drainer = self.drainer;
         let ([fresh_key, next_key], moment) = (self.keys(), drainer.moment());
-        let (limits, now) = (self.limits, moment.now);
-        let claiming = Claiming { limits, now, fresh_key: &fresh_key, next_key: &next_key, following };
-        let place = drainer.at(self.turn.place);
-        outbox::settle(&place, &drainer.user_id, self.turn.epoch, batch, verdicts, moment, Some(claiming)).await
+        let (limits, now, place) = (self.limits, moment.now, drainer.at(self.turn.place));
+        let claiming = Claiming { limits, now, fresh_key: &fresh_key, next_key: &next_key };
+        let next = drainer.left_alone(self.trigger).is_zero().then_some(claiming);
+        outbox::settle(&place, &drainer.user_id, self.turn.epoch, batch, verdicts, moment, (next, following)).await
     }
 
     /// For what is claimed, and for what is made ready.

@@ -46,7 +46,8 @@ async fn claim(store: &Database, epoch: u64, key: &str) -> Step {
         store,
         "ada",
         epoch,
-        Claiming { limits: LIMITS, now: NOW, fresh_key: key, next_key: "next", following: Following::Unknown },
+        Claiming { limits: LIMITS, now: NOW, fresh_key: key, next_key: "next" },
+        Following::Unknown,
     )
     .await
     .unwrap()
@@ -83,8 +84,8 @@ async fn a_batch_goes_from_claim_to_settlement_and_the_next_one_is_claimed_with_
     assert_eq!((batch.key.as_str(), batch.actions.len()), ("batch-1", 3));
     append(&store, "ada", vec![newcomer("d", None)]).await.unwrap();
     let verdicts = [Verdict::Applied(None), Verdict::Duplicate(None), Verdict::Unlisted];
-    let next = Claiming { limits: LIMITS, now: NOW, fresh_key: "batch-2", next_key: "next", following: Following::Unknown };
-    let step = outbox::settle(&store, "ada", epoch, &batch, &verdicts, MOMENT, Some(next)).await.unwrap();
+    let next = Claiming { limits: LIMITS, now: NOW, fresh_key: "batch-2", next_key: "next" };
+    let step = outbox::settle(&store, "ada", epoch, &batch, &verdicts, MOMENT, (Some(next), Following::Unknown)).await.unwrap();
     assert_eq!((step.record.counts().pending, step.settled.len()), (2, 2));
     let Claim::Batch(batch) = step.claim else { panic!() };
     assert_eq!((batch.key.as_str(), batch.actions[0].id.as_str(), batch.actions.len()), ("batch-2", "d", 1));
@@ -101,7 +102,7 @@ async fn a_drain_that_was_superseded_may_delete_what_the_server_has_and_nothing_
     begin(&store).await;
     assert!(matches!(claim(&store, old, "other").await.claim, Claim::Superseded));
     let verdicts = [Verdict::Applied(None), Verdict::Retry(None)];
-    let step = outbox::settle(&store, "ada", old, &batch, &verdicts, MOMENT, None).await.unwrap();
+    let step = outbox::settle(&store, "ada", old, &batch, &verdicts, MOMENT, (None, Following::Unknown)).await.unwrap();
     assert!(matches!(step.claim, Claim::Superseded));
     let left = list(&store).await;
     assert_eq!((left.len(), left[0].attempts), (1, 0), "only what was applied is gone, and nothing else has changed");

@@ -242,6 +242,19 @@ fn there_is_never_more_than_its_share() {
         let transaction = begin(&again).await;
         transaction.write("ada", &Row { text: "x".repeat(120_000), ..row(Lane::Normal, 99, "x") }).unwrap();
         assert_eq!(transaction.commit().await.unwrap_err().kind, StoreErrorKind::QuotaExceeded);
+        // What is there is sent, for which more may have to be written down.
+        let small = async |seq: u64| {
+            let transaction = begin(&again).await;
+            transaction.write("ada", &Row { text: "x".repeat(500), ..row(Lane::Normal, seq, &seq.to_string()) }).unwrap();
+            transaction.commit().await
+        };
+        let mut seq = 100;
+        while small(seq).await.is_ok() {
+            seq += 1;
+        }
+        let transaction = begin(&again).await;
+        transaction.write_document("ada", Kind::Queue, "", Some(&"r".repeat(5_000))).unwrap();
+        transaction.commit().await.unwrap();
     });
 }
 

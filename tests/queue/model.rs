@@ -158,11 +158,11 @@ impl World {
         BatchLimits { actions: self.rng.usize(1..8), bytes: self.rng.choice([1 << 18, 200]).unwrap() }
     }
 
-    fn claiming<'f>(&mut self, following: Following<'f>) -> Claiming<'f> {
+    fn claiming(&mut self) -> Claiming<'static> {
         let limits = self.limits();
         let [fresh_key, next_key] =
             [(); 2].map(|()| -> &'static str { Box::leak(format!("batch-{}", self.rng.u64(..)).into_boxed_str()) });
-        Claiming { limits, now: self.now, fresh_key, next_key, following }
+        Claiming { limits, now: self.now, fresh_key, next_key }
     }
 
     fn take(&mut self, step: Step) {
@@ -185,8 +185,9 @@ impl World {
     /// The books are brought up to date while the next batch is on its way.
     fn catch_up(&mut self) {
         let Some((batch, verdicts)) = self.answered.take() else { return };
-        let (claiming, moment) = (self.claiming(Following::OnItsWay), self.moment());
-        let settled = outbox::settle(&self.store, "ada", self.epoch, &batch, &verdicts, moment, Some(claiming));
+        let (claiming, moment) = (self.claiming(), self.moment());
+        let settled =
+            outbox::settle(&self.store, "ada", self.epoch, &batch, &verdicts, moment, (Some(claiming), Following::OnItsWay));
         let step = block_on(settled).unwrap();
         self.heard(step.settled);
         self.ready = step.next;
@@ -203,8 +204,8 @@ impl World {
             self.epoch = record.epoch;
             // Whoever drained before is gone, with all that it knew.
             (self.ready, self.answered) = (None, None);
-            let claiming = self.claiming(Following::Unknown);
-            let step = block_on(outbox::claim(&self.store, "ada", self.epoch, claiming)).unwrap();
+            let claiming = self.claiming();
+            let step = block_on(outbox::claim(&self.store, "ada", self.epoch, claiming, Following::Unknown)).unwrap();
             self.heard(step.settled.clone());
             self.take(step);
         }
@@ -240,7 +241,7 @@ impl World {
         }
         let next = self.ready.take();
         let is_unsent = |next: &&Batch| !next.is_again;
-        let following = next.as_ref().filter(is_unsent).map_or(Following::Unknown, |next| Following::Unsent(&next.key));
+        let following = next.as_ref().filter(is_unsent).map_or(Following::Unknown, Following::Unsent);
         let moment = self.moment();
         // Now and then the answer is lost, or there is none, or another drain has begun meanwhile.
         match self.rng.u8(..10) {
@@ -263,9 +264,10 @@ impl World {
             self.claimed = next;
             return;
         }
-        let claiming = self.claiming(following);
+        let claiming = self.claiming();
         let claims = (self.rng.u8(..3) > 0).then_some(claiming);
-        let step = block_on(outbox::settle(&self.store, "ada", self.epoch, &batch, &verdicts, moment, claims)).unwrap();
+        let step =
+            block_on(outbox::settle(&self.store, "ada", self.epoch, &batch, &verdicts, moment, (claims, following))).unwrap();
         self.heard(step.settled.clone());
         self.take(step);
     }

@@ -36,13 +36,7 @@ pub(super) fn moment(now: WallTime) -> Moment<'static> {
 }
 
 fn claiming(now: WallTime, key: &str) -> Claiming<'_> {
-    Claiming {
-        limits: BatchLimits { actions: 100, bytes: 1 << 18 },
-        now,
-        fresh_key: key,
-        next_key: "next",
-        following: Following::Unknown,
-    }
+    Claiming { limits: BatchLimits { actions: 100, bytes: 1 << 18 }, now, fresh_key: key, next_key: "next" }
 }
 
 pub(super) fn newcomer(id: &str, key: Option<&str>) -> Newcomer {
@@ -81,7 +75,7 @@ impl Queue {
     }
 
     fn claim(&self, epoch: u64, now: WallTime) -> Step {
-        let step = block_on(outbox::claim(&self.0, "ada", epoch, claiming(now, "key"))).unwrap();
+        let step = block_on(outbox::claim(&self.0, "ada", epoch, claiming(now, "key"), Following::Unknown)).unwrap();
         self.check();
         step
     }
@@ -94,7 +88,7 @@ impl Queue {
     }
 
     pub(super) fn settle(&self, epoch: u64, batch: &Batch, verdicts: &[Verdict], moment: Moment<'_>) -> Step {
-        let step = block_on(outbox::settle(&self.0, "ada", epoch, batch, verdicts, moment, None)).unwrap();
+        let step = block_on(outbox::settle(&self.0, "ada", epoch, batch, verdicts, moment, (None, Following::Unknown))).unwrap();
         self.check();
         step
     }

@@ -117,10 +117,13 @@ fn what_was_purged_stays_away_from_all_tabs() {
     let world = offline(5);
     let (one, other) = (Tab::open(&world, "ada", ""), Tab::open(&world, "ada", ""));
     enqueue(&world, &one, &ids("a", 5), None);
+    let outcome = one.client.settled("a0").unwrap();
+    // It has looked once.
+    world.advance(MINUTE);
     world.clear_disk();
     let client = other.client.clone();
     world.block_on(async move { client.queue().unwrap().clone().purge().await }).unwrap();
-    world.advance(Duration::from_millis(100));
+    assert_eq!(world.block_on(outcome).unwrap().get(), r#"{"status":"discarded"}"#);
     let is_told = |event: &&String| event.contains(r#""settled""#) && event.contains(r#""discarded""#);
     assert_eq!(one.events().iter().filter(is_told).count(), 5, "{:?}", one.events());
     one.tell_of_loss(Duration::ZERO);
