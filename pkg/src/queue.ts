@@ -33,7 +33,7 @@ export type WaitingFor = "serverHint" | "serverError" | "network" | "authenticat
  * to another.
  */
 export interface Snapshot extends Counts {
-  /** How many of the pending are being sent, or were, without an answer. The batch that goes next is not among them. */
+  /** How many of the pending are being sent, or were, without an answer in the books. The batch that follows them is not among them. */
   readonly inFlight: number;
   /** How many of the pending may be sent; the others wait behind one of their key, for another action, or for a moment. */
   readonly ready: number;

@@ -177,9 +177,9 @@ pub async fn claim<S: Store>(
     Ok(Step { claim, next, settled, record: ledger.commit().await? })
 }
 
-/// Enters the verdicts on a batch into the books, opens the gate, and claims the next batch, if `next` says so. `batch` are the
-/// actions as they were claimed, in order; `following` is what is known of the batch that was made ready to follow it. Actions leave the disk here and, on the application's wish or by its policy, in
-/// `discard`, `append` and `claim`, and nowhere else.
+/// Enters the verdicts on a batch into the books, opens the gate, and claims the next batch, if that is asked for. `batch` are the
+/// actions as they were claimed, in order; `following` is what is known of the batch that was made ready to follow it. Actions leave the
+/// disk here and, on the application's wish or by its policy, in `discard`, `purge`, `append` and where their time comes, and nowhere else.
 ///
 /// If another drain has begun since, only what the server has positively taken is deleted, since that stays true whoever reports it.
 pub async fn settle<S: Store>(
