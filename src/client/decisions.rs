@@ -93,10 +93,8 @@ impl<P: Platform> Queue<P> {
         let renewed = store.renew_key(self.user_id()).await;
         let (mut has_let_go, mut purged, mut left, mut places) = (false, Ok(Vec::new()), Counts::default(), Places::new(self));
         while let Some(place) = places.next() {
-            match places
-                .work(place, &async |store| outbox::purge(store, self.user_id(), self.platform.clock().wall()).await)
-                .await
-            {
+            let now = self.platform.clock().wall();
+            match places.work(place, &async |store| outbox::purge(store, self.user_id(), now).await).await {
                 Ok(decided) => {
                     has_let_go |= decided.record.has_let_go;
                     left = decided.record.counts();

@@ -14,7 +14,7 @@ use crate::policy::gate::GateReason;
 use crate::queue::action::{Action, ActionState};
 use crate::queue::outcome::Outcome;
 use crate::queue::plan::{BatchLimits, choose, enough_of};
-use crate::queue::record::{BatchRecord, Run, UserRecord};
+use crate::queue::record::{BatchRecord, Run};
 use crate::time::WallTime;
 use futures_util::future::try_join;
 
@@ -46,17 +46,12 @@ pub async fn may_go<S: Store>(store: &S, user_id: &str, epoch: u64, batch: &Batc
 }
 
 /// Lets go of the batch that was made ready, if it is known not to have been sent: it is to wait.
-pub async fn let_wait<S: Store>(
-    store: &S,
-    user_id: &str,
-    epoch: u64,
-    following: Following<'_>,
-) -> Result<UserRecord, StoreError> {
+pub async fn let_wait<S: Store>(store: &S, user_id: &str, epoch: u64, following: Following<'_>) -> Result<(), StoreError> {
     let mut ledger = Ledger::open(store, user_id, Access::Write).await?;
     if ledger.record.epoch == epoch {
         ledger.forget_unsent(following);
     }
-    ledger.commit().await
+    ledger.commit().await.map(drop)
 }
 
 impl<T: Transaction> Ledger<'_, T> {
@@ -97,12 +92,12 @@ impl<T: Transaction> Ledger<'_, T> {
             return Ok(is_whole.then_some(Batch { key: next.key, actions, failures: next.failures, is_again: true }));
         }
         let Some(batch) = self.record.batch.clone() else { return Ok(None) };
-        // Only what would be full anyway: what comes later could not be put into it.
         let size = limits.actions.max(1);
         // Where one has gone alone the next one may as well, and much would be looked at for it.
         if batch.size() < FEW && size >= FEW {
             return Ok(None);
         }
+        // Only where as many wait as may go into it: what comes later is not kept out.
         if Lane::READY.into_iter().map(|lane| self.count_beside(&batch, lane)).sum::<u64>() < size as u64 {
             return Ok(None);
         }

@@ -245,9 +245,9 @@ fn what_is_made_ready_has_as_many_of_the_urgent_as_there_are_whatever_the_batch_
 fn the_places_of_a_batch_that_does_not_follow_are_given_back() {
     let drain = Drain::new();
     assert_eq!(drain.queue.record().places, 4);
-    let next = outbox::let_wait(&drain.queue.0, "ada", drain.epoch, Following::Unsent(&drain.next));
-    let record = block_on(next).unwrap();
+    block_on(outbox::let_wait(&drain.queue.0, "ada", drain.epoch, Following::Unsent(&drain.next))).unwrap();
     drain.queue.check();
+    let record = drain.queue.record();
     assert_eq!((record.places, record.next_batch), (2, None));
 }
 
