@@ -81,7 +81,7 @@ export interface SyncOptions {
   readonly maxActions?: number;
   /** The most bytes in one batch. A larger action goes alone. Default 262 144. */
   readonly maxBytes?: number;
-  /** How long the server may take for a batch. Default 30 000. */
+  /** How long the server may take for a batch, and `headers` before it is sent. Default 30 000. */
   readonly timeoutMs?: number;
   /**
    * Where to ask what became of a batch whose answer names no actions: the user's id follows. Begins and ends with `/`; `false` if

@@ -14,6 +14,7 @@ use crate::platform::{
     RequestSummary, Response, ResponseBody,
 };
 use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array};
+use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -114,6 +115,8 @@ pub struct FetchRequest {
     once: bool,
     /// Its body, if there are files in it.
     cargo: Option<Cargo>,
+    /// What the application adds to it, if it has been asked.
+    added: Option<Headers>,
 }
 
 /// A body with files in it. It is no part of the request that it goes with, and can be sent any number of times.
@@ -141,7 +144,7 @@ impl FetchRequest {
     /// `signal` is what the caller can abort it by, if anything: the request has a signal of its own in any case, and to ask for it,
     /// combine it and listen to it costs as much as sending a request.
     pub fn new(request: Request, signal: Option<AbortSignal>) -> Self {
-        Self { request, signal, once: false, cargo: None }
+        Self { request, signal, once: false, cargo: None, added: None }
     }
 
     /// What the caller can abort it by.
@@ -154,7 +157,7 @@ impl From<Request> for FetchRequest {
     /// A request that can be aborted by its own signal.
     fn from(request: Request) -> Self {
         let signal = Some(request.signal());
-        Self { request, signal, once: false, cargo: None }
+        Self::new(request, signal)
     }
 }
 
@@ -295,6 +298,11 @@ impl Http for Fetch {
         FetchRequest { once: true, ..request }
     }
 
+    async fn authorize(&self, request: FetchRequest) -> Result<FetchRequest, NetworkFailure> {
+        let added = Some(self.application_headers(&request.request).await?);
+        Ok(FetchRequest { added, ..request })
+    }
+
     fn summary(&self, request: &FetchRequest) -> RequestSummary {
         let request = &request.request;
         let (headers, url) = (request.headers(), request.url());
@@ -312,17 +320,18 @@ impl Http for Fetch {
     }
 
     async fn send(&self, request: &FetchRequest, headers: &Headers) -> Result<FetchResponse, NetworkFailure> {
-        let FetchRequest { request, signal: callers, once, cargo } = request;
-        let application_headers = self.application_headers(request).await?;
+        let FetchRequest { request, signal: callers, once, cargo, added } = request;
+        let added =
+            if let Some(added) = added { Cow::Borrowed(added) } else { Cow::Owned(self.application_headers(request).await?) };
         let controller = AbortController::new().map_err(invalid)?;
         let own = controller.signal();
         let signal = callers.as_ref().map_or_else(|| own.clone(), |callers| either_signal(callers, &own));
         let attempt = attempt(request, &signal, *once).map_err(invalid)?;
         let sent_headers = attempt.headers();
-        for (name, value) in application_headers {
+        for (name, value) in added.iter() {
             // What the caller of this very request set wins.
-            if !sent_headers.has(&name).unwrap_or(false) {
-                sent_headers.set(&name, &value).map_err(headers_failed)?;
+            if !sent_headers.has(name).unwrap_or(false) {
+                sent_headers.set(name, value).map_err(headers_failed)?;
             }
         }
         for (name, value) in headers {

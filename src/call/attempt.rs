@@ -1,7 +1,7 @@
 //! One attempt: send, wait at most so long, and put what went wrong into words.
 
 use super::LARGEST_ERROR_BODY;
-use crate::error::network::{Evidence, Probe, Verdict, classify};
+use crate::error::network::{Evidence, Probe, Rejection, Verdict, classify};
 use crate::error::parse::ResponseParts;
 use crate::error::{ApiError, Confidence};
 use crate::platform::{
@@ -84,6 +84,21 @@ pub async fn exchange<P: Platform>(
 ) -> Result<ResponseParts, AttemptError> {
     let answered = exchange_from(platform, request, summary, headers, limit, largest_body).await?;
     Ok(answered.0)
+}
+
+/// Asks the application for what it adds to a request, so that nothing is waited for when it is sent.
+pub async fn authorize<P: Platform>(
+    platform: &P,
+    request: <P::Http as Http>::Request,
+    limit: Duration,
+) -> Result<<P::Http as Http>::Request, AttemptError> {
+    if let Ok(authorized) = within(platform, limit, platform.http().authorize(request)).await {
+        return authorized.map_err(AttemptError::Failed);
+    }
+    let (kind, reason) = (NetworkFailureKind::Application, "the headers option did not answer in time");
+    let message = format!("no headers within {} ms", limit.as_millis());
+    let rejection = Rejection { name: "TimeoutError".into(), message, cause: None };
+    Err(AttemptError::Failed(NetworkFailure::certain(kind, reason, rejection)))
 }
 
 /// As [`exchange`], and whether a redirect led to another origin than the one that was asked.

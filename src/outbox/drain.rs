@@ -207,7 +207,7 @@ pub async fn settle<S: Store>(
         let index = batch.actions.binary_search_by_key(&action.seq, |action| action.seq).ok()?;
         verdicts.get(index)
     };
-    let mut settled = enter(&mut ledger, rows, verdict_on, is_current.then_some(following), moment).await?;
+    let mut settled = enter(&mut ledger, rows, verdict_on, is_current.then_some((&*batch.key, following)), moment).await?;
     let (mut claim, mut next) = (Claim::Superseded, None);
     ledger.record.meet_server_clock(moment.server_ahead);
     if is_current {
@@ -243,24 +243,25 @@ async fn still_there<T: Transaction>(ledger: &Ledger<'_, T>, actions: &[Action])
     Ok(found.into_iter().zip(actions).filter_map(same).collect())
 }
 
-/// Carries out the verdicts on actions. `following` is what the drain knows of the batch that was made ready, if it is the current one.
+/// Carries out the verdicts on actions. `current` is the key of their batch, and what the drain knows of the one that was made ready to
+/// follow it, if it is the current drain.
 async fn enter<'v, T: Transaction>(
     ledger: &mut Ledger<'_, T>,
     rows: Vec<Action>,
     verdict_on: impl Fn(&Action) -> Option<&'v Verdict>,
-    following: Option<Following<'_>>,
+    current: Option<(&str, Following<'_>)>,
     moment: Moment<'_>,
 ) -> Result<Vec<(String, Outcome)>, StoreError> {
-    let is_current = following.is_some();
+    let is_current = current.is_some();
     let (mut settled, mut leaving) = (Vec::new(), Vec::new());
     // By key: the first action that stays, and holds back the others.
     let mut held: FlatMap<String, u64> = FlatMap::default();
     let mut let_go: FlatMap<String, ()> = FlatMap::default();
     // From here on nothing of it is in flight. What was to follow it does if all of it is taken; what stays may hold some of that back.
-    if let Some(following) = following {
+    if let Some((key, following)) = current {
         ledger.forget_unsent(following);
-        ledger.record.batch = None;
-        if rows.iter().all(|action| verdict_on(action).is_some_and(Verdict::is_taken)) {
+        let is_its_own = ledger.record.batch.take().is_none_or(|batch| batch.key == key);
+        if is_its_own && rows.iter().all(|action| verdict_on(action).is_some_and(Verdict::is_taken)) {
             ledger.record.batch = ledger.record.next_batch.take();
         } else {
             ledger.dissolve_next().await?;

@@ -25,5 +25,5 @@ pub use files::{Holders, Revision, revise_files};
 pub use look::{Known, find, list, outcomes, record, while_it_is};
 pub use mark::mark_sent;
 pub use mirror::{Mirror, Purged};
-pub use ready::{Following, let_wait, may_go};
+pub use ready::{Following, let_wait, may_go, may_go_still};
 pub use restore::{Restored, restore};

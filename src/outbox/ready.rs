@@ -14,7 +14,7 @@ use crate::policy::gate::GateReason;
 use crate::queue::action::{Action, ActionState};
 use crate::queue::outcome::Outcome;
 use crate::queue::plan::{BatchLimits, choose, enough_of};
-use crate::queue::record::{BatchRecord, Run};
+use crate::queue::record::{BatchRecord, Run, UserRecord};
 use crate::time::WallTime;
 use futures_util::future::try_join;
 
@@ -39,10 +39,26 @@ impl Following<'_> {
 /// it out of the queue, nobody was told to leave the server alone, and all of it is still worth sending.
 pub async fn may_go<S: Store>(store: &S, user_id: &str, epoch: u64, batch: &Batch, now: WallTime) -> Result<bool, StoreError> {
     let record = Ledger::open(store, user_id, Access::Read).await?.commit().await?;
-    let is_as_it_was = record.next_batch.as_ref().is_some_and(|next| next.key == batch.key && !next.is_broken);
     let is_worth_sending = |action: &Action| action.sent || action.expiry(record.server_ahead).is_none_or(|moment| moment > now);
-    let is_open = record.gate.reason(now) != Some(GateReason::ServerHint);
-    Ok(record.epoch == epoch && is_as_it_was && is_open && batch.actions.iter().all(is_worth_sending))
+    let is_as_it_was = is_as_it_was(record.next_batch.as_ref(), &batch.key);
+    Ok(is_as_it_was && is_open(&record, epoch, now) && batch.actions.iter().all(is_worth_sending))
+}
+
+/// Whether a batch that was claimed a while ago may still be sent under that key: no other drain has begun, nobody has taken any of it out
+/// of the queue, and nobody was told to leave the server alone.
+pub async fn may_go_still<S: Store>(store: &S, user_id: &str, epoch: u64, key: &str, now: WallTime) -> Result<bool, StoreError> {
+    let record = Ledger::open(store, user_id, Access::Read).await?.commit().await?;
+    let is_claimed = [&record.batch, &record.next_batch].into_iter().any(|batch| is_as_it_was(batch.as_ref(), key));
+    Ok((is_claimed && is_open(&record, epoch, now)) || broken::is(Variant::NoEpochFence))
+}
+
+fn is_as_it_was(batch: Option<&BatchRecord>, key: &str) -> bool {
+    batch.is_some_and(|batch| batch.key == key && !batch.is_broken)
+}
+
+/// Whether the server may be asked under that epoch.
+pub(super) fn is_open(record: &UserRecord, epoch: u64, now: WallTime) -> bool {
+    record.epoch == epoch && record.gate.reason(now) != Some(GateReason::ServerHint)
 }
 
 /// Lets go of the batch that was made ready, if it is known not to have been sent: it is to wait.

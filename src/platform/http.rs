@@ -25,6 +25,9 @@ pub trait Http {
     fn once(&self, request: Self::Request) -> Self::Request {
         request
     }
+    /// Asks the application for what it adds to that request, credentials for one, so that nothing is waited for when it is sent. The
+    /// headers of a request for which that was not done are asked for then.
+    fn authorize(&self, request: Self::Request) -> impl Future<Output = Result<Self::Request, NetworkFailure>>;
     /// What the call path needs to know of a request.
     fn summary(&self, request: &Self::Request) -> RequestSummary;
     /// Sends it once, with these headers on top, and resolves when the response's headers have arrived. Dropping the future

@@ -30,6 +30,8 @@ const OVERTAKEN: u64 = 50;
 
 /// The longest that a request may be under way, in milliseconds.
 pub(super) const LONGEST_DELAY: u64 = 120_000;
+/// The longest that the application takes to say what it adds to a request, in milliseconds.
+const SLOWEST_HEADERS: u64 = 20_000;
 
 /// How often, of a thousand requests, something happens to one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,6 +54,8 @@ pub struct Faults {
     pub rate_limited: u16,
     /// It takes a minute.
     pub stalls: u16,
+    /// The application takes its time to say what it adds to a request.
+    pub slow_headers: u16,
     /// It takes up to two minutes, so that later ones overtake it.
     pub delayed: u16,
     /// It arrives once more, up to two minutes later.
@@ -99,6 +103,7 @@ impl Faults {
         unavailable: 0,
         rate_limited: 0,
         stalls: 0,
+        slow_headers: 0,
         delayed: 0,
         duplicated: 0,
         outlives: 0,
@@ -136,6 +141,8 @@ pub struct SimRequest {
     pub parts: Vec<SimPart>,
     /// When it was sent, in milliseconds.
     pub sent_at: u64,
+    /// Whether the application has added its headers.
+    pub is_authorized: bool,
     /// Who is told how much of it has left.
     pub progress: Option<Progress>,
 }
@@ -384,6 +391,23 @@ impl Http for SimHttp {
         Ok(sent)
     }
 
+    async fn authorize(&self, mut request: SimRequest) -> Result<SimRequest, NetworkFailure> {
+        if request.is_authorized {
+            return Ok(request);
+        }
+        if self.world.happens(self.world.faults.get().slow_headers) {
+            self.world.sleep(Duration::from_millis(self.world.below(SLOWEST_HEADERS))).await;
+        }
+        let token = self.world.server.borrow().newest_token;
+        request.headers.push(("authorization".into(), token.to_string()));
+        let credentials_of = self.credentials_of.borrow().clone();
+        if !credentials_of.is_empty() {
+            request.headers.push((CREDENTIALS_OF.into(), credentials_of));
+        }
+        request.is_authorized = true;
+        Ok(request)
+    }
+
     fn summary(&self, request: &SimRequest) -> RequestSummary {
         RequestSummary {
             method: request.method.clone(),
@@ -398,22 +422,17 @@ impl Http for SimHttp {
     }
 
     async fn send(&self, request: &SimRequest, headers: &Headers) -> Result<SimResponse, NetworkFailure> {
-        let mut sent = request.clone();
+        let mut sent = self.authorize(request.clone()).await?;
         sent.headers.extend(headers.iter().cloned());
         let number = self.world.server.borrow_mut().sent();
-        let token = self.world.server.borrow().newest_token;
-        sent.headers.push(("authorization".into(), token.to_string()));
         sent.sent_at = self.world.now();
-        let credentials_of = self.credentials_of.borrow().clone();
+        let credentials_of = sent.credentials_of().to_string();
         self.world.show(Sight::Sent { tab: self.tab, number, credentials_of: &credentials_of, request: &sent });
         let _under_way = UnderWay { world: &self.world, number };
         if let Some(progress) = sent.progress.take() {
             let total = sent.parts.iter().fold(0, |total, part| total + part.bytes.len() as u64);
             progress(total / 2, total);
             progress(total, total);
-        }
-        if !credentials_of.is_empty() {
-            sent.headers.push((CREDENTIALS_OF.into(), credentials_of));
         }
         self.carry(Some(number), sent).await
     }

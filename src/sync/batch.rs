@@ -1,7 +1,9 @@
 //! One batch on its way: the request, the exchange, and what the answer says.
 
 use super::Drainer;
+use super::drain::Turn;
 use super::files::FileOf;
+use super::succession::Ready;
 use crate::broken::{self, Variant};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{CallTrace, idempotency_header};
@@ -9,8 +11,10 @@ use crate::call::exposure;
 use crate::error::ApiError;
 use crate::error::parse::{ResponseParts, parse};
 use crate::event::Event;
-use crate::outbox;
-use crate::platform::{Clock as _, FormValue, Http, NetworkFailure, NetworkFailureKind, OutgoingBody, OutgoingRequest, Platform};
+use crate::outbox::{self, Batch};
+use crate::platform::{
+    Clock as _, FormValue, Http, NetworkFailure, NetworkFailureKind, OutgoingBody, OutgoingRequest, Platform, StoreError,
+};
 use crate::policy::gate::GateReason;
 use crate::policy::hint;
 use crate::queue::action::Action;
@@ -70,8 +74,16 @@ impl<P: Platform> Drainer<P> {
         });
     }
 
-    pub(super) async fn send(&self, actions: &[Action], files: &[FileOf<P>], key: &str, trace: &CallTrace) -> Sent {
+    /// Sends a batch once. `None` if it is not to be sent after all.
+    pub(super) async fn send(
+        &self,
+        turn: Turn,
+        claimed: &Ready,
+        files: &[FileOf<P>],
+        trace: &CallTrace,
+    ) -> Result<Option<Sent>, StoreError> {
         let http = self.platform.http();
+        let Batch { key, actions, .. } = &claimed.batch;
         let mut body =
             QueueActionsRequest { user_id: self.user_id.clone(), actions: actions.iter().map(Action::to_wire).collect() };
         for (wire, action) in body.actions.iter_mut().zip(actions) {
@@ -86,7 +98,8 @@ impl<P: Platform> Drainer<P> {
         let request = match request {
             Ok(request) => request,
             Err(message) => {
-                return failed(ApiError::without_response("REQUEST_INVALID", message, false), GateReason::ServerError);
+                let error = ApiError::without_response("REQUEST_INVALID", message, false);
+                return Ok(Some(failed(error, GateReason::ServerError)));
             }
         };
         // How often it was sent before is not counted: each time has an id of its own.
@@ -94,10 +107,18 @@ impl<P: Platform> Drainer<P> {
         headers.push(idempotency_header(key));
         let summary = http.summary(&request);
         let platform = self.platform.as_ref();
-        let began = platform.clock().monotonic();
         let patience = self.patience_for(actions);
+        let request = match attempt::authorize(platform, request, patience).await {
+            Ok(request) => request,
+            Err(error) => return Ok(Some(failed_attempt(error))),
+        };
+        if !self.may_leave(turn, key, claimed.known_at).await? {
+            return Ok(None);
+        }
+        self.tell_sent(trace, actions);
+        let began = platform.clock().monotonic();
         let exchange = attempt::exchange(platform, &request, &summary, &headers, patience, LARGEST_ANSWER);
-        match exchange.await {
+        Ok(Some(match exchange.await {
             Ok(response) => {
                 self.server_ahead.set(hint::skew(&response.headers, self.now()));
                 if broken::is(Variant::StrangersAcknowledged) {
@@ -120,7 +141,7 @@ impl<P: Platform> Drainer<P> {
                 self.watch.not_answered(&summary.origin, error.kind(), began);
                 failed_attempt(error)
             }
-        }
+        }))
     }
 
     /// A batch as a request: JSON, or a form of which that is the first part, if an action has files.

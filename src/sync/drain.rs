@@ -3,7 +3,7 @@
 use super::batch::Sent;
 use super::files::Attached;
 use super::replay::{Resting, Sending, is_everywhere};
-use super::succession::Succession;
+use super::succession::{Ready, Succession};
 use super::turn::Draining;
 use super::waiters::Waiters;
 use crate::broken::{self, Variant};
@@ -37,6 +37,8 @@ use std::time::Duration;
 /// A page that stood still for longer between claiming a batch and sending it claims it again: another one may have taken over and been
 /// told to wait meanwhile. That takes longer; see [`super::turn`].
 pub(super) const LONGEST_CLAIM: Duration = Duration::from_secs(3);
+/// How often it is looked, at most, whether a batch may still be sent: a slow disk is no reason to send nothing at all.
+pub(super) const MOST_LOOKS: u32 = 3;
 
 /// So often it is tried to write what others must know, if it is the store as a whole that cannot be used.
 const MOST_OUT_OF_REACH: u32 = 8;
@@ -335,13 +337,13 @@ impl<P: Platform> Drainer<P> {
         // What a batch belongs to that is sent again with new credentials: that is no retry.
         let mut resumed: Option<CallTrace> = None;
         loop {
-            let mut batch = match succession.next().await? {
-                Ok(batch) => batch,
+            let mut claimed = match succession.next().await? {
+                Ok(claimed) => claimed,
                 Err(report) => return Ok(report),
             };
             let seen = may_refresh.then(|| self.credentials.generation()).flatten();
             let began = self.platform.clock().monotonic();
-            let sending = self.send_batch(turn, &mut batch, &mut resumed);
+            let sending = self.send_batch(turn, &mut claimed, &mut resumed);
             // What the last one has come to is written down, if it is not yet, and told, while this one is on its way.
             let (sent, caught_up) = join(sending, succession.catch_up()).await;
             if let Err(failed) = caught_up {
@@ -357,7 +359,7 @@ impl<P: Platform> Drainer<P> {
             let Some((Sending { sent, elsewhere }, trace)) = sent? else {
                 continue;
             };
-            let correlation_id = trace.correlation_id().to_string();
+            let (batch, correlation_id) = (claimed.batch, trace.correlation_id().to_string());
             let verdicts = match sent {
                 Sent::Answered(verdicts) => {
                     if let (Some(origin), false) = (&elsewhere, matches!(verdicts.as_slice(), [Verdict::Postponed(_)])) {
@@ -430,27 +432,43 @@ impl<P: Platform> Drainer<P> {
     async fn send_batch(
         &self,
         turn: Turn,
-        batch: &mut Batch,
+        claimed: &mut Ready,
         resumed: &mut Option<CallTrace>,
     ) -> Result<Option<(Sending, CallTrace)>, StoreError> {
         let resumed = resumed.take();
         let to_backend = || self.trace_to(&self.policy.service, None);
-        let files = match self.attached(turn, batch).await? {
+        let files = match self.attached(&claimed.batch).await? {
             Attached::Files(files) => files,
             Attached::Withheld(verdict) => {
                 return Ok(Some((Sending { sent: Sent::Answered(vec![verdict]), elsewhere: None }, to_backend())));
             }
-            Attached::Outdated => return Ok(None),
         };
-        if let [whole] = batch.actions.as_mut_slice()
-            && whole.request.is_some()
-        {
-            return self.send_whole(turn, whole, &files, resumed).await;
+        if matches!(claimed.batch.actions.as_slice(), [whole] if whole.request.is_some()) {
+            return self.send_whole(turn, claimed, &files, resumed).await;
         }
         let trace = resumed.unwrap_or_else(to_backend);
-        self.tell_sent(&trace, &batch.actions);
-        let sent = self.send(&batch.actions, &files, &batch.key, &trace).await;
-        Ok(Some((Sending { sent, elsewhere: None }, trace)))
+        let sent = self.send(turn, claimed, &files, &trace).await?;
+        Ok(sent.map(|sent| (Sending { sent, elsewhere: None }, trace)))
+    }
+
+    /// Whether a batch may be sent that was claimed then. Where that was a while ago, since its files were read, the application was asked
+    /// for its headers or the page stood still, another drain may have begun, or the server have asked for patience.
+    pub(super) async fn may_leave(&self, turn: Turn, key: &str, known_at: MonotonicTime) -> Result<bool, StoreError> {
+        let clock = self.platform.clock();
+        let mut known_at = known_at;
+        for _ in 0..MOST_LOOKS {
+            if clock.monotonic().since(known_at) <= LONGEST_CLAIM {
+                break;
+            }
+            known_at = clock.monotonic();
+            let is_left_alone =
+                !self.services.paused_for(&self.policy.service).is_zero() && !broken::is(Variant::OnlineOpensGate);
+            let place = self.at(turn.place);
+            if is_left_alone || !outbox::may_go_still(&place, &self.user_id, turn.epoch, key, self.now()).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What a drain does that sends from there, it does there.

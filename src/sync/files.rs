@@ -2,7 +2,6 @@
 //! [`crate::queue::file`].
 
 use super::Drainer;
-use super::drain::Turn;
 use crate::broken::{self, Variant};
 use crate::call::correlation::unique_id;
 use crate::error::ApiError;
@@ -10,7 +9,6 @@ use crate::event::Event;
 use crate::outbox::{self, Batch, Holders, Revision};
 use crate::platform::tables::Durability;
 use crate::platform::{Clock, Files, Platform, Progress, Random, Store, StoreError, StoreErrorKind};
-use crate::policy::gate::GateReason;
 use crate::queue::action::Action;
 use crate::queue::answer::Verdict;
 use crate::queue::file::FILE_MISSING;
@@ -39,8 +37,6 @@ pub(super) enum Attached<F> {
     Files(Vec<F>),
     /// It is not sent: this becomes of its action.
     Withheld(Verdict),
-    /// While they were read, another drain has begun, the action has left, or the server has asked for patience.
-    Outdated,
 }
 
 impl<P: Platform> Drainer<P> {
@@ -153,7 +149,7 @@ impl<P: Platform> Drainer<P> {
     }
 
     /// Reads the files of a batch.
-    pub(super) async fn attached(&self, turn: Turn, batch: &Batch) -> Result<Attached<FileOf<P>>, StoreError> {
+    pub(super) async fn attached(&self, batch: &Batch) -> Result<Attached<FileOf<P>>, StoreError> {
         let mut files = Vec::new();
         let [action] = batch.actions.as_slice() else { return Ok(Attached::Files(files)) };
         if action.files.is_empty() {
@@ -177,13 +173,7 @@ impl<P: Platform> Drainer<P> {
                 }
             }
         }
-        // That has taken a while.
-        let record = outbox::record(&self.at(turn.place), &self.user_id).await?;
-        let is_current = record.epoch == turn.epoch
-            && record.is_in_flight(action.seq)
-            && record.gate.reason(self.now()) != Some(GateReason::ServerHint)
-            && self.services.paused_for(&self.policy.service).is_zero();
-        Ok(if is_current || broken::is(Variant::NoEpochFence) { Attached::Files(files) } else { Attached::Outdated })
+        Ok(Attached::Files(files))
     }
 
     /// How long an attempt may take that sends an action with these files.

@@ -1,19 +1,20 @@
 //! Whole requests: each is sent by itself, to where it says.
 
 use super::batch::{LARGEST_ANSWER, Sent, failed_attempt};
-use super::drain::{Drainer, LONGEST_CLAIM, Turn};
+use super::drain::{Drainer, LONGEST_CLAIM, MOST_LOOKS, Turn};
 use super::files::FileOf;
 use super::reply::{self, Answerer, Reply};
+use super::succession::Ready;
 use crate::broken::{self, Variant};
 use crate::call::attempt::{self, AttemptError};
 use crate::call::correlation::{Brought, CallTrace, Recipient, idempotency_header, is_same_origin};
 use crate::call::exposure;
 use crate::error::ApiError;
 use crate::flat_map::FlatMap;
-use crate::outbox;
+use crate::outbox::{self, Batch};
 use crate::platform::{
     Clock, Connectivity, FormValue, Http, NetworkFailureKind, OutgoingBody, OutgoingRequest, Platform, Random, RequestSummary,
-    StoreError,
+    StoreError, StoreErrorKind,
 };
 use crate::policy::gate::GateReason;
 use crate::queue::action::Action;
@@ -42,10 +43,12 @@ impl<P: Platform> Drainer<P> {
     pub(super) async fn send_whole(
         &self,
         turn: Turn,
-        action: &mut Action,
+        claimed: &mut Ready,
         files: &[FileOf<P>],
         resumed: Option<CallTrace>,
     ) -> Result<Option<(Sending, CallTrace)>, StoreError> {
+        let Ready { batch: Batch { key, actions, .. }, known_at } = claimed;
+        let [action] = actions.as_mut_slice() else { return Ok(None) };
         let Some(whole) = action.request.clone() else { return Ok(None) };
         let http = self.platform.http();
         let form = form_of(&whole, action, files);
@@ -90,18 +93,29 @@ impl<P: Platform> Drainer<P> {
                 let sent = Sent::Failed { error, because: GateReason::Network, counts_against_batch: false };
                 return Ok(Some((Sending { sent, elsewhere }, trace)));
             }
-            if !self.mark_sent(turn, action).await? {
-                return Ok(None);
-            }
-            action.sent = true;
+        }
+        let patience = self.patience_for(std::slice::from_ref(action));
+        let request = match attempt::authorize(self.platform.as_ref(), request, patience).await {
+            Ok(request) => request,
+            Err(error) => return Ok(Some((Sending { sent: failed_attempt(error), elsewhere }, trace))),
+        };
+        let may_leave = if action.is_sent_once() && !broken::is(Variant::SentOnceSentAgain) {
+            action.sent = self.mark_sent(turn, action).await?;
+            action.sent
+        } else {
+            self.may_leave(turn, key, *known_at).await?
+        };
+        if !may_leave {
+            return Ok(None);
         }
         self.tell_sent(&trace, std::slice::from_ref(action));
-        let mut sent = self.exchange_whole(&request, &summary, action, &whole, &trace).await;
+        let exchange = Exchange { request: &request, summary: &summary, whole: &whole, patience };
+        let mut sent = self.exchange_whole(exchange, action, &trace).await;
         if let (true, Outcome { sent: Sent::Failed { error, .. }, is_unseen }) = (action.is_sent_once(), &mut sent) {
             if *is_unseen {
                 // If another drain has begun, it finds it marked as sent, and leaves the decision to the user.
                 let place = self.at(turn.place);
-                let write = async || outbox::mark_sent(&place, &self.user_id, turn.epoch, action, false).await;
+                let write = async || outbox::mark_sent(&place, &self.user_id, turn.epoch, action, false, self.now()).await;
                 action.sent = !self.insist(write).await.unwrap_or(false);
             } else if !broken::is(Variant::SentOnceSentAgain) {
                 let message = [UNKNOWN, " ", error.message.as_deref().unwrap_or_default()].concat();
@@ -115,32 +129,31 @@ impl<P: Platform> Drainer<P> {
     /// may have taken over, and the user may have decided about it there.
     async fn mark_sent(&self, turn: Turn, action: &Action) -> Result<bool, StoreError> {
         let clock = self.platform.clock();
-        // A slow disk is no reason to send nothing at all.
-        for _ in 0..MOST_MARKED {
+        let place = self.at(turn.place);
+        let mark = async |is_sent| outbox::mark_sent(&place, &self.user_id, turn.epoch, action, is_sent, self.now()).await;
+        let too_slow =
+            "It was long ago by the time that it was written down that a request is about to be sent; nothing was sent.";
+        let mut marked = Err(StoreError::new(StoreErrorKind::TimedOut, "mark as sent", too_slow));
+        for _ in 0..MOST_LOOKS {
             let asked_at = clock.monotonic();
-            let mark = async |is_sent| outbox::mark_sent(&self.at(turn.place), &self.user_id, turn.epoch, action, is_sent).await;
-            match mark(true).await {
-                Ok(true) => {}
-                Ok(false) => return Ok(false),
-                Err(failed) => {
-                    // It was not sent. If that cannot be written down either, it counts as sent.
-                    drop(mark(false).await);
-                    return Err(failed);
-                }
-            }
-            if clock.monotonic().since(asked_at) <= LONGEST_CLAIM {
+            let is_marked = mark(true).await;
+            if !matches!(is_marked, Ok(true)) {
+                marked = is_marked;
                 break;
             }
+            if clock.monotonic().since(asked_at) <= LONGEST_CLAIM {
+                return Ok(true);
+            }
         }
-        Ok(true)
+        // It was not sent. If that cannot be written down either, it counts as sent.
+        drop(mark(false).await);
+        marked
     }
 
     async fn exchange_whole(
         &self,
-        request: &<P::Http as Http>::Request,
-        summary: &RequestSummary,
+        Exchange { request, summary, whole, patience }: Exchange<'_, P>,
         action: &Action,
-        whole: &WholeRequest,
         trace: &CallTrace,
     ) -> Outcome {
         let platform = self.platform.as_ref();
@@ -151,7 +164,6 @@ impl<P: Platform> Drainer<P> {
         }
         headers.push(idempotency_header(&key));
         let began = platform.clock().monotonic();
-        let patience = self.patience_for(std::slice::from_ref(action));
         let exchange = attempt::exchange_from(platform, request, summary, &headers, patience, LARGEST_ANSWER).await;
         let (response, is_elsewhere) = match exchange {
             Ok(answered) => answered,
@@ -227,11 +239,16 @@ fn form_of<'a, F>(whole: &'a WholeRequest, action: &'a Action, files: &'a [F]) -
     fields.iter().filter_map(|field| Some((field.name.as_str(), value(&field.text, field.file)?))).collect()
 }
 
-/// So often it is written down, at most, that a request is about to be sent.
-const MOST_MARKED: u32 = 3;
-
 /// What that means.
 const UNKNOWN: &str = "The request was sent, and it is not known whether it was carried out; it is not to be sent twice.";
+
+/// A whole request that is about to be sent, and how long its answer is waited for.
+struct Exchange<'a, P: Platform> {
+    request: &'a <P::Http as Http>::Request,
+    summary: &'a RequestSummary,
+    whole: &'a WholeRequest,
+    patience: Duration,
+}
 
 /// What came of a request, and whether the server has certainly not carried it out.
 struct Outcome {

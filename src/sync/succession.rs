@@ -15,11 +15,11 @@ use std::time::Duration;
 /// What the books said so short a while ago they say still, as far as anybody can tell who reads them and sends then.
 const JUST_NOW: Duration = Duration::from_millis(5);
 
-/// A batch that may follow the one on its way.
-struct Ready {
-    batch: Batch,
+/// A batch that is claimed, or may follow the one on its way.
+pub(super) struct Ready {
+    pub(super) batch: Batch,
     /// When the books said so at the latest.
-    known_at: MonotonicTime,
+    pub(super) known_at: MonotonicTime,
 }
 
 /// What a drain has in hand between one batch and the next.
@@ -34,7 +34,7 @@ pub(super) struct Succession<'d, P: Platform> {
     /// The batch that may follow the one on its way.
     ready: Option<Ready>,
     /// The batch that follows, and the one before it, all of which was taken, which is not in the books yet.
-    following: Option<(Batch, (Batch, Vec<Verdict>))>,
+    following: Option<(Ready, (Batch, Vec<Verdict>))>,
     /// The one before the batch on its way, until it is in the books.
     before: Option<(Batch, Vec<Verdict>)>,
     news: Option<News<'d, P>>,
@@ -47,10 +47,10 @@ impl<'d, P: Platform> Succession<'d, P> {
     }
 
     /// The batch that goes next, or what to report if none does.
-    pub(super) async fn next(&mut self) -> Result<Result<Batch, DrainReport>, StoreError> {
-        if let Some((batch, before)) = self.following.take() {
+    pub(super) async fn next(&mut self) -> Result<Result<Ready, DrainReport>, StoreError> {
+        if let Some((ready, before)) = self.following.take() {
             self.before = Some(before);
-            return Ok(Ok(batch));
+            return Ok(Ok(ready));
         }
         self.news.take_if(|_| self.claimed.is_none());
         let (asked_at, step) = match self.claim_anew().await? {
@@ -60,7 +60,7 @@ impl<'d, P: Platform> Succession<'d, P> {
         self.ready = step.next.map(|batch| Ready { batch, known_at: asked_at });
         let drainer = self.drainer;
         let report = match step.claim {
-            Claim::Batch(batch) => return Ok(Ok(batch)),
+            Claim::Batch(batch) => return Ok(Ok(Ready { batch, known_at: asked_at })),
             Claim::Nothing { next_due } => drainer.report(&step.record, next_due.map(|moment| moment.since(drainer.now()))),
             // Another drain sees to the rest, unless its tab is gone.
             Claim::Superseded => {
@@ -92,11 +92,11 @@ impl<'d, P: Platform> Succession<'d, P> {
     ) -> Result<(), StoreError> {
         let (drainer, actions) = (self.drainer, batch.actions.len());
         let clock = drainer.platform.clock();
-        if self.may_follow(&verdicts).await
-            && let Some(Ready { batch: next, .. }) = self.ready.take()
+        if let Some(known_at) = self.may_follow(&verdicts).await
+            && let Some(ready) = self.ready.take()
         {
             drainer.took(actions, clock.monotonic().since(began));
-            self.following = Some((next, (batch, verdicts)));
+            self.following = Some((Ready { known_at, ..ready }, (batch, verdicts)));
             return Ok(());
         }
         let (asked_at, may_claim) = (clock.monotonic(), drainer.left_alone(self.trigger).is_zero());
@@ -117,23 +117,23 @@ impl<'d, P: Platform> Succession<'d, P> {
         unsent.map_or(Following::Unknown, |ready| Following::Unsent(&ready.batch))
     }
 
-    /// Whether the batch that was made ready goes at once: all of the one before it is taken, and nothing has happened meanwhile. What the
-    /// disk fails with here it is asked for again when it is needed.
-    async fn may_follow(&self, verdicts: &[Verdict]) -> bool {
+    /// Whether the batch that was made ready goes at once: all of the one before it is taken, and nothing has happened meanwhile. Gives
+    /// when the books said so. What the disk fails with here it is asked for again when it is needed.
+    async fn may_follow(&self, verdicts: &[Verdict]) -> Option<MonotonicTime> {
         let (drainer, clock) = (self.drainer, self.drainer.platform.clock());
-        let Some(ready) = &self.ready else { return false };
+        let ready = self.ready.as_ref()?;
         let all_taken = verdicts.iter().all(Verdict::is_taken) || broken::is(Variant::NextGoesRegardless);
         if !all_taken || !drainer.left_alone(self.trigger).is_zero() {
-            return false;
+            return None;
         }
         let asked_at = clock.monotonic();
         if asked_at.since(ready.known_at) <= JUST_NOW {
-            return true;
+            return Some(ready.known_at);
         }
         let (place, now) = (drainer.at(self.turn.place), drainer.now());
         let may_go = outbox::may_go(&place, &drainer.user_id, self.turn.epoch, &ready.batch, now).await.unwrap_or(false);
         // A page that stood still meanwhile asks in vain.
-        may_go && clock.monotonic().since(asked_at) <= LONGEST_CLAIM
+        (may_go && clock.monotonic().since(asked_at) <= LONGEST_CLAIM).then_some(asked_at)
     }
 
     /// What was claimed, with when that was asked for, if it is still new enough, or else what is claimed now; or what to report if the

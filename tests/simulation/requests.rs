@@ -262,6 +262,43 @@ fn what_must_not_be_sent_twice_is_not_by_a_page_that_stood_still_before_it_sent_
 }
 
 #[test]
+fn what_must_not_be_sent_twice_is_not_by_a_page_that_stood_still_while_the_application_was_asked_for_its_headers() {
+    for seed in 0..40 {
+        let world = World::new(seed);
+        world.server(|server| server.does_not_dedupe = true);
+        world.set_faults(Faults { slow_headers: 1000, ..Faults::default() });
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, vec![request("b", THINGS, "", ONCE)]);
+        world.advance(Duration::from_millis(200));
+        if !events(&tab, "batchSent").is_empty() {
+            continue;
+        }
+        tab.freeze();
+        world.set_faults(Faults::default());
+        let again = Tab::open(&world, "ada", "");
+        world.advance(Duration::from_secs(60));
+        let client = again.client.clone();
+        // It was not sent, and so there is nothing for the user to decide.
+        assert!(!world.block_on(async move { client.requeue("b").await }).unwrap(), "seed {seed}");
+        tab.thaw();
+        world.advance(Duration::from_secs(60));
+        assert_eq!(applied(&world), ["b"], "seed {seed}");
+    }
+}
+
+#[test]
+fn what_must_not_be_sent_twice_is_sent_by_a_page_whose_application_takes_long_to_say_its_headers() {
+    for seed in 0..40 {
+        let world = World::new(seed);
+        world.set_faults(Faults { slow_headers: 1000, ..Faults::default() });
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, vec![request("b", THINGS, "", ONCE), request("c", THINGS, "", "")]);
+        assert!(drained(&world), "seed {seed}");
+        assert_eq!((applied(&world), requests(&world).len()), (vec!["b".to_string(), "c".into()], 2), "seed {seed}");
+    }
+}
+
+#[test]
 fn what_must_not_be_sent_twice_is_not_by_a_page_killed_at_any_moment() {
     for moment in 0..150 {
         let world = World::new(moment);

@@ -176,6 +176,32 @@ fn s04_a_page_that_stood_still_between_claiming_a_batch_and_sending_it_does_not_
 }
 
 #[test]
+fn s04_nor_does_one_that_stood_still_while_the_application_was_asked_for_its_headers() {
+    for seed in 0..40 {
+        let world = World::new(seed);
+        world.without_key_value();
+        world.set_faults(Faults { slow_headers: 1000, ..Faults::default() });
+        let sender = Tab::open(&world, "ada", "");
+        enqueue(&world, &sender, &["a", "b", "c"], Some("draft"));
+        world.advance(Duration::from_millis(200));
+        if sender.events().iter().any(|event| event.contains("batchSent")) {
+            continue;
+        }
+        sender.freeze();
+        world.set_faults(Faults { rate_limited: 1000, ..Faults::default() });
+        let other = Tab::open(&world, "ada", "");
+        let is_told = || other.events().iter().any(|event| event.contains("batchFailed"));
+        assert!(world.run_until(MINUTE, is_told), "seed {seed}");
+        world.set_faults(Faults::default());
+        sender.thaw();
+        world.advance(Duration::from_secs(1));
+        assert_eq!(world.server(|server| server.asked_too_early), 0, "seed {seed}");
+        assert!(is_drained_within(&world, HOUR), "seed {seed}");
+        assert_eq!(applied(&world), ["a", "b", "c"], "seed {seed}");
+    }
+}
+
+#[test]
 fn s05_what_a_page_enqueues_that_is_not_the_one_to_send_is_kept_at_once_and_sent_though_that_page_ends() {
     for is_frozen in [false, true] {
         let world = World::new(5);

@@ -89,7 +89,7 @@ pub(super) struct Conditions {
     network: [bool; FAULTS],
 }
 
-const FAULTS: usize = 16;
+const FAULTS: usize = 17;
 
 /// It is encrypted, or was, or is in some tabs.
 const ENCRYPTION: [&[&str]; 4] = [&["preferred"], &["required"], &["off", "preferred"], &["off", "preferred", "required"]];
@@ -203,7 +203,7 @@ impl Conditions {
 
     /// Whether what has been sent may arrive after its page has had an answer to it, or has given it up.
     pub(super) fn has_echoes(&self) -> bool {
-        let [.., duplicated, outlives, _, _, _, _] = self.network;
+        let [.., duplicated, outlives, _, _, _, _, _] = self.network;
         duplicated || outlives
     }
 
@@ -248,6 +248,7 @@ impl Conditions {
             breakdowns: some(300),
             hollow: some(300),
             strange: some(500),
+            slow_headers: some(300),
         }
     }
 }
