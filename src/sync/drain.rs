@@ -312,7 +312,7 @@ impl<P: Platform> Drainer<P> {
         let _draining = Draining::begin(&self.is_draining);
         self.answer_late();
         // Whoever had it before may have brought what lay here to a better place.
-        if self.platform.store().sends_from(&self.user_id) != Some(place) {
+        if !self.is_sent_from(place) {
             return Ok(self.report(&record, Some(Duration::ZERO)));
         }
         let excludes = self.platform.locks().exclude() || broken::is(Variant::LeaseWithoutLock);
@@ -454,6 +454,10 @@ impl<P: Platform> Drainer<P> {
     /// Whether a batch may be sent that was claimed then. Where that was a while ago, since its files were read, the application was asked
     /// for its headers or the page stood still, another drain may have begun, or the server have asked for patience.
     pub(super) async fn may_leave(&self, turn: Turn, key: &str, known_at: MonotonicTime) -> Result<bool, StoreError> {
+        // What was claimed may be behind what another tab has put into a better place meanwhile. If nothing is there now, nothing was then.
+        if !self.is_sent_from(turn.place) {
+            return Ok(false);
+        }
         let clock = self.platform.clock();
         let mut known_at = known_at;
         for _ in 0..MOST_LOOKS {
@@ -469,6 +473,11 @@ impl<P: Platform> Drainer<P> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether what is to be sent next lies there still: nothing has come to lie in a better place, and nothing was brought there.
+    pub(super) fn is_sent_from(&self, place: Durability) -> bool {
+        self.platform.store().sends_from(&self.user_id) == Some(place)
     }
 
     /// What a drain does that sends from there, it does there.
@@ -492,14 +501,16 @@ impl<P: Platform> Drainer<P> {
         self.services.paused_for(&self.policy.service)
     }
 
-    /// What to report while the server wants to be left alone.
+    /// What to report while the server wants to be left alone, or when another place is sent from by now.
     pub(super) async fn paused(&self, turn: Turn, trigger: Trigger) -> Result<Option<DrainReport>, StoreError> {
         let paused = self.left_alone(trigger);
-        if paused.is_zero() {
+        let is_sent_from = self.is_sent_from(turn.place);
+        if paused.is_zero() && is_sent_from {
             return Ok(None);
         }
         let record = outbox::record(&self.at(turn.place), &self.user_id).await?;
-        Ok(Some(self.report(&record, Some(self.after_pause(paused)))))
+        let wait = if is_sent_from { self.after_pause(paused) } else { Duration::ZERO };
+        Ok(Some(self.report(&record, Some(wait))))
     }
 
     /// When to come back to a server that wants to be left alone: behind the calls, for which someone waits.

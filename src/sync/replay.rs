@@ -99,14 +99,14 @@ impl<P: Platform> Drainer<P> {
             Ok(request) => request,
             Err(error) => return Ok(Some((Sending { sent: failed_attempt(error), elsewhere }, trace))),
         };
-        let may_leave = if action.is_sent_once() && !broken::is(Variant::SentOnceSentAgain) {
-            action.sent = self.mark_sent(turn, action).await?;
-            action.sent
-        } else {
-            self.may_leave(turn, key, *known_at).await?
-        };
-        if !may_leave {
+        if !self.may_leave(turn, key, *known_at).await? {
             return Ok(None);
+        }
+        if action.is_sent_once() && !broken::is(Variant::SentOnceSentAgain) {
+            action.sent = self.mark_sent(turn, action).await?;
+            if !action.sent {
+                return Ok(None);
+            }
         }
         self.tell_sent(&trace, std::slice::from_ref(action));
         let exchange = Exchange { request: &request, summary: &summary, whole: &whole, patience };

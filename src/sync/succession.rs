@@ -169,13 +169,15 @@ impl<'d, P: Platform> Succession<'d, P> {
         Ok(step)
     }
 
-    /// What to report while the server wants to be left alone. Nothing is kept ready meanwhile: it can be edited, and expires.
+    /// What to report while the server wants to be left alone, or when another place is sent from by now. Nothing is kept ready meanwhile:
+    /// it can be edited, and expires.
     async fn paused(&self) -> Result<Option<DrainReport>, StoreError> {
         let drainer = self.drainer;
-        if let (false, following @ Following::Unsent(_)) = (drainer.left_alone(self.trigger).is_zero(), self.unsent()) {
+        let paused = drainer.paused(self.turn, self.trigger).await?;
+        if let (Some(_), following @ Following::Unsent(_)) = (&paused, self.unsent()) {
             outbox::let_wait(&drainer.at(self.turn.place), &drainer.user_id, self.turn.epoch, following).await?;
         }
-        drainer.paused(self.turn, self.trigger).await
+        Ok(paused)
     }
 
     /// Enters the verdicts into the books, and claims what comes next with that, unless the server wants to be left alone.

@@ -93,6 +93,33 @@ fn nothing_is_sent_from_below_while_something_lies_above_that_cannot_be_reached(
 }
 
 #[test]
+fn a_drain_from_below_does_not_overtake_what_another_tab_has_put_on_disk_meanwhile() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        world.miss_disk(true);
+        world.set_faults(Faults { slow_headers: 1000, ..Faults::default() });
+        let below = Tab::open(&world, "ada", "");
+        assert_eq!(enqueue(&world, &below, &["first"]), Durability::LocalStorage);
+        let says = |kind: &str| below.events().iter().any(|event| event.contains(kind));
+        assert!(world.run_until(MINUTE, || says("syncStarted")), "seed {seed}");
+        world.miss_disk(false);
+        let other = Tab::open(&world, "ada", "");
+        let above = enqueue(&world, &other, &["second"]);
+        world.miss_disk(true);
+        let again_below = enqueue(&world, &other, &["third"]);
+        assert_eq!((above, again_below), (Durability::IndexedDb, Durability::LocalStorage), "seed {seed}");
+        world.set_faults(Faults::default());
+        world.advance(HOUR);
+        assert!(!applied(&world).contains(&"third".into()), "seed {seed}: what lies on disk cannot be reached");
+        world.miss_disk(false);
+        assert!(world.run_until(HOUR, || kept(&world, "ada").is_empty()), "seed {seed}");
+        let mut others = applied(&world);
+        others.retain(|id| id != "first");
+        assert_eq!((others, applied(&world).len()), (vec!["second".to_string(), "third".into()], 3), "seed {seed}");
+    }
+}
+
+#[test]
 fn what_the_application_decides_is_done_wherever_the_action_lies() {
     let world = World::new(4);
     let tab = in_two_places(&world);

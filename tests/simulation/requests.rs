@@ -287,6 +287,28 @@ fn what_must_not_be_sent_twice_is_not_by_a_page_that_stood_still_while_the_appli
 }
 
 #[test]
+fn headers_that_do_not_come_in_time_are_the_applications_failure_and_nothing_is_sent_without_them() {
+    for drafts in [vec![plain("b", None)], vec![request("b", THINGS, "", "")], vec![request("b", THINGS, "", ONCE)]] {
+        let world = World::new(14);
+        world.set_faults(Faults { slow_headers: 1000, ..Faults::default() });
+        // They take up to 20 seconds.
+        let tab = Tab::open(&world, "ada", r#","sync":{"timeoutMs":100}"#);
+        enqueue(&world, &tab, drafts);
+        assert!(world.run_until(HOUR, || events(&tab, "batchFailed").len() == 2));
+        for failed in events(&tab, "batchFailed") {
+            assert_eq!(
+                (&failed["error"]["code"], &failed["waitingFor"]),
+                (&"APPLICATION_HOOK_FAILED".into(), &"serverError".into())
+            );
+        }
+        assert_eq!((requests(&world).len(), events(&tab, "batchSent").len()), (0, 0));
+        world.set_faults(Faults::default());
+        assert!(drained(&world));
+        assert_eq!((applied(&world), requests(&world).len()), (vec!["b".to_string()], 1));
+    }
+}
+
+#[test]
 fn what_must_not_be_sent_twice_is_sent_by_a_page_whose_application_takes_long_to_say_its_headers() {
     for seed in 0..40 {
         let world = World::new(seed);

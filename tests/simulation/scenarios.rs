@@ -14,6 +14,8 @@
 //! | 26, the end of an outage for ten thousand clients | `herd.rs`: `queues_do_not_drain_at_once_after_a_short_hint` and those beside it |
 
 use crate::draft;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 use steadfast::client::QueueError;
 use steadfast::platform::{Durability, StoreErrorKind};
@@ -269,13 +271,14 @@ fn s12_a_page_that_is_about_to_be_frozen_lets_go_of_everything_and_begins_nothin
 }
 
 #[test]
-fn s12_what_a_page_was_writing_when_it_is_frozen_holds_up_nobody_and_is_written_when_it_goes_on() {
-    for moment in 0..30 {
+fn s12_what_a_page_was_writing_when_it_is_frozen_holds_up_nobody_and_is_written_once_when_it_goes_on() {
+    for (moment, own_id) in (0..30).flat_map(|moment| [(moment, false), (moment, true)]) {
         let world = World::new(12);
         let tab = Tab::open(&world, "ada", "");
         world.advance(MINUTE);
         let client = tab.client.clone();
-        let drafts = vec![Draft::read(r#"{"type":"save_draft"}"#, "1").unwrap()];
+        let fields = if own_id { r#"{"type":"save_draft","id":"mine"}"# } else { r#"{"type":"save_draft"}"# };
+        let drafts = vec![Draft::read(fields, "1").unwrap()];
         tab.spawn(async move { drop(client.enqueue(drafts).await) });
         world.advance(Duration::from_millis(moment));
         tab.warn_of_freeze();
@@ -288,6 +291,29 @@ fn s12_what_a_page_was_writing_when_it_is_frozen_holds_up_nobody_and_is_written_
         assert!(world.run_until(MINUTE, || applied(&world).len() == 2 && world.stored("ada").is_empty()), "after {moment} ms");
         world.advance(MINUTE);
         assert_eq!(applied(&world).len(), 2, "after {moment} ms");
+    }
+}
+
+#[test]
+fn s12_whoever_waits_in_a_page_that_is_frozen_is_told_when_the_client_is_closed() {
+    for moment in 0..30 {
+        let world = World::new(12);
+        let tab = Tab::open(&world, "ada", "");
+        world.advance(MINUTE);
+        let (told, tells) = (Rc::new(RefCell::new(None)), Rc::new(Cell::new(false)));
+        let (client, tell) = (tab.client.clone(), told.clone());
+        tab.spawn(async move { *tell.borrow_mut() = Some(client.enqueue(vec![draft("a", None)]).await) });
+        world.advance(Duration::from_millis(moment));
+        tab.warn_of_freeze();
+        let (client, tell) = (tab.client.clone(), tells.clone());
+        tab.spawn(async move {
+            drop(client.enqueue(vec![draft("b", None)]).await);
+            tell.set(true);
+        });
+        tab.client.close();
+        assert!(world.run_until(MINUTE, || told.borrow().is_some() && tells.get()), "after {moment} ms");
+        let is_stored = world.stored("ada") == ["a"] || applied(&world) == ["a"];
+        assert!(is_stored || told.take().unwrap().is_err(), "after {moment} ms: it was promised, and is not there");
     }
 }
 

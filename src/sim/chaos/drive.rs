@@ -153,8 +153,12 @@ impl Run {
         let tab = Tab::open(&self.world, USERS[user], &self.conditions.options(&self.world));
         self.promises.note(self.world.now(), || format!("tab {} opens for {}", tab.number(), USERS[user]));
         self.pages.push(Page { tab, user, is_worker: false, is_frozen: false, ends_at: None });
+        self.excuse_newcomers();
+    }
+
+    /// What the client of another page, or of another user, was told of the server as a whole, nothing tells a new one.
+    fn excuse_newcomers(&self) {
         if !self.conditions.key_value {
-            // What another user's page was told of the server as a whole, nothing tells this one.
             self.world.server(ModelServer::forget_pauses_of_all);
         }
     }
@@ -533,6 +537,7 @@ impl Run {
         self.promises.changes_hands(page.tab.number());
         page.user = user;
         page.tab.switch_user(USERS[user], &self.conditions.options(&self.world));
+        self.excuse_newcomers();
     }
 
     fn wake_worker(&mut self) {
@@ -541,6 +546,7 @@ impl Run {
         }
         let user = usize::try_from(self.below(self.conditions.users as u64)).unwrap();
         let tab = Tab::open_worker(&self.world, USERS[user], &self.conditions.options(&self.world));
+        self.excuse_newcomers();
         self.promises.count("service workers woken");
         self.promises.note(self.world.now(), || format!("tab {} is a service worker of {}", tab.number(), USERS[user]));
         let client = tab.client.clone();
