@@ -168,12 +168,13 @@ impl<P: Platform> Drainer<P> {
     /// Asks what became of a batch whose answer named no actions, unless the server has asked for patience while that was on its way.
     pub(super) async fn reconcile(&self, actions: &[Action], trace: &CallTrace) -> Result<Vec<Verdict>, Option<Box<ApiError>>> {
         let (platform, http) = (self.platform.as_ref(), self.platform.http());
-        if !self.services.paused_for(&self.policy.service).is_zero() {
-            return Err(None);
-        }
         let Some(status_url) = self.policy.status_url.as_deref() else { return Err(None) };
         let request = http.json_request("GET", &[status_url, &encoded(&self.user_id)].concat(), None).map_err(|_| None)?;
         let (summary, headers) = (http.summary(&request), trace.headers(platform, 1));
+        let request = attempt::authorize(platform, request, self.policy.timeout).await.map_err(|_| None)?;
+        if !self.services.paused_for(&self.policy.service).is_zero() {
+            return Err(None);
+        }
         let exchange = attempt::exchange(platform, &request, &summary, &headers, self.policy.timeout, LARGEST_ANSWER);
         let response = exchange.await.map_err(|_| None)?;
         if response.status == 200 {

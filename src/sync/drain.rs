@@ -454,25 +454,19 @@ impl<P: Platform> Drainer<P> {
     /// Whether a batch may be sent that was claimed then. Where that was a while ago, since its files were read, the application was asked
     /// for its headers or the page stood still, another drain may have begun, or the server have asked for patience.
     pub(super) async fn may_leave(&self, turn: Turn, key: &str, known_at: MonotonicTime) -> Result<bool, StoreError> {
-        // What was claimed may be behind what another tab has put into a better place meanwhile. If nothing is there now, nothing was then.
-        if !self.is_sent_from(turn.place) {
-            return Ok(false);
-        }
-        let clock = self.platform.clock();
-        let mut known_at = known_at;
+        let (clock, mut known_at) = (self.platform.clock(), known_at);
         for _ in 0..MOST_LOOKS {
             if clock.monotonic().since(known_at) <= LONGEST_CLAIM {
                 break;
             }
             known_at = clock.monotonic();
-            let is_left_alone =
-                !self.services.paused_for(&self.policy.service).is_zero() && !broken::is(Variant::OnlineOpensGate);
-            let place = self.at(turn.place);
-            if is_left_alone || !outbox::may_go_still(&place, &self.user_id, turn.epoch, key, self.now()).await? {
+            if !outbox::may_go_still(&self.at(turn.place), &self.user_id, turn.epoch, key, self.now()).await? {
                 return Ok(false);
             }
         }
-        Ok(true)
+        let is_left_alone = !self.services.paused_for(&self.policy.service).is_zero() && !broken::is(Variant::OnlineOpensGate);
+        // What was claimed may be behind what another tab has put into a better place meanwhile. If nothing is there now, nothing was then.
+        Ok(!is_left_alone && self.is_sent_from(turn.place))
     }
 
     /// Whether what is to be sent next lies there still: nothing has come to lie in a better place, and nothing was brought there.

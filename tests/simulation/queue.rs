@@ -680,12 +680,16 @@ fn a_clock_that_is_set_forward_expires_nothing_once_the_server_has_said_what_tim
 
 #[test]
 fn a_page_that_thaws_does_not_ask_a_server_that_wants_to_be_left_alone_what_became_of_its_batch() {
-    for seed in 0..10 {
+    for (seed, waits_for_headers) in (0..10).flat_map(|seed| [(seed, false), (seed, true)]) {
         let world = World::new(seed);
         world.set_faults(Faults { hollow: 1000, ..Faults::default() });
         let tab = Tab::open(&world, "ada", "");
         enqueue(&world, &tab, &["a".to_string()], None);
         assert!(world.run_until(HOUR, || world.server(|server| !server.requests.is_empty())));
+        if waits_for_headers {
+            world.set_faults(Faults { hollow: 1000, slow_headers: 1000, ..Faults::default() });
+            world.advance(Duration::from_millis(200));
+        }
         tab.freeze();
         world.advance(Duration::from_secs(1));
         world.set_faults(Faults { rate_limited: 1000, ..Faults::default() });
@@ -697,6 +701,6 @@ fn a_page_that_thaws_does_not_ask_a_server_that_wants_to_be_left_alone_what_beca
         let before = requests();
         tab.thaw();
         world.advance(Duration::from_secs(2));
-        assert_eq!(requests(), before, "seed {seed}");
+        assert_eq!(requests(), before, "seed {seed}, waits for headers: {waits_for_headers}");
     }
 }
