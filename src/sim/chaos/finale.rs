@@ -2,7 +2,7 @@
 
 use super::drive::Run;
 use super::promises::{USERS, is_orphan, is_without_file};
-use crate::client::QueueError;
+use crate::client::{Listed, QueueError};
 use crate::platform::tables::{Kind, Lane, Row};
 use crate::queue::file::LONGEST_WAIT;
 use crate::queue::record::Counts;
@@ -173,11 +173,13 @@ fn counts_agree(run: &mut Run) {
         let Some(page) = run.pages.iter().find(|page| page.user == user && page.is_awake()) else { continue };
         let client = page.tab.client.clone();
         let looked = run.world.block_on(async move {
-            // It must stand still while it is looked at.
+            // It must stand still while it is looked at: what is being brought to another place may be missed there, or seen twice.
             eventually(async || {
-                let (before, listed) = (client.snapshot().await?, client.list(None, 10_000).await?);
-                let after = client.snapshot().await?;
-                Ok((before.counts == after.counts).then_some((after.counts, listed)))
+                let before = (client.snapshot().await?.counts, client.list(None, 10_000).await?);
+                let after = (client.snapshot().await?.counts, client.list(None, 10_000).await?);
+                let places =
+                    |listed: &[Listed]| -> Vec<_> { listed.iter().map(|listed| (listed.place, listed.action.seq)).collect() };
+                Ok((before.0 == after.0 && places(&before.1) == places(&after.1)).then_some(after))
             })
             .await
         });
