@@ -177,8 +177,9 @@ fn counts_agree(run: &mut Run) {
             eventually(async || {
                 let before = (client.snapshot().await?.counts, client.list(None, 10_000).await?);
                 let after = (client.snapshot().await?.counts, client.list(None, 10_000).await?);
-                let places =
-                    |listed: &[Listed]| -> Vec<_> { listed.iter().map(|listed| (listed.place, listed.action.seq)).collect() };
+                let places = |listed: &[Listed]| -> Vec<_> {
+                    listed.iter().map(|Listed { action, place, .. }| (*place, action.lane, action.seq)).collect()
+                };
                 Ok((before.0 == after.0 && places(&before.1) == places(&after.1)).then_some(after))
             })
             .await
