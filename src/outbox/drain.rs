@@ -260,10 +260,13 @@ async fn enter<'v, T: Transaction>(
     // From here on nothing of it is in flight. What was to follow it does if all of it is taken; what stays may hold some of that back.
     if let Some((key, following)) = current {
         ledger.forget_unsent(following);
-        let is_its_own = ledger.record.batch.take().is_none_or(|batch| batch.key == key);
-        if is_its_own && rows.iter().all(|action| verdict_on(action).is_some_and(Verdict::is_taken)) {
+        let all_taken = rows.iter().all(|action| verdict_on(action).is_some_and(Verdict::is_taken));
+        // If another one is on its way, this one is in the books already.
+        let is_its_own = ledger.record.batch.as_ref().is_none_or(|batch| batch.key == key);
+        if is_its_own && all_taken {
             ledger.record.batch = ledger.record.next_batch.take();
-        } else {
+        } else if is_its_own {
+            ledger.record.batch = None;
             ledger.dissolve_next().await?;
         }
     }

@@ -34,8 +34,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// A page that stood still for longer between claiming a batch and sending it claims it again: another one may have taken over and been
-/// told to wait meanwhile. That takes longer; see [`super::turn`].
+/// A page that stood still for longer between claiming a batch and sending it looks at the books again: another one may have taken over
+/// and been told to wait meanwhile. That takes longer; see [`super::turn`].
 pub(super) const LONGEST_CLAIM: Duration = Duration::from_secs(3);
 /// How often it is looked, at most, whether a batch may still be sent: a slow disk is no reason to send nothing at all.
 pub(super) const MOST_LOOKS: u32 = 3;

@@ -136,25 +136,16 @@ impl<'d, P: Platform> Succession<'d, P> {
         (may_go && clock.monotonic().since(asked_at) <= LONGEST_CLAIM).then_some(asked_at)
     }
 
-    /// What was claimed, with when that was asked for, if it is still new enough, or else what is claimed now; or what to report if the
-    /// server wants to be left alone.
+    /// What was claimed, with when that was asked for, or else what is claimed now; or what to report if the server wants to be left alone.
     async fn claim_anew(&mut self) -> Result<Result<(MonotonicTime, Step), DrainReport>, StoreError> {
-        let clock = self.drainer.platform.clock();
-        // Once: a slow disk is no reason to send nothing at all.
-        let mut may_claim_again = true;
-        loop {
-            if let Some((asked_at, step)) = self.claimed.take() {
-                let is_old = matches!(step.claim, Claim::Batch(_)) && clock.monotonic().since(asked_at) > LONGEST_CLAIM;
-                if !is_old || !std::mem::take(&mut may_claim_again) {
-                    return Ok(Ok((asked_at, step)));
-                }
-                self.ready = step.next.map(|batch| Ready { batch, known_at: asked_at });
-            }
-            if let Some(report) = self.paused().await? {
-                return Ok(Err(report));
-            }
-            self.claimed = Some((clock.monotonic(), self.claim().await?));
+        if let Some(claimed) = self.claimed.take() {
+            return Ok(Ok(claimed));
         }
+        if let Some(report) = self.paused().await? {
+            return Ok(Err(report));
+        }
+        let asked_at = self.drainer.platform.clock().monotonic();
+        Ok(Ok((asked_at, self.claim().await?)))
     }
 
     async fn claim(&self) -> Result<Step, StoreError> {

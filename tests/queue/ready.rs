@@ -90,6 +90,16 @@ fn while_it_is_on_its_way_the_one_before_it_leaves_and_the_one_after_it_is_made_
 }
 
 #[test]
+fn a_batch_that_is_settled_once_more_leaves_the_one_on_its_way_alone() {
+    let drain = Drain::new();
+    drain.settle(&APPLIED, Following::OnItsWay);
+    let before = drain.queue.record();
+    drain.settle(&APPLIED, Following::OnItsWay);
+    let after = drain.queue.record();
+    assert_eq!((after.batch, after.next_batch), (before.batch, before.next_batch));
+}
+
+#[test]
 fn nothing_is_made_ready_that_would_not_be_full_or_goes_alone() {
     let queue = Queue::default();
     queue.append((1..=3).map(|number| newcomer(&format!("a{number}"), None)).collect());

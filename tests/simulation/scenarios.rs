@@ -300,20 +300,20 @@ fn s12_whoever_waits_in_a_page_that_is_frozen_is_told_when_the_client_is_closed(
         let world = World::new(12);
         let tab = Tab::open(&world, "ada", "");
         world.advance(MINUTE);
-        let (told, tells) = (Rc::new(RefCell::new(None)), Rc::new(Cell::new(false)));
-        let (client, tell) = (tab.client.clone(), told.clone());
-        tab.spawn(async move { *tell.borrow_mut() = Some(client.enqueue(vec![draft("a", None)]).await) });
+        let (outcome, is_told) = (Rc::new(RefCell::new(None)), Rc::new(Cell::new(false)));
+        let (client, sink) = (tab.client.clone(), outcome.clone());
+        tab.spawn(async move { *sink.borrow_mut() = Some(client.enqueue(vec![draft("a", None)]).await) });
         world.advance(Duration::from_millis(moment));
         tab.warn_of_freeze();
-        let (client, tell) = (tab.client.clone(), tells.clone());
+        let (client, tell) = (tab.client.clone(), is_told.clone());
         tab.spawn(async move {
             drop(client.enqueue(vec![draft("b", None)]).await);
             tell.set(true);
         });
         tab.client.close();
-        assert!(world.run_until(MINUTE, || told.borrow().is_some() && tells.get()), "after {moment} ms");
+        assert!(world.run_until(MINUTE, || outcome.borrow().is_some() && is_told.get()), "after {moment} ms");
         let is_stored = world.stored("ada") == ["a"] || applied(&world) == ["a"];
-        assert!(is_stored || told.take().unwrap().is_err(), "after {moment} ms: it was promised, and is not there");
+        assert!(is_stored || outcome.take().unwrap().is_err(), "after {moment} ms: it was promised, and is not there");
     }
 }
 
