@@ -7,6 +7,7 @@ use crate::call::correlation::unique_id;
 use crate::outbox::{self, Batch, Claim, Claiming, Following, Step};
 use crate::platform::{Clock as _, Platform, StoreError};
 use crate::policy::gate::Trigger;
+use crate::queue::action::Action;
 use crate::queue::answer::Verdict;
 use crate::queue::plan::BatchLimits;
 use crate::time::MonotonicTime;
@@ -75,7 +76,7 @@ impl<'d, P: Platform> Succession<'d, P> {
     pub(super) async fn catch_up(&mut self) -> Result<(), StoreError> {
         self.news = None;
         let Some((before, verdicts)) = self.before.take() else { return Ok(()) };
-        let step = self.settle(&before, &verdicts, Following::OnItsWay).await?;
+        let (_, step) = self.settle(&before, &verdicts, Following::OnItsWay).await?;
         let known_at = self.drainer.platform.clock().monotonic();
         self.ready = step.next.map(|batch| Ready { batch, known_at });
         self.drainer.announce(step.record.counts(), step.settled);
@@ -99,15 +100,14 @@ impl<'d, P: Platform> Succession<'d, P> {
             self.following = Some((Ready { known_at, ..ready }, (batch, verdicts)));
             return Ok(());
         }
-        let (asked_at, may_claim) = (clock.monotonic(), drainer.left_alone(self.trigger).is_zero());
-        let step = self.settle(&batch, &verdicts, self.unsent()).await?;
+        let (asked_at, step) = self.settle(&batch, &verdicts, self.unsent()).await?;
         self.ready = None;
         self.news = Some(News { drainer, counts: step.record.counts(), settled: step.settled.clone() });
         drainer.took(actions, clock.monotonic().since(began));
         // Not only at the end: they may be large, and there may be many.
         drainer.clean_up(step.record.has_let_go).await;
         // What was not claimed is claimed when the server may be asked again.
-        self.claimed = (may_claim && drainer.left_alone(self.trigger).is_zero()).then_some((asked_at, step));
+        self.claimed = asked_at.filter(|_| drainer.left_alone(self.trigger).is_zero()).map(|asked_at| (asked_at, step));
         Ok(())
     }
 
@@ -171,14 +171,27 @@ impl<'d, P: Platform> Succession<'d, P> {
         Ok(paused)
     }
 
-    /// Enters the verdicts into the books, and claims what comes next with that, unless the server wants to be left alone.
-    async fn settle(&self, batch: &Batch, verdicts: &[Verdict], following: Following<'_>) -> Result<Step, StoreError> {
+    /// Enters the verdicts into the books, and claims what comes next with that, unless the server wants to be left alone. While the disk
+    /// fails, what was answered to something that is not sent again is written again and again: nobody else is told.
+    /// Gives when what was claimed was asked for, if it was.
+    async fn settle(
+        &self,
+        batch: &Batch,
+        verdicts: &[Verdict],
+        following: Following<'_>,
+    ) -> Result<(Option<MonotonicTime>, Step), StoreError> {
         let drainer = self.drainer;
-        let ([fresh_key, next_key], moment) = (self.keys(), drainer.moment());
-        let (limits, now, place) = (self.limits, moment.now, drainer.at(self.turn.place));
-        let claiming = Claiming { limits, now, fresh_key: &fresh_key, next_key: &next_key };
-        let next = drainer.left_alone(self.trigger).is_zero().then_some(claiming);
-        outbox::settle(&place, &drainer.user_id, self.turn.epoch, batch, verdicts, moment, (next, following)).await
+        let write = async || {
+            let ([fresh_key, next_key], moment) = (self.keys(), drainer.moment());
+            let (limits, now, place) = (self.limits, moment.now, drainer.at(self.turn.place));
+            let claiming = Claiming { limits, now, fresh_key: &fresh_key, next_key: &next_key };
+            let asked_at = drainer.left_alone(self.trigger).is_zero().then(|| drainer.platform.clock().monotonic());
+            let next = asked_at.map(|_| claiming);
+            let settled =
+                outbox::settle(&place, &drainer.user_id, self.turn.epoch, batch, verdicts, moment, (next, following)).await;
+            settled.map(|step| (asked_at, step))
+        };
+        if batch.actions.iter().any(Action::is_sent_once) { drainer.insist(write).await } else { write().await }
     }
 
     /// For what is claimed, and for what is made ready.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::time::Duration;
 use steadfast::queue::draft::Draft;
-use steadfast::sim::{Condition, Faults, Reply, SimRequest, Tab, World};
+use steadfast::sim::{Condition, DiskFaults, Faults, Reply, SimRequest, Tab, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const THINGS: &str = "https://api.example/api/things/ada";
@@ -335,6 +335,45 @@ fn what_must_not_be_sent_twice_is_not_by_a_page_killed_at_any_moment() {
         let is_dead = listed(&world, &again).iter().any(|action| action["id"] == "b" && action["state"] == "dead");
         assert!(times == 1 || times == 0 && is_dead, "killed after {moment} ms: applied {times} times");
         assert!(requests(&world).iter().filter(|request| request.url == THINGS).count() <= 1, "killed after {moment} ms");
+    }
+}
+
+#[test]
+fn what_must_not_be_sent_twice_is_not_given_up_when_the_disk_fails_at_any_moment_before_it_leaves_or_is_answered() {
+    let mut kept_back = 0;
+    for seed in 0..120 {
+        let world = World::new(seed);
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, vec![request("b", THINGS, "", ONCE)]);
+        world.advance(Duration::from_millis(seed % 40));
+        if !events(&tab, "batchSent").is_empty() {
+            continue;
+        }
+        world.set_disk_faults(DiskFaults { aborted: 1000, ..DiskFaults::default() });
+        world.advance(Duration::from_secs(5));
+        // A write that was under way may still have arrived, and the request left after it: what was answered is written down later.
+        kept_back += usize::from(requests(&world).is_empty());
+        world.set_disk_faults(DiskFaults::default());
+        assert!(drained(&world), "seed {seed}: {:?}", listed(&world, &tab));
+        assert_eq!((applied(&world), requests(&world).len()), (vec!["b".to_string()], 1), "seed {seed}");
+    }
+    assert!(kept_back > 0, "no disk failed before it was written down that the request is about to be sent");
+}
+
+#[test]
+fn what_no_server_heard_is_neither_given_up_nor_sent_early_when_the_disk_fails_before_that_is_written_down() {
+    for seed in 0..60 {
+        let world = World::new(seed);
+        world.server(|server| server.scripted.push_back(Reply::new(429, "").header("Retry-After", "120")));
+        let tab = Tab::open(&world, "ada", "");
+        enqueue(&world, &tab, vec![request("b", THINGS, "", ONCE)]);
+        assert!(world.run_until(HOUR, || !events(&tab, "batchSent").is_empty()));
+        world.set_disk_faults(DiskFaults { aborted: 1000, ..DiskFaults::default() });
+        world.advance(Duration::from_secs(1 + seed));
+        world.set_disk_faults(DiskFaults::default());
+        assert!(drained(&world), "seed {seed}: {:?}", listed(&world, &tab));
+        assert_eq!((applied(&world), requests(&world).len()), (vec!["b".to_string()], 2), "seed {seed}");
+        assert_eq!(world.server(|server| server.asked_too_early), 0, "seed {seed}");
     }
 }
 
