@@ -455,6 +455,46 @@ test("what one user has enqueued is not sent while another is signed in, or nobo
   for (const { user, authorization } of gateway.batches) assert.equal(authorization, `Bearer demo.${user}`);
 });
 
+test("nor is it sent to another origin, which gets no headers but the browser's cookies", async (test) => {
+  /** @type {string[]} */
+  const seen = [];
+  let beforeAnswer = async () => {};
+  const elsewhere = createServer(async (request, response) => {
+    if (request.method === "POST") {
+      seen.push(request.url ?? "");
+      await beforeAnswer();
+    }
+    response.writeHead(200, {
+      "access-control-allow-origin": "*",
+      "access-control-allow-headers": "content-type, idempotency-key",
+      "content-type": "application/json",
+    });
+    response.end("{}");
+  });
+  test.after(() => elsewhere.close());
+  elsewhere.listen(0, "127.0.0.1");
+  await once(elsewhere, "listening");
+  const { port } = /** @type {import("node:net").AddressInfo} */ (elsewhere.address());
+  const { gateway, open, wake } = await setUp(test);
+  const { page } = await open();
+  await start(page, "ada", { options: { backgroundSync: false } });
+  await page.evaluate(async (origin) => {
+    const { sdk } = Object.assign(/** @type {any} */ (globalThis), { isCutOff: true });
+    for (const path of ["/first", "/second"])
+      await sdk.queue.enqueueRequest(origin + path, { method: "POST", key: "notes", data: { path } });
+    sdk.close();
+  }, `http://127.0.0.1:${port}`);
+  beforeAnswer = () => signIn(page, "bob");
+  await wake();
+  await until(() => gateway.outcomes.length >= 1, "the sync event of both ends");
+  assert.deepEqual(seen, ["/first"]);
+  beforeAnswer = async () => {};
+  await signIn(page, "ada");
+  await wake();
+  await until(() => gateway.outcomes.length >= 2, "the last sync event ends");
+  assert.equal(seen.at(-1), "/second");
+});
+
 test("a moment that the server has named is waited for if it is near, and else left to the browser's next try", async (test) => {
   const { gateway, open, wake, applied } = await setUp(test);
   const { page } = await open();
