@@ -108,6 +108,28 @@ async fn a_key_that_was_put_in_the_place_of_another_users_is_none() {
 }
 
 #[wasm_bindgen_test]
+async fn a_key_that_nothing_unwraps_any_longer_is_none_and_another_is_made_beside_it() {
+    for gone in ["store.delete('wrapping')", "store.put(other, 'wrapping')"] {
+        let name = fresh_database();
+        let lost = keys(&name).make("ada", None).await.unwrap();
+        let body = format!(
+            "const other = await crypto.subtle.generateKey({{ name: 'AES-GCM', length: 256 }}, false, ['encrypt', 'decrypt']);
+            const again = await done(indexedDB.open(name));
+            const store = again.transaction('keys', 'readwrite').objectStore('keys');
+            await done({gone});
+            again.close();"
+        );
+        script(&[&name, "-keys"].concat(), &JsValue::NULL, &body).await;
+        assert_eq!(keys(&name).load(Some("ada")).await.unwrap(), [], "{gone}");
+        // Whoever is told of none does not know its number.
+        let made = keys(&name).make("ada", None).await.unwrap();
+        assert_eq!(made.len(), 1, "{gone}");
+        assert!(made[0].1.number > lost[0].1.number && made[0].1.bytes != lost[0].1.bytes, "{gone}");
+        assert_eq!(keys(&name).load(Some("ada")).await.unwrap(), made, "{gone}: after a reload as well");
+    }
+}
+
+#[wasm_bindgen_test]
 async fn the_queue_in_the_database_is_encrypted_and_read_after_a_reload() {
     let name = fresh_database();
     let open = || {
