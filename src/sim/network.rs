@@ -424,6 +424,7 @@ impl Http for SimHttp {
     async fn send(&self, request: &SimRequest, headers: &Headers) -> Result<SimResponse, NetworkFailure> {
         let mut sent = self.authorize(request.clone()).await?;
         sent.headers.extend(headers.iter().cloned());
+        self.world.may_send_from_memory(self.tab);
         let number = self.world.server.borrow_mut().sent();
         sent.sent_at = self.world.now();
         let credentials_of = sent.credentials_of().to_string();

@@ -150,6 +150,14 @@ impl Inner {
         self.server.borrow_mut().knows_tabs_apart |= self.texts.borrow().is_none();
     }
 
+    /// What a tab sends out of its memory, it sends without knowing what it has read on a disk that it cannot use any longer.
+    pub(super) fn may_send_from_memory(&self, tab: u64) {
+        let table = self.memories.borrow().get(&tab).map(Memory::committed);
+        if table.is_some_and(|table| table.users().iter().any(|user_id| !table.all_rows(user_id).is_empty())) {
+            self.may_be_split();
+        }
+    }
+
     /// A moment that the server has named, and that did not get to the disk of who heard of it, is nobody's knowledge any longer.
     fn forget_what_is_not_on_disk(&self, user_id: &str) {
         let (gate, now) = (self.disk.record(user_id).gate, self.wall());

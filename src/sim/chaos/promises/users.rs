@@ -192,7 +192,8 @@ impl Promises {
             known.is_promised = true;
             books.promised += 1;
             known.order = books.promised;
-            known.kept_by = Some(client.0);
+            // A client that was closed meanwhile keeps nothing in memory.
+            known.kept_by = Some(client.0).filter(|tab| books.hands.get(tab).copied().unwrap_or_default() == client.1);
             known.by = Some(client);
             known.was_below |= !is_on_disk;
             if is_of_this_life && is_on_disk {
