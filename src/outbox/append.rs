@@ -459,14 +459,15 @@ impl<'a, T: Transaction> Intake<'a, T> {
                     name(action);
                     let by = action.id.clone();
                     self.leaves(older.id, Outcome::Superseded { by }).await?;
+                    self.ledger.insert(action)?;
                 }
                 last => {
                     action.seq = self.ledger.record.next_place();
                     name(action);
                     self.ledger.place(action, last.as_ref()).await?;
+                    self.ledger.append(action)?;
                 }
             }
-            self.ledger.insert(action)?;
             self.ledger.hold_files(action)?;
             for file in &action.files {
                 self.files.remove(&file.id);

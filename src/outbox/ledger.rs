@@ -95,19 +95,27 @@ impl<'u, T: Transaction> Ledger<'u, T> {
         Ok(())
     }
 
-    /// Writes a new action.
+    /// Writes an action at a place that it has, or that another one has left.
     pub(super) fn insert(&mut self, action: &Action) -> Result<(), StoreError> {
-        self.record.count(action.lane, action.bytes());
-        self.write(action)
+        let row = self.enter(action)?;
+        self.write_row(&row)
     }
 
-    fn write(&mut self, action: &Action) -> Result<(), StoreError> {
+    /// Writes a new action at a place that none has had.
+    pub(super) fn append(&mut self, action: &Action) -> Result<(), StoreError> {
+        let row = self.enter(action)?;
+        self.transaction.write_new(self.user_id, &row)
+    }
+
+    /// Counts an action. Gives its row.
+    fn enter(&mut self, action: &Action) -> Result<Row, StoreError> {
+        self.record.count(action.lane, action.bytes());
         let row =
             action.to_row().map_err(|error| StoreError::new(StoreErrorKind::Failed, "writing an action", error.to_string()))?;
         if let Some(due) = row.due {
             self.record.expect(due);
         }
-        self.write_row(&row)
+        Ok(row)
     }
 
     /// Writes a row, which the record counts already.

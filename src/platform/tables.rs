@@ -185,6 +185,10 @@ pub trait Transaction {
     fn count(&self, user_id: &str, lane: Lane) -> impl Future<Output = Result<u64, StoreError>>;
     /// Writes a row at its place. One of the same id at another place has been deleted before, in the same transaction or earlier.
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError>;
+    /// Writes a row at a place where none has been, nor has been deleted. What comes together so may be stored together, at less cost.
+    fn write_new(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
+        self.write(user_id, row)
+    }
     /// Deletes the rows of a lane with sequence numbers from `first` to `last`.
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError>;
     /// To be awaited now and then by whoever writes many rows: lets the page do something else in between, if it is time to.

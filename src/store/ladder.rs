@@ -632,6 +632,14 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> LadderTransaction<A, B, C, K> {
         }
     }
 
+    fn will_write(&self, user_id: &str, row: &Row) {
+        self.has_written.set(true);
+        let mut users = self.users.borrow_mut();
+        if !matches!(row.lane, Lane::Dead | Lane::Unreadable) && !users.iter().any(|known| known == user_id) {
+            users.push(user_id.into());
+        }
+    }
+
     /// What it has read of a queue is about to be brought to a better place by another tab, which has read it as well.
     fn is_overtaken(&self) -> bool {
         let rung = self.rung();
@@ -702,12 +710,13 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
     }
 
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
-        self.has_written.set(true);
-        let mut users = self.users.borrow_mut();
-        if !matches!(row.lane, Lane::Dead | Lane::Unreadable) && !users.iter().any(|known| known == user_id) {
-            users.push(user_id.into());
-        }
+        self.will_write(user_id, row);
         on!(self, transaction => transaction.write(user_id, row))
+    }
+
+    fn write_new(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
+        self.will_write(user_id, row);
+        on!(self, transaction => transaction.write_new(user_id, row))
     }
 
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {

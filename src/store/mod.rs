@@ -19,6 +19,7 @@
 //! | `key_value` | [`TextStore`]: a text for each row, in `localStorage`; a page that dies leaves all of a transaction or nothing |
 //! | `memory` | [`TableStore`], and [`Memory`], which is one with nothing behind it |
 //! | [`table`] | [`Table`]: the rows and documents of all users, and an undo log |
+//! | [`runs`] | rows that lie together in one record, where each record costs |
 //! | `sorted` | a long sorted list in short pieces |
 //! | `turn` | one at a time, in the order in which they came |
 //!
@@ -28,10 +29,11 @@ mod at;
 mod key_value;
 mod ladder;
 mod memory;
+pub mod runs;
 mod sealed;
 mod sorted;
 pub mod table;
-mod turn;
+pub(crate) mod turn;
 
 pub use at::At;
 pub use key_value::{CAPACITY, Journalled, TextStore};

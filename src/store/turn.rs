@@ -7,20 +7,20 @@ use std::rc::Rc;
 
 /// Who is next.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     is_taken: Cell<bool>,
     waiting: RefCell<VecDeque<oneshot::Sender<Held>>>,
 }
 
 /// The turn of whoever has it. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     turn: Option<Rc<Turn>>,
 }
 
 impl Turn {
     /// Waits for those who came before.
-    pub(super) async fn take(self: &Rc<Self>) -> Held {
+    pub(crate) async fn take(self: &Rc<Self>) -> Held {
         if !self.is_taken.replace(true) {
             return Held { turn: Some(self.clone()) };
         }

@@ -1,6 +1,8 @@
 //! What every store promises: each sentence of the contract in `steadfast::platform::tables`, for any store.
 
+use futures_util::FutureExt as _;
 use futures_util::future::{join, join_all};
+use std::collections::BTreeMap;
 use steadfast::platform::Access;
 use steadfast::platform::tables::{Kind, Lane, Row, Store, Transaction};
 use steadfast::time::{LAST_DATE, WallTime};
@@ -51,6 +53,8 @@ macro_rules! for_each_promise {
         $test!($place: whoever_waits_sees_nothing_of_what_was_dropped);
         $test!($place: a_long_text_is_kept);
         $test!($place: rows_of_all_kinds_are_written_in_turns_and_none_is_mistaken_for_another);
+        $test!($place: rows_that_came_together_change_and_go_each_for_itself);
+        $test!($place: a_read_that_is_given_up_takes_nothing_with_it);
         $test!($place: ten_thousand_rows_are_kept_in_order);
     };
 }
@@ -724,6 +728,156 @@ pub(crate) async fn rows_of_all_kinds_are_written_in_turns_and_none_is_mistaken_
     let expected: Vec<Row> = (0..1000).filter(|seq| seq % 50 != 49).map(|seq| of("ada", seq)).collect();
     assert!(lane(&reading, "ada", Lane::Normal).await == expected);
     assert!(lane(&reading, "ben", Lane::Normal).await == (0..1000).map(|seq| of("ben", seq)).collect::<Vec<Row>>());
+}
+
+/// Numbers by chance, the same ones each time.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+
+    fn one_in(&mut self, number: u64) -> bool {
+        self.below(number) == 0
+    }
+}
+
+/// An id that names a place.
+fn id_naming(seq: u64) -> String {
+    format!("019e830e-1b8a-7410-83eb-{seq:012x}")
+}
+
+/// What a lane is to have of a range.
+fn expected_of(rows: &BTreeMap<u64, Row>, lane: Lane, first: u64, last: u64, limit: u32) -> Vec<Row> {
+    rows.range(first..)
+        .take_while(|(seq, _)| **seq <= last)
+        .map(|(_, row)| row)
+        .filter(|row| row.lane == lane)
+        .take(limit.try_into().unwrap())
+        .cloned()
+        .collect()
+}
+
+/// Does something by chance to some rows, in a transaction and in what it is to come to.
+async fn change<T: Transaction>(transaction: &T, rows: &mut BTreeMap<u64, Row>, next: &mut u64, chance: &mut Chance) {
+    let each = if chance.one_in(4) { Lane::Low } else { Lane::Normal };
+    match chance.below(8) {
+        0..3 => {
+            for _ in 0..if chance.one_in(3) { chance.below(330) } else { chance.below(4) } {
+                let key = (chance.one_in(40)).then(|| "k".to_string());
+                let text = match chance.below(60) {
+                    0 => "{\n\"of\": \"Grüße 🚀\"}".into(),
+                    1 => "x".repeat(3_000),
+                    _ => format!("{{\"of\":{next}}}"),
+                };
+                let row = Row { key, text, ..row(each, *next, &id_naming(*next)) };
+                transaction.write_new("ada", &row).unwrap();
+                transaction.pace().await.unwrap();
+                rows.insert(*next, row);
+                *next += 1;
+            }
+        }
+        3..5 => {
+            // Where it lies, in another lane, or found by more or less than before.
+            let from = chance.below(*next + 1);
+            let again: Vec<Row> =
+                rows.range(from..).take(chance.below(5).try_into().unwrap()).map(|(_, row)| row.clone()).collect();
+            for old in again {
+                let lane = if chance.one_in(3) { each } else { old.lane };
+                if lane != old.lane {
+                    transaction.delete("ada", old.lane, old.seq, old.seq).unwrap();
+                }
+                let key = (chance.one_in(3)).then(|| "k".to_string());
+                let row = Row { lane, key, text: format!("again {}", chance.below(1000)), ..old };
+                transaction.write("ada", &row).unwrap();
+                rows.insert(row.seq, row);
+            }
+        }
+        _ => {
+            let first = chance.below(*next + 1);
+            let last = first + if chance.one_in(3) { chance.below(250) } else { chance.below(3) };
+            transaction.delete("ada", each, first, last).unwrap();
+            rows.retain(|seq, row| row.lane != each || !(first..=last).contains(seq));
+        }
+    }
+}
+
+/// Looks by chance at some rows.
+async fn compare<T: Transaction>(transaction: &T, rows: &BTreeMap<u64, Row>, next: u64, chance: &mut Chance) {
+    let (first, limit) = (chance.below(next + 1), if chance.one_in(2) { 100 } else { chance.below(8).try_into().unwrap() });
+    let last = if chance.one_in(2) { ALL } else { first + chance.below(120) };
+    let sought = chance.below(next + 1);
+    let id = id_naming(sought);
+    let both = join(
+        transaction.rows("ada", Lane::Normal, first, last, limit),
+        join(transaction.find("ada", &id), transaction.rows("ada", Lane::Low, 0, ALL, u32::MAX)),
+    );
+    let (found, (one, low)) = both.await;
+    assert!(found.unwrap() == expected_of(rows, Lane::Normal, first, last, limit), "{first} {last} {limit}");
+    assert!(one.unwrap().as_ref() == rows.get(&sought), "{sought}");
+    assert!(low.unwrap() == expected_of(rows, Lane::Low, 0, ALL, u32::MAX));
+    let keyed: Vec<u64> = rows.values().filter(|row| row.key.is_some()).map(|row| row.seq).collect();
+    assert_eq!(seqs(&transaction.of_key("ada", "k", 0, u32::MAX).await.unwrap()), keyed);
+}
+
+pub(crate) async fn rows_that_came_together_change_and_go_each_for_itself<P: Place>() {
+    for seed in 0..6 {
+        let place = P::fresh();
+        let (mut chance, mut rows, mut next) = (Chance(seed), BTreeMap::new(), 0);
+        for _ in 0..25 {
+            let transaction = begin(&place.open()).await;
+            let (mut changed, mut behind) = (rows.clone(), next);
+            for _ in 0..=chance.below(5) {
+                change(&transaction, &mut changed, &mut behind, &mut chance).await;
+                if chance.one_in(3) {
+                    compare(&transaction, &changed, behind, &mut chance).await;
+                }
+            }
+            if chance.one_in(5) {
+                drop(transaction);
+            } else {
+                transaction.commit().await.unwrap();
+                (rows, next) = (changed, behind);
+            }
+            let reading = read(&place.open()).await;
+            for _ in 0..3 {
+                compare(&reading, &rows, next, &mut chance).await;
+            }
+            assert!(
+                lane(&reading, "ada", Lane::Normal).await == expected_of(&rows, Lane::Normal, 0, ALL, u32::MAX),
+                "seed {seed}"
+            );
+            let of_lane = rows.values().filter(|row| row.lane == Lane::Normal).count() as u64;
+            assert_eq!(reading.count("ada", Lane::Normal).await.unwrap(), of_lane);
+        }
+    }
+}
+
+pub(crate) async fn a_read_that_is_given_up_takes_nothing_with_it<P: Place>() {
+    let store = P::fresh().open();
+    let transaction = begin(&store).await;
+    for seq in 0..150 {
+        transaction.write_new("ada", &row(Lane::Normal, seq, &id_naming(seq))).unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let transaction = begin(&store).await;
+    transaction.write("ada", &Row { text: "again".into(), ..row(Lane::Normal, 5, &id_naming(5)) }).unwrap();
+    transaction.delete("ada", Lane::Normal, 10, 119).unwrap();
+    // Whatever these were about to do first, others do it.
+    let _ = transaction.rows("ada", Lane::Normal, 0, ALL, 100).now_or_never();
+    let late = lane(&transaction, "ada", Lane::Normal);
+    let (given_up, late) = join(async { transaction.find("ada", "nobody").now_or_never() }, late).await;
+    drop(given_up);
+    transaction.write("ada", &row(Lane::Normal, 200, &id_naming(200))).unwrap();
+    let _ = transaction.find("ada", "nobody").now_or_never();
+    transaction.commit().await.unwrap();
+    let expected: Vec<u64> = (0..10).chain(120..150).collect();
+    assert_eq!(seqs(&late), expected);
+    let reading = read(&store).await;
+    assert_eq!(seqs(&lane(&reading, "ada", Lane::Normal).await), [&*expected, &[200]].concat());
+    assert_eq!(reading.find("ada", &id_naming(5)).await.unwrap().unwrap().text, "again");
 }
 
 pub(crate) async fn ten_thousand_rows_are_kept_in_order<P: Place>() {

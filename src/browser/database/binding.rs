@@ -1,7 +1,7 @@
 //! What is asked of IndexedDB for every row, a crossing each, and as little as possible within it.
 
 use crate::platform::tables::{Lane, Row};
-use crate::queue::row::place_named_by;
+use crate::store::runs::{Marks, RecordKey, pack, unpack};
 use crate::time::WallTime;
 use js_sys::{Array, JsString, Object};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -47,6 +47,8 @@ extern "C" {
     #[wasm_bindgen(js_namespace = Array, js_name = of)]
     pub(super) fn place_key(user: &JsString, lane: u8, seq: f64) -> JsValue;
     #[wasm_bindgen(js_namespace = Array, js_name = of)]
+    pub(super) fn run_key(user: &JsString, lane: u8, last: f64, count: f64) -> JsValue;
+    #[wasm_bindgen(js_namespace = Array, js_name = of)]
     pub(super) fn text_key(user: &JsString, text: &str) -> JsValue;
     #[wasm_bindgen(js_namespace = Array, js_name = of)]
     pub(super) fn ordered_key(user: &JsString, text: &str, seq: f64) -> JsValue;
@@ -59,6 +61,8 @@ extern "C" {
     pub(super) fn end_of_user(user: &JsValue, end: &Array) -> JsValue;
     #[wasm_bindgen(js_namespace = Array, js_name = of)]
     pub(super) fn end_of_text(user: &JsString, text: &str, end: &Array) -> JsValue;
+    #[wasm_bindgen(js_namespace = Array, js_name = of)]
+    pub(super) fn end_of_place(user: &JsString, lane: u8, seq: f64, end: &Array) -> JsValue;
     #[wasm_bindgen(js_namespace = Array, js_name = of)]
     pub(super) fn end_of_kind(user: &JsString, kind: u8, end: &Array) -> JsValue;
 
@@ -120,25 +124,19 @@ pub(super) fn instant(time: WallTime) -> f64 {
     time.0 as f64
 }
 
-/// What a row is found by, beside its place.
-#[derive(Debug)]
-pub(super) struct Marks {
-    id: Option<String>,
-    key: Option<String>,
-    due: Option<WallTime>,
-    after: Option<String>,
+/// The key of a record.
+pub(super) fn record_key(user: &JsString, key: RecordKey) -> JsValue {
+    match key.count {
+        1 => place_key(user, key.lane.into(), number(key.last)),
+        count => run_key(user, key.lane.into(), number(key.last), number(count)),
+    }
 }
 
-impl Marks {
-    /// `None` if it is found by its place alone.
-    pub(super) fn of(row: &Row) -> Option<Self> {
-        let is_found_by_id = place_named_by(&row.id) != Some(row.seq);
-        if !is_found_by_id && row.key.is_none() && row.due.is_none() && row.after.is_none() {
-            return None;
-        }
-        let id = is_found_by_id.then(|| row.id.clone());
-        Some(Self { id, key: row.key.clone(), due: row.due, after: row.after.clone() })
-    }
+/// Which record has that key.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+pub(super) fn from_key(lane: Lane, key: &JsValue) -> RecordKey {
+    let part = |at: u32| key.unchecked_ref::<Array>().get(at).as_f64().map(|part| part as u64);
+    RecordKey { lane, last: part(2).unwrap_or_default(), count: part(3).unwrap_or(1).max(1) }
 }
 
 /// A row as a record.
@@ -148,15 +146,15 @@ pub(super) fn to_record(user: &JsString, row: &Row) -> JsValue {
     record_of(user, (row.lane, row.seq), Marks::of(row).as_ref(), packed.into())
 }
 
-/// The same of a row whose text is there already. One that is found by its place alone is a text: nothing is faster to write or to
-/// read. Any other is an object with what it is found by; members that are missing are in no index.
-pub(super) fn record_of(user: &JsString, (lane, seq): (Lane, u64), marks: Option<&Marks>, text: JsValue) -> JsValue {
-    let Some(marks) = marks else { return text };
+/// What is packed already as a record. What is found by its place alone is a text: nothing is faster to write or to read. Any other row
+/// is an object with what it is found by; members that are missing are in no index.
+pub(super) fn record_of(user: &JsString, (lane, seq): (Lane, u64), marks: Option<&Marks>, packed: JsValue) -> JsValue {
+    let Some(marks) = marks else { return packed };
     let record: Record = Object::new().unchecked_into();
     record.set_u(user);
     record.set_l(lane.into());
     record.set_s(number(seq));
-    record.set_t(&text);
+    record.set_t(&packed);
     if let Some(id) = &marks.id {
         record.set_i(id);
     }
@@ -172,12 +170,23 @@ pub(super) fn record_of(user: &JsString, (lane, seq): (Lane, u64), marks: Option
     record.into()
 }
 
-/// A record as a row; `lane` if it is known. `None` if not even its place can be read.
+/// Appends the rows of a record of a lane. Says whether that was all of them.
+pub(super) fn read_rows(record: &JsValue, lane: Lane, rows: &mut Vec<Row>) -> bool {
+    let Some(packed) = record.as_string() else {
+        let row = from_record(record, Some(lane));
+        let is_read = row.is_some();
+        rows.extend(row);
+        return is_read;
+    };
+    unpack(&packed).all(|row| {
+        rows.extend(row.map(|row| row.row(lane)));
+        row.is_some()
+    })
+}
+
+/// An object as a row; `lane` if it is known. `None` if it is none.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 pub(super) fn from_record(value: &JsValue, lane: Option<Lane>) -> Option<Row> {
-    if let Some(packed) = value.as_string() {
-        return unpack(&packed, lane?);
-    }
     // Nothing is there.
     if !value.is_object() {
         return None;
@@ -190,26 +199,13 @@ pub(super) fn from_record(value: &JsValue, lane: Option<Lane>) -> Option<Row> {
         after: record.a().as_string(),
         ..row
     };
-    let text = record.t().as_string().unwrap_or_default();
+    let packed = record.t().as_string().unwrap_or_default();
     let damaged = || {
         let (seq, id) = (record.s().as_f64()? as u64, record.i().as_string().unwrap_or_default());
-        Some(Row { lane, seq, id, key: None, due: None, after: None, text: text.clone(), weight: None })
+        Some(Row { lane, seq, id, key: None, due: None, after: None, text: packed.clone(), weight: None })
     };
-    unpack(&text, lane).or_else(damaged).map(found_by)
-}
-
-/// Its place, how long its id is, its id and its text.
-pub(super) fn pack(row: &Row, packed: &mut String) {
-    for part in [&*row.seq.to_string(), " ", &*row.id.len().to_string(), " ", &*row.id, &*row.text] {
-        packed.push_str(part);
-    }
-}
-
-fn unpack(packed: &str, lane: Lane) -> Option<Row> {
-    let (seq, rest) = packed.split_once(' ')?;
-    let (length, rest) = rest.split_once(' ')?;
-    let (id, text) = rest.split_at_checked(length.parse().ok()?)?;
-    Some(Row { lane, seq: seq.parse().ok()?, id: id.into(), key: None, due: None, after: None, text: text.into(), weight: None })
+    let row = unpack(&packed).next().flatten().map(|row| row.row(lane));
+    row.or_else(damaged).map(found_by)
 }
 
 impl FirstRecord {

@@ -76,7 +76,7 @@ impl FilesTransaction {
     }
 
     fn tell(&self, request: Result<IdbRequest, JsValue>) -> Result<(), StoreError> {
-        let told = request.map(|request| self.listening.tell(request));
+        let told = request.map(|request| self.listening.tell(request, 1));
         self.hear(told.map_err(|thrown| self.listening.thrown(WRITING, &thrown)))
     }
 

@@ -159,11 +159,12 @@ impl Listening {
         }
     }
 
-    /// A write. Only one in a hundred is listened to, so that it is seen that many of them go on.
-    pub(super) fn tell(&self, request: IdbRequest) {
-        let written = self.state.written.get().saturating_add(1);
+    /// A write of so many rows. Only that of each hundredth row is listened to, so that it is seen that many of them go on.
+    pub(super) fn tell(&self, request: IdbRequest, rows: u64) {
+        let before = self.state.written.get();
+        let written = before.saturating_add(u32::try_from(rows).unwrap_or(u32::MAX));
         self.state.written.set(written);
-        if written.is_multiple_of(MILESTONE) {
+        if before / MILESTONE < written / MILESTONE {
             drop(self.ask(request, COMMITTING));
         }
     }

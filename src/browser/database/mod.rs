@@ -1,4 +1,4 @@
-//! The queue in IndexedDB: one record per row, per document and per file, every write with strict durability.
+//! The queue in IndexedDB: a record per row or run of rows, per document and per file, every write with strict durability.
 
 mod binding;
 mod connection;
@@ -15,6 +15,7 @@ use super::BrowserClock;
 use super::timer::microseconds;
 use crate::platform::tables::{Durability, Store};
 use crate::platform::{Access, Clock, StoreError, StoreErrorKind};
+use crate::store::runs::MOST_ROWS;
 use futures_util::FutureExt as _;
 use futures_util::future::{AbortHandle, Aborted, LocalBoxFuture, Shared, abortable};
 use js_sys::{Array, Object, Reflect};
@@ -25,7 +26,8 @@ use std::time::Duration;
 use web_sys::IdbDatabase;
 
 /// Records by `[user, lane, seq]`: a text or, if it is found by more than that, `{ u: user, l: lane, s: seq, t: text, i?: id, k?: key,
-/// d?: due, a?: after }`. The text is the place, the length of the id, the id, and the row's own text.
+/// d?: due, a?: after }`; and the texts of runs by `[user, lane, last seq, how many rows]` (see [`runs`](crate::store::runs), which has
+/// what the texts are).
 const QUEUE: &str = "queue";
 /// The texts of documents by `[user, kind, name]`.
 const DOCUMENTS: &str = "documents";
@@ -128,7 +130,11 @@ struct Handle {
     options: Object,
     /// When one of them began last, in microseconds of the monotonic clock.
     used: Rc<Cell<u64>>,
+    density: Density,
 }
+
+/// How many rows the records have that were read last: of so many records.
+type Density = Rc<Cell<(u64, u64)>>;
 
 impl Handle {
     fn new(database: IdbDatabase) -> Self {
@@ -136,7 +142,7 @@ impl Handle {
         // Chromium's default is to answer before the data is on disk. An object of our own takes any member.
         let _: Result<bool, _> = Reflect::set(&options, &"durability".into(), &"strict".into());
         let stores = Array::of2(&QUEUE.into(), &DOCUMENTS.into());
-        Self { database, stores, options, used: Rc::new(microseconds().into()) }
+        Self { database, stores, options, used: Rc::new(microseconds().into()), density: Rc::new(Cell::new((MOST_ROWS, 1))) }
     }
 }
 

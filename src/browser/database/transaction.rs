@@ -1,20 +1,23 @@
 //! One transaction, over both object stores.
 
 use super::binding::{
-    self, CommittingTransaction, Cursor, DurableDatabase, Marks, Source, from_record, instant, number, pack, to_record,
+    self, CommittingTransaction, Cursor, DurableDatabase, Source, from_key, from_record, instant, number, read_rows, record_key,
+    to_record,
 };
 use super::failure::store_error;
 use super::listening::{Answer, Listening};
-use super::{BEGINNING, BY_AFTER, BY_DUE, BY_ID, BY_KEY, Connection, DOCUMENTS, Handle, QUEUE, READING, WRITING};
+use super::{BEGINNING, BY_AFTER, BY_DUE, BY_ID, BY_KEY, Connection, DOCUMENTS, Density, Handle, QUEUE, READING, WRITING};
 use crate::browser::BrowserClock;
 use crate::platform::tables::{Durability, Kind, Lane, Row, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::row::place_named_by;
+use crate::store::runs::{Changes, MOST_ROWS, RecordKey, Requests, Span, unpack_record};
+use crate::store::turn::Turn;
 use crate::time::WallTime;
 use futures_util::future::try_join_all;
 use js_sys::{Array, JsString};
 use std::cell::{Cell, RefCell};
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbDatabase, IdbIndex, IdbKeyRange, IdbObjectStore, IdbRequest};
 
@@ -28,25 +31,21 @@ pub struct DatabaseTransaction {
     is_committed: bool,
     /// The last user that was asked for, as JavaScript has him: most transactions are about one.
     user: RefCell<Option<(Box<str>, JsString)>>,
-    unwritten: RefCell<Unwritten>,
+    /// By user, what is to be written: rows that come together lie together.
+    unwritten: RefCell<Vec<(Box<str>, Changes)>>,
+    /// How often that has changed.
+    version: Cell<u32>,
+    /// Whose turn it is to write it.
+    turn: Rc<Turn>,
     /// Which answer is to have come before the next rows are written.
     pace: Cell<u32>,
+    density: Density,
     database: IdbDatabase,
     slot: Weak<RefCell<Connection>>,
 }
 
-/// Rows that are to be written: their texts cross to JavaScript together, because it is the crossing that costs.
-#[derive(Debug, Default)]
-struct Unwritten {
-    user: Option<JsString>,
-    /// The texts, a line each.
-    lines: String,
-    rows: Vec<(Lane, u64, Option<Marks>)>,
-}
-
-/// How many rows are written at a time, and how many bytes.
+/// How many rows are written at a time.
 const MOST_UNWRITTEN: usize = 200;
-const LARGEST_UNWRITTEN: usize = 256 << 10;
 
 impl DatabaseTransaction {
     pub(super) fn begin(
@@ -67,7 +66,10 @@ impl DatabaseTransaction {
             is_committed: false,
             user: RefCell::default(),
             unwritten: RefCell::default(),
+            version: Cell::default(),
+            turn: Rc::default(),
             pace: Cell::default(),
+            density: handle.density.clone(),
             database: handle.database.clone(),
             slot,
         })
@@ -112,23 +114,93 @@ impl DatabaseTransaction {
         request.map(|request| self.listening.ask(request, READING)).map_err(self.failed(READING))
     }
 
-    fn tell(&self, request: Result<IdbRequest, JsValue>) -> Result<(), StoreError> {
-        request.map(|request| self.listening.tell(request)).map_err(self.failed(WRITING))
+    fn tell(&self, request: Result<IdbRequest, JsValue>, rows: u64) -> Result<(), StoreError> {
+        request.map(|request| self.listening.tell(request, rows)).map_err(self.failed(WRITING))
     }
 
-    /// Writes what is yet to be written. To be called before anything else is asked of the rows.
-    fn flush(&self) -> Result<(), StoreError> {
-        let Unwritten { user: Some(user), lines, rows } = self.unwritten.take() else { return Ok(()) };
-        let texts = JsString::from(lines).split("\n");
-        for ((lane, seq, marks), text) in rows.into_iter().zip(texts.iter()) {
-            let record = binding::record_of(&user, (lane, seq), marks.as_ref(), text);
-            self.put(&user, (lane, seq), &record)?;
+    /// Changes what is yet to be written of a user's queue.
+    fn change(&self, user_id: &str, change: impl FnOnce(&mut Changes)) {
+        self.version.set(self.version.get().wrapping_add(1));
+        let mut unwritten = self.unwritten.borrow_mut();
+        let at = unwritten.iter().position(|(own, _)| **own == *user_id).unwrap_or_else(|| {
+            unwritten.push((user_id.into(), Changes::default()));
+            unwritten.len().saturating_sub(1)
+        });
+        if let Some((_, changes)) = unwritten.get_mut(at) {
+            change(changes);
+        }
+    }
+
+    /// Writes what is yet to be written. To be awaited before anything is read of the rows. One that is given up has done nothing.
+    async fn flush(&self) -> Result<(), StoreError> {
+        if self.unwritten.borrow().is_empty() {
+            return Ok(());
+        }
+        let _held = self.turn.take().await;
+        while !self.unwritten.borrow().is_empty() {
+            let version = self.version.get();
+            let ends: Vec<_> =
+                self.unwritten.borrow().iter().map(|(user_id, changes)| (self.user(user_id), changes.ends())).collect();
+            let at_ends = try_join_all(ends.iter().map(|(user, ends)| self.records_at(user, ends))).await?;
+            let cut: Vec<_> =
+                self.unwritten.borrow().iter().zip(&at_ends).map(|((_, changes), at_ends)| changes.cut(at_ends)).collect();
+            let cut = try_join_all(ends.iter().zip(&cut).map(|((user, _), cut)| self.texts_of(user, cut))).await?;
+            // Whoever has changed it meanwhile has changed what has to be known.
+            if version == self.version.get() {
+                self.version.set(version.wrapping_add(1));
+                let unwritten = self.unwritten.take();
+                return unwritten.into_iter().zip(ends).zip(at_ends.iter().zip(&cut)).try_for_each(
+                    |(((_, mut changes), (user, _)), (at_ends, cut))| self.request(&user, &changes.requests(at_ends, cut)),
+                );
+            }
         }
         Ok(())
     }
 
-    fn put(&self, user: &JsString, (lane, seq): (Lane, u64), record: &JsValue) -> Result<(), StoreError> {
-        self.tell(self.queue.put_with_key(record, &binding::place_key(user, lane.into(), number(seq))))
+    /// The records that have these places, as far as any has.
+    async fn records_at(&self, user: &JsString, places: &[(Lane, u64)]) -> Result<Vec<RecordKey>, StoreError> {
+        let keys = try_join_all(places.iter().map(|&(lane, seq)| async move {
+            let key = self.read(self.queue.get_key(&*self.record_at(user, lane, seq)?)).await?;
+            Ok::<_, StoreError>(key.is_array().then(|| from_key(lane, &key)))
+        }));
+        Ok(keys.await?.into_iter().flatten().collect())
+    }
+
+    async fn texts_of(&self, user: &JsString, keys: &[RecordKey]) -> Result<Vec<(RecordKey, String)>, StoreError> {
+        try_join_all(keys.iter().map(|&key| async move {
+            let text = self.read(self.queue.get(&record_key(user, key))).await?;
+            Ok((key, text.as_string().unwrap_or_default()))
+        }))
+        .await
+    }
+
+    /// The keys of which the first is that of the record which has a place, if any has.
+    fn record_at(&self, user: &JsString, lane: Lane, seq: u64) -> Result<IdbKeyRange, StoreError> {
+        self.places(user, lane, seq, seq.saturating_add(MOST_ROWS.saturating_sub(1)))
+    }
+
+    fn request(&self, user: &JsString, Requests { gone, cut, put }: &Requests<'_>) -> Result<(), StoreError> {
+        for &Span { lane, first, last } in gone {
+            self.listening.expect_deletions(last.saturating_sub(first));
+            self.tell(self.queue.delete(&*self.places(user, lane, first, last)?), 1)?;
+        }
+        for key in cut {
+            self.tell(self.queue.delete(&record_key(user, *key)), 1)?;
+        }
+        // Their texts cross to JavaScript together, a line each: it is the crossing that costs. JSON may have line breaks between its tokens.
+        let is_line = |packed: &str| !packed.contains('\n');
+        let mut lines = String::new();
+        for put in put.iter().filter(|put| is_line(put.packed)) {
+            lines.push_str(put.packed);
+            lines.push('\n');
+        }
+        let mut lines = JsString::from(lines).split("\n").into_iter();
+        for put in put {
+            let packed = if is_line(put.packed) { lines.next().unwrap_or_default() } else { put.packed.into() };
+            let record = binding::record_of(user, (put.key.lane, put.key.last), put.marks, packed);
+            self.tell(self.queue.put_with_key(&record, &record_key(user, put.key)), put.key.count)?;
+        }
+        Ok(())
     }
 
     async fn read(&self, request: Result<IdbRequest, JsValue>) -> Result<JsValue, StoreError> {
@@ -144,10 +216,40 @@ impl DatabaseTransaction {
         IdbKeyRange::bound(first, last).map_err(self.failed(READING))
     }
 
-    fn places(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<IdbKeyRange, StoreError> {
-        let user = self.user(user_id);
-        let place = |seq| binding::place_key(&user, lane.into(), number(seq));
-        self.range(&place(first), &place(last))
+    /// The keys of the records of which the last row has one of these places.
+    fn places(&self, user: &JsString, lane: Lane, first: u64, last: u64) -> Result<IdbKeyRange, StoreError> {
+        let end = binding::end_of_place(user, lane.into(), number(last), &Array::new());
+        self.range(&binding::place_key(user, lane.into(), number(first)), &end)
+    }
+
+    /// The rows of the first records, of so many at most, until there are enough; of how many records they are, and whether there may be
+    /// more. Of those that somebody else has written, or damaged, the keys still say which rows lie there.
+    async fn some_rows(
+        &self,
+        range: &IdbKeyRange,
+        lane: Lane,
+        limit: u32,
+        enough: usize,
+    ) -> Result<(Vec<Row>, u32, bool), StoreError> {
+        let records: Array = self.read(self.queue.get_all_with_key_and_limit(range, limit)).await?.unchecked_into();
+        let (mut rows, mut count, mut are_read) = (Vec::new(), 0_u32, true);
+        while are_read && rows.len() < enough && count < records.length() {
+            are_read = read_rows(&records.get(count), lane, &mut rows);
+            count = count.saturating_add(1);
+        }
+        if !are_read {
+            let keys: Array = self.read(self.queue.get_all_keys_with_key_and_limit(range, count)).await?.unchecked_into();
+            rows.clear();
+            for (record, key) in records.iter().zip(keys.iter()) {
+                let packed = record.as_string().unwrap_or_default();
+                let unpacked = unpack_record(from_key(lane, &key), &packed);
+                match from_record(&record, Some(lane)) {
+                    Some(row) => rows.push(row),
+                    None => rows.extend(unpacked.map(|(seq, row)| row.map_or_else(|| foreign(lane, seq), |row| row.row(lane)))),
+                }
+            }
+        }
+        Ok((rows, count, count == limit || count < records.length()))
     }
 
     async fn rows_in(&self, index: &str, range: &JsValue, limit: u32) -> Result<Vec<Row>, StoreError> {
@@ -178,10 +280,8 @@ impl DatabaseTransaction {
     }
 }
 
-/// What stands in for a record that is none of ours.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-fn foreign(lane: Lane, key: &JsValue) -> Row {
-    let seq = key.unchecked_ref::<Array>().get(2).as_f64().unwrap_or_default() as u64;
+/// What stands in for a row that is none of ours.
+fn foreign(lane: Lane, seq: u64) -> Row {
     let id = ["unreadable-", &seq.to_string()].concat();
     Row { lane, seq, id, key: None, due: None, after: None, text: String::new(), weight: None }
 }
@@ -211,38 +311,47 @@ impl Transaction for DatabaseTransaction {
     fn write_document(&self, user_id: &str, kind: Kind, name: &str, text: Option<&str>) -> Result<(), StoreError> {
         let key = binding::document_key(&self.user(user_id), kind as u8, name);
         match text {
-            Some(text) => self.tell(self.documents.put_with_key(&text.into(), &key)),
-            None => self.tell(self.documents.delete(&key)),
+            Some(text) => self.tell(self.documents.put_with_key(&text.into(), &key), 1),
+            None => self.tell(self.documents.delete(&key), 1),
         }
     }
 
     async fn rows(&self, user_id: &str, lane: Lane, first: u64, last: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
-        self.flush()?;
-        // 0 would be all of them, and a range that ends before it begins is an error.
-        if limit == 0 || first > last {
-            return Ok(vec![]);
+        self.flush().await?;
+        let (user, mut rows, mut first) = (self.user(user_id), Vec::new(), first);
+        loop {
+            let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(rows.len());
+            let missing = (room as u64).min(last.saturating_sub(first).saturating_add(1));
+            // A range that ends before it begins is an error.
+            if missing == 0 || first > last {
+                return Ok(rows);
+            }
+            // As many records as have so many rows, if they are like those that were read last.
+            let (of_rows, records) = self.density.get();
+            let limit = missing.saturating_mul(records).div_ceil(of_rows.max(1)).clamp(1, missing);
+            let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+            let enough = usize::try_from(missing).unwrap_or(usize::MAX);
+            let range = self.places(&user, lane, first, u64::MAX)?;
+            let (found, records, may_be_more) = self.some_rows(&range, lane, limit, enough).await?;
+            let Some(end) = found.last().map(|row| row.seq) else { return Ok(rows) };
+            self.density.set((found.len() as u64, records.into()));
+            rows.extend(found.into_iter().filter(|row| (first..=last).contains(&row.seq)).take(room));
+            if !may_be_more {
+                return Ok(rows);
+            }
+            first = end.saturating_add(1);
         }
-        let range = self.places(user_id, lane, first, last)?;
-        let records: Array = self.read(self.queue.get_all_with_key_and_limit(&range, limit)).await?.unchecked_into();
-        let rows: Vec<Option<Row>> = records.iter().map(|record| from_record(&record, Some(lane))).collect();
-        if rows.iter().all(Option::is_some) {
-            return Ok(rows.into_iter().flatten().collect());
-        }
-        // Somebody else has written there. Its key still says where it lies.
-        let keys: Array = self.read(self.queue.get_all_keys_with_key_and_limit(&range, limit)).await?.unchecked_into();
-        Ok(rows.into_iter().zip(keys.iter()).map(|(row, key)| row.unwrap_or_else(|| foreign(lane, &key))).collect())
     }
 
     async fn find(&self, user_id: &str, id: &str) -> Result<Option<Row>, StoreError> {
-        self.flush()?;
+        self.flush().await?;
         let user = self.user(user_id);
         if let Some(seq) = place_named_by(id) {
-            let in_lane = |lane: Lane| {
-                let record = self.ask(self.queue.get(&binding::place_key(&user, lane.into(), number(seq))));
-                async move { Ok(from_record(&self.hear(record?.await)?, Some(lane))) }
+            let in_lane = async |lane: Lane| {
+                let (rows, ..) = self.some_rows(&self.record_at(&user, lane, seq)?, lane, 1, 1).await?;
+                Ok::<_, StoreError>(rows.into_iter().find(|row| row.id == id))
             };
-            let rows = try_join_all(Lane::ALL.map(in_lane)).await?;
-            if let Some(row) = rows.into_iter().flatten().find(|row| row.id == id) {
+            if let Some(row) = try_join_all(Lane::ALL.map(in_lane)).await?.into_iter().flatten().next() {
                 return Ok(Some(row));
             }
         }
@@ -251,7 +360,7 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
-        self.flush()?;
+        self.flush().await?;
         let user = self.user(user_id);
         let (first, end) = (binding::ordered_key(&user, key, number(first)), binding::end_of_text(&user, key, &Array::new()));
         let range = self.range(&first, &end)?;
@@ -259,7 +368,7 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn last_of_key(&self, user_id: &str, key: &str) -> Result<Option<Row>, StoreError> {
-        self.flush()?;
+        self.flush().await?;
         let user = self.user(user_id);
         let (first, end) = (binding::ordered_key(&user, key, 0.0), binding::end_of_text(&user, key, &Array::new()));
         let (range, index) = (self.range(&first, &end)?, self.index(BY_KEY)?);
@@ -268,52 +377,45 @@ impl Transaction for DatabaseTransaction {
     }
 
     async fn due(&self, user_id: &str, until: WallTime, limit: u32) -> Result<Vec<Row>, StoreError> {
-        self.flush()?;
+        self.flush().await?;
         let user = self.user(user_id);
         let range = self.range(&binding::user_key(&user), &binding::number_key(&user, instant(until)))?;
         self.rows_in(BY_DUE, &range, limit).await
     }
 
     async fn after(&self, user_id: &str, id: &str, limit: u32) -> Result<Vec<Row>, StoreError> {
-        self.flush()?;
+        self.flush().await?;
         self.rows_in(BY_AFTER, &binding::text_key(&self.user(user_id), id), limit).await
     }
 
     async fn count(&self, user_id: &str, lane: Lane) -> Result<u64, StoreError> {
-        self.flush()?;
-        let range = self.places(user_id, lane, 0, u64::MAX)?;
-        let count = self.read(self.queue.count_with_key(&range)).await?.as_f64().unwrap_or_default();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count is neither")]
-        Ok(count as u64)
+        self.flush().await?;
+        let range = self.places(&self.user(user_id), lane, 0, u64::MAX)?;
+        let keys: Array = self.read(self.queue.get_all_keys_with_key(&range)).await?.unchecked_into();
+        Ok(keys.iter().map(|key| from_key(lane, &key).count).sum())
     }
 
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
-        let user = self.user(user_id);
-        let others = self.unwritten.borrow().user.as_ref().is_some_and(|other| *other != user);
-        // JSON may have line breaks between its tokens, and an id of the caller's may have any.
-        let is_line = !row.text.contains('\n') && !row.id.contains('\n');
-        if others || !is_line || self.unwritten.borrow().lines.len() > LARGEST_UNWRITTEN {
-            self.flush()?;
-        }
         // What only reads says at once that it does not write.
-        if !is_line || self.access == Access::Read {
-            return self.put(&user, (row.lane, row.seq), &to_record(&user, row));
+        if self.access == Access::Read {
+            let user = self.user(user_id);
+            let key = record_key(&user, RecordKey { lane: row.lane, last: row.seq, count: 1 });
+            return self.tell(self.queue.put_with_key(&to_record(&user, row), &key), 1);
         }
-        let mut unwritten = self.unwritten.borrow_mut();
-        if !unwritten.rows.is_empty() {
-            unwritten.lines.push('\n');
-        }
-        pack(row, &mut unwritten.lines);
-        unwritten.rows.push((row.lane, row.seq, Marks::of(row)));
-        unwritten.user = Some(user);
+        self.change(user_id, |changes| changes.write(row, false));
+        Ok(())
+    }
+
+    fn write_new(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
+        self.change(user_id, |changes| changes.write(row, true));
         Ok(())
     }
 
     async fn pace(&self) -> Result<(), StoreError> {
-        if self.unwritten.borrow().rows.len() < MOST_UNWRITTEN {
+        if self.unwritten.borrow().iter().map(|(_, changes)| changes.rows()).sum::<usize>() < MOST_UNWRITTEN {
             return Ok(());
         }
-        self.flush()?;
+        self.flush().await?;
         // The rows before these: while they are being written, there is always something on its way to the disk.
         let before = self.pace.replace(self.listening.asked());
         let heard = self.listening.reach(before).await;
@@ -321,17 +423,17 @@ impl Transaction for DatabaseTransaction {
     }
 
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
-        self.flush()?;
-        if first > last {
-            return Ok(());
+        if self.access == Access::Read {
+            return self.tell(self.queue.delete(&*self.places(&self.user(user_id), lane, first, first)?), 1);
         }
-        let range = self.places(user_id, lane, first, last)?;
-        self.listening.expect_deletions(last.saturating_sub(first));
-        self.tell(self.queue.delete(&range))
+        if first <= last {
+            self.change(user_id, |changes| changes.delete(Span { lane, first, last }));
+        }
+        Ok(())
     }
 
     async fn users(&self) -> Result<Vec<String>, StoreError> {
-        self.flush()?;
+        self.flush().await?;
         let mut users = vec![];
         self.users_in(&self.queue, &mut users).await?;
         self.users_in(&self.documents, &mut users).await?;
@@ -346,7 +448,7 @@ impl Transaction for DatabaseTransaction {
             self.is_committed = true;
             return Ok(());
         }
-        self.flush()?;
+        self.flush().await?;
         self.is_committed = true;
         // Without waiting for the transaction to notice that it is idle. It may already have ended by itself, and says so.
         let _: Result<(), JsValue> = self.listening.transaction.unchecked_ref::<CommittingTransaction>().commit();

@@ -6,6 +6,7 @@ use crate::platform::tables::{Durability, Kind, Lane, Row, Transaction};
 use crate::platform::{Access, Encryption, Keys, StoreError, StoreErrorKind};
 use crate::time::WallTime;
 use futures_util::future::try_join_all;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
@@ -112,6 +113,17 @@ impl<T: Transaction, K: Keys> SealedTransaction<T, K> {
             }
         }
         Ok(())
+    }
+
+    /// A row as it is to be written.
+    fn sealed<'r>(&self, user_id: &str, row: &'r Row) -> Result<Cow<'r, Row>, StoreError> {
+        if let Some(row) = self.ring.as_it_was(user_id, row) {
+            return Ok(Cow::Owned(row));
+        }
+        if self.seals() && self.ring.newest(user_id).is_some() {
+            return self.ring.seal_row(user_id, row, &self.nonce()).map(Cow::Owned).ok_or_else(too_large);
+        }
+        Ok(Cow::Borrowed(row))
     }
 
     fn open_document(&self, user_id: &str, kind: Kind, name: &str, text: String) -> Result<String, StoreError> {
@@ -275,14 +287,11 @@ impl<T: Transaction, K: Keys> Transaction for SealedTransaction<T, K> {
     }
 
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
-        if let Some(row) = self.ring.as_it_was(user_id, row) {
-            return self.inner.write(user_id, &row);
-        }
-        if self.seals() && self.ring.newest(user_id).is_some() {
-            let sealed = self.ring.seal_row(user_id, row, &self.nonce()).ok_or_else(too_large)?;
-            return self.inner.write(user_id, &sealed);
-        }
-        self.inner.write(user_id, row)
+        self.inner.write(user_id, &*self.sealed(user_id, row)?)
+    }
+
+    fn write_new(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
+        self.inner.write_new(user_id, &*self.sealed(user_id, row)?)
     }
 
     fn delete(&self, user_id: &str, lane: Lane, first: u64, last: u64) -> Result<(), StoreError> {
