@@ -91,6 +91,6 @@ async fn take_in<T: Transaction>(
     if action.lane.is_ready() || action.lane == Lane::Waiting {
         ledger.place(&mut action, last.as_ref()).await?;
     }
-    ledger.insert(&action)?;
+    ledger.append(&action)?;
     dependents::catch_up(ledger, action).await
 }

@@ -80,7 +80,7 @@ async fn write<T: Transaction>(
     // It may have been part of a request, which nobody remembers.
     action.sent = true;
     ledger.place(&mut action, last.as_ref()).await?;
-    ledger.insert(&action)?;
+    ledger.append(&action)?;
     // They may be gone with the queue. Then it is told so when it is to be sent.
     ledger.hold_files(&action)?;
     restored.settled.extend(dependents::catch_up(ledger, action).await?);

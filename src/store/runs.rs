@@ -95,7 +95,7 @@ pub fn pack(row: &Row, packed: &mut String) {
 }
 
 /// A row as it was packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed<'a> {
     /// Its place.
     pub seq: u64,
@@ -103,8 +103,8 @@ pub struct Packed<'a> {
     pub id: &'a str,
     /// Its own text.
     pub text: &'a str,
-    /// All of it.
-    whole: &'a str,
+    /// Where it is in the text of the record.
+    range: Range<usize>,
 }
 
 impl Packed<'_> {
@@ -115,30 +115,44 @@ impl Packed<'_> {
     }
 }
 
-/// The rows that were packed one behind the other. What comes instead of one that cannot be read is the last to come.
-pub fn unpack(packed: &str) -> impl Iterator<Item = Option<Packed<'_>>> {
-    let mut rest = Some(packed);
+/// What the text of a run begins with, before how many rows it has: nothing that a row begins with.
+const RUN: char = '#';
+
+/// How many rows the text of a record is to have, and where they begin.
+fn count_in(record: &str) -> Option<(usize, usize)> {
+    let Some(rest) = record.strip_prefix(RUN) else { return Some((1, 0)) };
+    let (count, rows) = rest.split_once(' ')?;
+    Some((count.parse().ok()?, record.len().saturating_sub(rows.len())))
+}
+
+/// The rows that are packed one behind the other from there on, as far as they can be read.
+fn rows_from(record: &str, start: usize) -> impl Iterator<Item = Packed<'_>> {
+    let mut start = start;
     std::iter::from_fn(move || {
-        let packed = rest.take()?;
-        let Some((read, behind)) = unpack_first(packed) else { return Some(None) };
-        rest = Some(behind).filter(|behind| !behind.is_empty());
-        Some(Some(read))
+        let rest = record.get(start..).filter(|rest| !rest.is_empty())?;
+        let (seq, rest) = rest.split_once(' ')?;
+        let (id, rest) = rest.split_once(' ')?;
+        let (text, rest) = rest.split_once(' ')?;
+        let (id, rest) = rest.split_at_checked(id.parse().ok()?)?;
+        let (text, rest) = rest.split_at_checked(text.parse().ok()?)?;
+        let range = start..record.len().saturating_sub(rest.len());
+        start = range.end;
+        Some(Packed { seq: seq.parse().ok()?, id, text, range })
     })
 }
 
-fn unpack_first(packed: &str) -> Option<(Packed<'_>, &str)> {
-    let (seq, rest) = packed.split_once(' ')?;
-    let (id, rest) = rest.split_once(' ')?;
-    let (text, rest) = rest.split_once(' ')?;
-    let (id, rest) = rest.split_at_checked(id.parse().ok()?)?;
-    let (text, behind) = rest.split_at_checked(text.parse().ok()?)?;
-    let own = packed.get(..packed.len().saturating_sub(behind.len()))?;
-    Some((Packed { seq: seq.parse().ok()?, id, text, whole: own }, behind))
+/// The rows of a record, of which nothing but its text is known. `None` if they are not all there and one behind the other.
+pub fn unpack(record: &str) -> Option<Vec<Packed<'_>>> {
+    let (count, start) = count_in(record)?;
+    let rows: Vec<Packed<'_>> = rows_from(record, start).collect();
+    let are_whole = rows.len() == count && rows.last()?.range.end == record.len();
+    let follow = rows.iter().zip(rows.iter().skip(1)).all(|(one, other)| one.seq.checked_add(1) == Some(other.seq));
+    (are_whole && follow).then_some(rows)
 }
 
-/// What a record has at each of its places; nothing where that cannot be read.
-pub fn unpack_record(key: RecordKey, packed: &str) -> impl Iterator<Item = (u64, Option<Packed<'_>>)> {
-    let mut rows = unpack(packed).map_while(|row| row);
+/// What a record has at each of its places, whatever else is wrong with it; nothing where that cannot be read.
+pub fn unpack_record(key: RecordKey, record: &str) -> impl Iterator<Item = (u64, Option<Packed<'_>>)> {
+    let mut rows = rows_from(record, count_in(record).map_or(0, |(_, start)| start));
     // What is not where it ought to be is not that.
     (key.first()..=key.last).map(move |seq| (seq, rows.next().filter(|row| row.seq == seq)))
 }
@@ -155,6 +169,16 @@ pub struct Put<'a> {
 }
 
 impl Put<'_> {
+    /// Appends the text of the record.
+    pub fn write(&self, record: &mut String) {
+        if self.key.count > 1 {
+            record.push(RUN);
+            record.push_str(&self.key.count.to_string());
+            record.push(' ');
+        }
+        record.push_str(self.packed);
+    }
+
     /// Whether the row of the next place may lie in the same record.
     fn may_go_on(&self, lane: Lane, seq: u64, bytes: usize) -> bool {
         let is_next = self.key.lane == lane && self.key.last.checked_add(1) == Some(seq);
@@ -205,6 +229,7 @@ pub struct Changes {
     highest: u64,
 }
 
+/// They are in the order of their lanes and places.
 #[derive(Debug)]
 struct Coming {
     lane: Lane,
@@ -223,7 +248,10 @@ impl Changes {
         self.highest = self.highest.max(seq);
         let start = self.texts.len();
         pack(row, &mut self.texts);
-        self.coming.push(Coming { lane, seq, marks: Marks::of(row), packed: start..self.texts.len() });
+        let coming = Coming { lane, seq, marks: Marks::of(row), packed: start..self.texts.len() };
+        // Most come in their order. The later one of two at a place is the one that stays.
+        let at = self.coming.partition_point(|other| (other.lane, other.seq) <= (lane, seq));
+        self.coming.insert(at, coming);
     }
 
     /// Rows go.
@@ -237,9 +265,9 @@ impl Changes {
         }
     }
 
-    /// How many rows come.
-    pub fn rows(&self) -> usize {
-        self.coming.len()
+    /// How much there is to write: rows that come or go one by one, and bytes.
+    pub fn size(&self) -> (usize, usize) {
+        (self.coming.len().max(self.gone.len()), self.texts.len())
     }
 
     /// The ends of what goes. Of the first record at each of them or behind it has to be known where it lies: it may lie across.
@@ -267,26 +295,17 @@ impl Changes {
 
     /// What is to be asked of the disk. `at_ends` are the records at the [ends](Changes::ends), and `cut` those that are
     /// [cut](Changes::cut), with what is in them.
-    pub fn requests<'a>(&'a mut self, at_ends: &[RecordKey], cut: &'a [(RecordKey, String)]) -> Requests<'a> {
-        self.coming.sort_by_key(|row| (row.lane, row.seq));
+    pub fn requests<'a>(&'a self, at_ends: &[RecordKey], cut: &'a [(RecordKey, String)]) -> Requests<'a> {
         let gone = &self.gone;
+        // Those that come may have the ids of those that go: these go first, though others come to their places.
+        let is_there = |span: &Span| at_ends.iter().any(|key| key.is_within(span));
+        let gone_whole = gone.iter().filter(|span| span.first < span.last || is_there(span)).copied().collect();
         let coming = self.coming.iter().map(|row| (row.lane, row.seq, row.marks.as_ref(), row.packed.clone()));
         let mut put = records(&self.texts, coming);
-        let is_overwritten =
-            |key: &RecordKey| put.binary_search_by_key(&(key.lane, key.last), |put| (put.key.lane, put.key.last));
-        let is_overwritten = |key: &RecordKey| is_overwritten(key).is_ok_and(|at| put.get(at).is_some_and(|put| put.key == *key));
-        // Of one place it is known which record has it, if any.
-        let is_left = |span: &Span| at_ends.iter().any(|key| key.is_within(span) && !is_overwritten(key));
-        let gone_whole = gone.iter().filter(|span| span.first < span.last || is_left(span)).copied().collect();
-        for (key, packed) in cut {
-            let mut end = 0_usize;
-            let rows = unpack_record(*key, packed).map(|(seq, row)| {
-                let start = end;
-                end = row.map_or(end, |row| start.saturating_add(row.whole.len()));
-                (key.lane, seq, None, start..end)
-            });
+        for (key, record) in cut {
+            let rows = unpack_record(*key, record).map(|(seq, row)| (key.lane, seq, None, row.map_or(0..0, |row| row.range)));
             let stays = |seq: u64| !gone.iter().any(|span| span.has(key.lane, seq));
-            put.extend(records(packed, rows.filter(|(_, seq, ..)| stays(*seq))));
+            put.extend(records(record, rows.filter(|(_, seq, ..)| stays(*seq))));
         }
         Requests { gone: gone_whole, cut: cut.iter().map(|(key, _)| *key).collect(), put }
     }
@@ -317,7 +336,7 @@ mod tests {
             Some(RecordKey { lane, last, count })
         }
 
-        fn carry_out(&mut self, mut changes: Changes) {
+        fn carry_out(&mut self, changes: &Changes) {
             let at_ends: Vec<_> = changes.ends().into_iter().filter_map(|(lane, seq)| self.record_at(lane, seq)).collect();
             let text = |key: RecordKey| (key, self.0[&(key.lane, key.last, key.count)].1.clone());
             let cut: Vec<_> = changes.cut(&at_ends).into_iter().map(text).collect();
@@ -328,10 +347,16 @@ mod tests {
             for key in requests.cut {
                 self.0.remove(&(key.lane, key.last, key.count));
             }
-            for Put { key, marks, packed } in requests.put {
+            for put in requests.put {
+                let Put { key, marks, packed } = put;
                 assert!(key.count == 1 || marks.is_none() && key.count <= MOST_ROWS && packed.len() <= MOST_BYTES);
-                let before = self.0.insert((key.lane, key.last, key.count), (marks.cloned(), packed.into()));
-                assert!(key.count == 1 || before.is_none(), "a run takes no other's place");
+                let id = marks.and_then(|marks| marks.id.as_ref());
+                let is_taken = |marks: &Marks| id.is_some() && marks.id.as_ref() == id;
+                assert!(!self.0.values().any(|(marks, _)| marks.as_ref().is_some_and(is_taken)), "the index of ids is unique");
+                let mut text = String::new();
+                put.write(&mut text);
+                let before = self.0.insert((key.lane, key.last, key.count), (marks.cloned(), text));
+                assert!(before.is_none(), "what was there has gone before");
             }
         }
 
@@ -340,6 +365,7 @@ mod tests {
             let mut rows = BTreeMap::new();
             for (&(lane, last, count), (marks, packed)) in &self.0 {
                 let key = RecordKey { lane, last, count };
+                assert_eq!(unpack(packed).map(|rows| rows.len() as u64), Some(count));
                 for (seq, packed) in unpack_record(key, packed) {
                     assert_eq!(self.record_at(lane, seq), Some(key), "{lane:?} {seq}");
                     let found = rows.insert((lane, seq), (marks.clone(), packed.unwrap().row(lane)));
@@ -352,12 +378,13 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Step {
-        /// So many new rows, of which every so manyth has a key.
+        /// So many new rows, of which every so manyth has a key; the first may have an id of the caller's, if that is free.
         Come {
             lane: Lane,
             count: u64,
             keyed: u64,
             bytes: usize,
+            id: Option<u8>,
         },
         /// So many rows are written anew where they are, or where others have been.
         Again {
@@ -365,6 +392,7 @@ mod tests {
             first: u64,
             count: u64,
             has_key: bool,
+            id: Option<u8>,
         },
         Go {
             lane: Lane,
@@ -378,25 +406,23 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         let lane = || prop_oneof![9 => Just(Lane::Normal), 1 => Just(Lane::High)];
         let count = || prop_oneof![3 => 1_u64..4, 2 => 1_u64..300];
-        let come = (
-            lane(),
-            count(),
-            prop_oneof![4 => Just(u64::MAX), 1 => 1_u64..20],
-            prop_oneof![9 => 0_usize..300, 1 => Just(70_000)],
-        )
-            .prop_map(|(lane, count, keyed, bytes)| Step::Come { lane, count, keyed, bytes });
-        let again = (lane(), 0_u64..600, count(), any::<bool>()).prop_map(|(lane, first, count, has_key)| Step::Again {
-            lane,
-            first,
-            count,
-            has_key,
-        });
+        let id = || prop_oneof![2 => Just(None), 1 => (0_u8..2).prop_map(Some)];
+        let bytes = prop_oneof![9 => 0_usize..300, 1 => Just(70_000)];
+        let come = (lane(), count(), prop_oneof![4 => Just(u64::MAX), 1 => 1_u64..20], bytes, id())
+            .prop_map(|(lane, count, keyed, bytes, id)| Step::Come { lane, count, keyed, bytes, id });
+        let again = (lane(), prop_oneof![0_u64..8, 0_u64..600], count(), any::<bool>(), id())
+            .prop_map(|(lane, first, count, has_key, id)| Step::Again { lane, first, count, has_key, id });
         let go = (lane(), 0_u64..600, prop_oneof![9 => count(), 1 => Just(u64::MAX)]).prop_map(|(lane, first, count)| Step::Go {
             lane,
             first,
             count,
         });
         prop_oneof![3 => come, 2 => again, 3 => go, 3 => Just(Step::Flush)]
+    }
+
+    /// An id of the caller's, unless a row has it.
+    fn free(id: Option<u8>, rows: &BTreeMap<(Lane, u64), (Option<Marks>, Row)>) -> Option<String> {
+        id.map(|id| format!("own {id}")).filter(|id| rows.values().all(|(_, row)| row.id != *id))
     }
 
     proptest! {
@@ -408,24 +434,30 @@ mod tests {
             let (mut expected, mut next) = (BTreeMap::new(), 0);
             for (at, step) in steps.into_iter().chain([Step::Flush]).enumerate() {
                 match step {
-                    Step::Come { lane, count, keyed, bytes } => {
+                    Step::Come { lane, count, keyed, bytes, id } => {
+                        let mut id = free(id, &expected);
                         for seq in next..next + count {
                             let key = (seq % keyed == keyed - 1).then(|| "k".to_string());
                             // A line break tells that nothing hangs on there being none.
-                            let row = Row { key, ..row(lane, seq, &format!("{at} {seq}\n{}", "x".repeat(bytes))) };
+                            let row = row(lane, seq, &format!("{at} {seq}\n{}", "x".repeat(bytes)));
+                            let row = Row { key, id: id.take().unwrap_or(row.id), ..row };
                             changes.write(&row, true);
                             expected.insert((lane, seq), (Marks::of(&row), Row { key: None, ..row }));
                         }
                         next += count;
                     }
-                    Step::Again { lane, first, count, has_key } => {
+                    Step::Again { lane, first, count, has_key, id } => {
+                        let mut id = Some(id);
                         for seq in first..(first + count).min(next) {
                             // A place is one row's, whatever its lane.
                             let other = if lane == Lane::Normal { Lane::High } else { Lane::Normal };
                             if expected.remove(&(other, seq)).is_some() {
                                 changes.delete(Span { lane: other, first: seq, last: seq });
                             }
-                            let row = Row { key: has_key.then(|| "k".to_string()), ..row(lane, seq, &format!("again {at} {seq}")) };
+                            expected.remove(&(lane, seq));
+                            let id = id.take().and_then(|id| free(id, &expected));
+                            let row = row(lane, seq, &format!("again {at} {seq}"));
+                            let row = Row { key: has_key.then(|| "k".to_string()), id: id.unwrap_or(row.id), ..row };
                             changes.write(&row, false);
                             expected.insert((lane, seq), (Marks::of(&row), Row { key: None, ..row }));
                         }
@@ -436,7 +468,7 @@ mod tests {
                         expected.retain(|&(lane, seq), _| !span.has(lane, seq));
                     }
                     Step::Flush => {
-                        disk.carry_out(std::mem::take(&mut changes));
+                        disk.carry_out(&std::mem::take(&mut changes));
                         prop_assert_eq!(disk.rows(), expected.clone());
                     }
                 }
@@ -448,14 +480,14 @@ mod tests {
             let key = RecordKey { lane: Lane::Normal, last, count };
             let seqs: Vec<u64> = unpack_record(key, &packed).map(|(seq, _)| seq).collect();
             prop_assert_eq!(seqs, (key.first()..=last).collect::<Vec<_>>());
-            prop_assert!(unpack(&packed).count() <= packed.len() + 1);
+            prop_assert!(unpack(&packed).is_none_or(|rows| !rows.is_empty()));
         }
     }
 
     fn run_of(seqs: std::ops::RangeInclusive<u64>) -> Disk {
         let (mut disk, mut changes) = (Disk::default(), Changes::default());
         seqs.for_each(|seq| changes.write(&row(Lane::Normal, seq, "{}"), true));
-        disk.carry_out(changes);
+        disk.carry_out(&changes);
         disk
     }
 
@@ -468,31 +500,50 @@ mod tests {
         changes.delete(Span { lane: Lane::Normal, first: 61, last: 100 });
         assert_eq!(changes.ends(), [(Lane::Normal, 1), (Lane::Normal, 100)], "what goes one behind the other goes together");
         assert_eq!(changes.cut(&[RecordKey { lane: Lane::Normal, last: 100, count: 100 }]), [], "nothing of it has to be read");
-        disk.carry_out(changes);
+        disk.carry_out(&changes);
         assert_eq!(disk.0.len(), 2);
     }
 
     #[test]
-    fn a_row_that_is_alone_is_overwritten_without_being_read_or_deleted() {
+    fn a_row_that_is_alone_goes_without_being_read() {
         let mut changes = Changes::default();
         changes.write(&row(Lane::Normal, 7, "again"), false);
+        assert_eq!(changes.ends(), [(Lane::Normal, 7)]);
         let at_ends = [RecordKey { lane: Lane::Normal, last: 7, count: 1 }];
         assert_eq!(changes.cut(&at_ends), []);
         let requests = changes.requests(&at_ends, &[]);
-        assert_eq!((requests.gone, requests.put.len()), (vec![], 1));
+        assert_eq!((requests.gone.len(), requests.cut.len(), requests.put.len()), (1, 0, 1));
+        assert_eq!(changes.requests(&[], &[]).gone, [], "where nothing is, nothing goes");
+    }
+
+    #[test]
+    fn the_text_of_a_run_says_whether_it_is_whole() {
+        let disk = run_of(1..=3);
+        let (_, text) = disk.0.values().next().unwrap();
+        assert_eq!(unpack(text).unwrap().iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        let third = text.find("3 36 2 ").unwrap();
+        let (shorter, swapped) = (&text[..third], text.replace("3 36 2 ", "2 36 2 "));
+        for damaged in [shorter, &text[..text.len() - 1], &[text, "4"].concat(), &swapped, &text[3..], "#2 ", "#", ""] {
+            assert_eq!(unpack(damaged), None, "{damaged}");
+        }
     }
 
     #[test]
     fn what_cannot_be_read_of_a_run_keeps_its_places_until_it_goes() {
-        let mut disk = run_of(1..=10);
-        let (_, packed) = disk.0.values_mut().next().unwrap();
-        let damaged = packed.find("5 36 2 ").unwrap();
-        packed.replace_range(damaged..=damaged, "x");
-        let mut changes = Changes::default();
-        changes.delete(Span { lane: Lane::Normal, first: 2, last: 2 });
-        changes.delete(Span { lane: Lane::Normal, first: 6, last: 7 });
-        disk.carry_out(changes);
-        let left: Vec<_> = disk.0.iter().map(|(&(_, last, count), (_, packed))| (last, count, packed.is_empty())).collect();
-        assert_eq!(left, [(1, 1, false), (4, 2, false), (5, 1, true), (8, 1, true), (9, 1, true), (10, 1, true)]);
+        // A length that says nothing ends it; a place that is another's is only that.
+        for (to, left) in [
+            ("5 3x 2 ", vec![(1, 1, false), (4, 2, false), (5, 1, true), (8, 1, true), (9, 1, true), (10, 1, true)]),
+            ("6 36 2 ", vec![(1, 1, false), (4, 2, false), (5, 1, true), (10, 3, false)]),
+        ] {
+            let mut disk = run_of(1..=10);
+            let (_, text) = disk.0.values_mut().next().unwrap();
+            *text = text.replace("5 36 2 ", to);
+            let mut changes = Changes::default();
+            changes.delete(Span { lane: Lane::Normal, first: 2, last: 2 });
+            changes.delete(Span { lane: Lane::Normal, first: 6, last: 7 });
+            disk.carry_out(&changes);
+            let records: Vec<_> = disk.0.iter().map(|(&(_, last, count), (_, text))| (last, count, text.is_empty())).collect();
+            assert_eq!(records, left, "{to}");
+        }
     }
 }

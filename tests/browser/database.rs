@@ -250,6 +250,103 @@ async fn a_transaction_that_is_dropped_has_written_nothing() {
 }
 
 #[wasm_bindgen_test]
+async fn what_cannot_be_written_takes_the_whole_transaction_with_it_whoever_commits_that() {
+    let store = database(&fresh_database());
+    let transaction = begin(&store).await;
+    transaction.write("ada", &row(Lane::Normal, 1)).unwrap();
+    transaction.write("ada", &row(Lane::Normal, 2)).unwrap();
+    let failing = Replaced::new(
+        "IDBObjectStore.prototype",
+        "put",
+        "return function (...all) { if (++seen.count === 2) throw new DOMException('', 'DataError'); return original.apply(this, all); }",
+    );
+    transaction.rows("ada", Lane::Normal, 0, 9, 9).await.unwrap_err();
+    drop(failing);
+    transaction.commit().await.unwrap_err();
+    assert_eq!(seqs(&store, Lane::Normal).await, [0; 0]);
+}
+
+/// As it is when an action was settled that came with others.
+#[wasm_bindgen_test]
+async fn rows_that_came_together_are_one_record_and_leave_with_it() {
+    let name = fresh_database();
+    let store = database(&name);
+    let transaction = begin(&store).await;
+    let new = |seq| Row { id: format!("019e830e-1b8a-7410-83eb-{seq:012x}"), ..row(Lane::Normal, seq) };
+    for seq in 1..=150 {
+        transaction.write_new("ada", &new(seq)).unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let transaction = begin(&store).await;
+    let counted = Replaced::new(
+        "IDBObjectStore.prototype",
+        "get",
+        "return function (...all) { seen.count++; return original.apply(this, all); }",
+    );
+    transaction.delete("ada", Lane::Normal, 1, 100).unwrap();
+    transaction.delete("ada", Lane::Normal, 149, 149).unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(counted.number("seen.count"), 1.0, "only the one that is cut is read");
+    drop(counted);
+    let expected: Vec<u64> = (101..=148).chain([150]).collect();
+    assert_eq!(seqs(&store, Lane::Normal).await, expected);
+    drop(store);
+    let keys = script(
+        &name,
+        "const opened = await done(indexedDB.open(name));
+        const keys = await done(opened.transaction('queue').objectStore('queue').getAllKeys());
+        opened.close();
+        return JSON.stringify(keys);",
+    );
+    assert_eq!(keys.await.as_string().unwrap(), r#"[["ada",2,148,48],["ada",2,150]]"#);
+}
+
+#[wasm_bindgen_test]
+async fn of_a_run_that_is_damaged_all_is_there_that_can_be_read_and_the_places_of_the_rest() {
+    for (damage, read) in [
+        ("text.replace('4 36 ', '4 3x ')", ["text 2", "text 3", "", "", ""]),
+        ("text.replace('4 36 ', '3 36 ')", ["text 2", "text 3", "", "text 5", "text 6"]),
+        ("text.slice(0, text.indexOf('6 36 '))", ["text 2", "text 3", "text 4", "text 5", ""]),
+        ("text.replace('#6 ', '')", ["text 2", "text 3", "text 4", "text 5", "text 6"]),
+        ("'#2 ' + text.slice(text.indexOf('1 36 '), text.indexOf('3 36 '))", ["text 2", "", "", "", ""]),
+        ("''", [""; 5]),
+        ("[text]", [""; 5]),
+    ] {
+        let name = fresh_database();
+        let store = database(&name);
+        let transaction = begin(&store).await;
+        for seq in 1..=6 {
+            let row = Row { id: format!("019e830e-1b8a-7410-83eb-{seq:012x}"), ..row(Lane::Normal, seq) };
+            transaction.write_new("ada", &row).unwrap();
+        }
+        transaction.commit().await.unwrap();
+        write(&store, &[row(Lane::Normal, 7)]).await.unwrap();
+        drop(store);
+        let body = format!(
+            "const opened = await done(indexedDB.open(name));
+            const write = opened.transaction('queue', 'readwrite');
+            const queue = write.objectStore('queue');
+            const text = await done(queue.get(['ada', 2, 6, 6]));
+            queue.put({damage}, ['ada', 2, 6, 6]);
+            await done(write);
+            opened.close();"
+        );
+        script(&name, &body).await;
+        let store = database(&name);
+        let transaction = begin(&store).await;
+        for limit in [5, 6, 100] {
+            let rows = transaction.rows("ada", Lane::Normal, 2, u64::MAX, limit).await.unwrap();
+            assert_eq!(rows.iter().take(5).map(|row| &*row.text).collect::<Vec<_>>(), read, "{damage}");
+            let seqs: Vec<u64> = rows.iter().map(|row| row.seq).collect();
+            assert_eq!(seqs, (2..=7).take(limit as usize).collect::<Vec<_>>(), "{damage}");
+        }
+        transaction.delete("ada", Lane::Normal, 5, 5).unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(seqs(&store, Lane::Normal).await, [1, 2, 3, 4, 6, 7], "{damage}");
+    }
+}
+
+#[wasm_bindgen_test]
 async fn a_second_row_of_an_id_takes_the_whole_transaction_with_it_and_the_page_hears_nothing_of_it() {
     let store = database(&fresh_database());
     write(&store, &[row(Lane::Normal, 1)]).await.unwrap();

@@ -55,6 +55,7 @@ macro_rules! for_each_promise {
         $test!($place: rows_of_all_kinds_are_written_in_turns_and_none_is_mistaken_for_another);
         $test!($place: rows_that_came_together_change_and_go_each_for_itself);
         $test!($place: a_read_that_is_given_up_takes_nothing_with_it);
+        $test!($place: an_id_that_was_given_up_may_be_taken_by_another_before_its_place_is);
         $test!($place: ten_thousand_rows_are_kept_in_order);
     };
 }
@@ -878,6 +879,21 @@ pub(crate) async fn a_read_that_is_given_up_takes_nothing_with_it<P: Place>() {
     let reading = read(&store).await;
     assert_eq!(seqs(&lane(&reading, "ada", Lane::Normal).await), [&*expected, &[200]].concat());
     assert_eq!(reading.find("ada", &id_naming(5)).await.unwrap().unwrap().text, "again");
+}
+
+pub(crate) async fn an_id_that_was_given_up_may_be_taken_by_another_before_its_place_is<P: Place>() {
+    let store = P::fresh().open();
+    let keyed = |lane, seq, id: &str| Row { key: Some("k".into()), ..row(lane, seq, id) };
+    write(&store, "ada", &[keyed(Lane::Normal, 9, "x")]).await;
+    let transaction = begin(&store).await;
+    transaction.delete("ada", Lane::Normal, 9, 9).unwrap();
+    transaction.write_new("ada", &row(Lane::High, 10, "x")).unwrap();
+    transaction.write("ada", &keyed(Lane::Normal, 9, "y")).unwrap();
+    transaction.commit().await.unwrap();
+    let reading = read(&store).await;
+    assert_eq!(reading.find("ada", "x").await.unwrap(), Some(row(Lane::High, 10, "x")));
+    assert_eq!(reading.find("ada", "y").await.unwrap(), Some(keyed(Lane::Normal, 9, "y")));
+    assert_eq!(ids(&reading.of_key("ada", "k", 0, 10).await.unwrap()), ["y"]);
 }
 
 pub(crate) async fn ten_thousand_rows_are_kept_in_order<P: Place>() {

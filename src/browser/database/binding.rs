@@ -170,18 +170,17 @@ pub(super) fn record_of(user: &JsString, (lane, seq): (Lane, u64), marks: Option
     record.into()
 }
 
-/// Appends the rows of a record of a lane. Says whether that was all of them.
+/// Appends the rows of a record of a lane. Says whether they could be read.
 pub(super) fn read_rows(record: &JsValue, lane: Lane, rows: &mut Vec<Row>) -> bool {
-    let Some(packed) = record.as_string() else {
+    let Some(record) = record.as_string() else {
         let row = from_record(record, Some(lane));
         let is_read = row.is_some();
         rows.extend(row);
         return is_read;
     };
-    unpack(&packed).all(|row| {
-        rows.extend(row.map(|row| row.row(lane)));
-        row.is_some()
-    })
+    let unpacked = unpack(&record);
+    rows.extend(unpacked.iter().flatten().map(|row| row.row(lane)));
+    unpacked.is_some()
 }
 
 /// An object as a row; `lane` if it is known. `None` if it is none.
@@ -204,7 +203,7 @@ pub(super) fn from_record(value: &JsValue, lane: Option<Lane>) -> Option<Row> {
         let (seq, id) = (record.s().as_f64()? as u64, record.i().as_string().unwrap_or_default());
         Some(Row { lane, seq, id, key: None, due: None, after: None, text: packed.clone(), weight: None })
     };
-    let row = unpack(&packed).next().flatten().map(|row| row.row(lane));
+    let row = unpack(&packed).and_then(|rows| Some(rows.first()?.row(lane)));
     row.or_else(damaged).map(found_by)
 }
 

@@ -37,6 +37,8 @@ pub struct DatabaseTransaction {
     version: Cell<u32>,
     /// Whose turn it is to write it.
     turn: Rc<Turn>,
+    /// Whether a write that fails would leave a record in another's place, or rows in none.
+    has_written_runs: Cell<bool>,
     /// Which answer is to have come before the next rows are written.
     pace: Cell<u32>,
     density: Density,
@@ -44,8 +46,21 @@ pub struct DatabaseTransaction {
     slot: Weak<RefCell<Connection>>,
 }
 
-/// How many rows are written at a time.
+/// How many rows are written at a time, and how many bytes.
 const MOST_UNWRITTEN: usize = 200;
+const LARGEST_UNWRITTEN: usize = 256 << 10;
+/// Texts that are shorter than this cross together.
+const SHORT: usize = 4 << 10;
+
+/// Some of the rows of a lane.
+struct Found {
+    rows: Vec<Row>,
+    /// How many records have these.
+    records: u32,
+    /// The last place of the last of these.
+    end: Option<u64>,
+    may_be_more: bool,
+}
 
 impl DatabaseTransaction {
     pub(super) fn begin(
@@ -68,6 +83,7 @@ impl DatabaseTransaction {
             unwritten: RefCell::default(),
             version: Cell::default(),
             turn: Rc::default(),
+            has_written_runs: Cell::default(),
             pace: Cell::default(),
             density: handle.density.clone(),
             database: handle.database.clone(),
@@ -131,6 +147,17 @@ impl DatabaseTransaction {
         }
     }
 
+    fn put(&self, user_id: &str, row: &Row, is_new: bool) -> Result<(), StoreError> {
+        // What only reads says at once that it does not write.
+        if self.access == Access::Read {
+            let user = self.user(user_id);
+            let key = record_key(&user, RecordKey { lane: row.lane, last: row.seq, count: 1 });
+            return self.tell(self.queue.put_with_key(&to_record(&user, row), &key), 1);
+        }
+        self.change(user_id, |changes| changes.write(row, is_new));
+        Ok(())
+    }
+
     /// Writes what is yet to be written. To be awaited before anything is read of the rows. One that is given up has done nothing.
     async fn flush(&self) -> Result<(), StoreError> {
         if self.unwritten.borrow().is_empty() {
@@ -141,37 +168,51 @@ impl DatabaseTransaction {
             let version = self.version.get();
             let ends: Vec<_> =
                 self.unwritten.borrow().iter().map(|(user_id, changes)| (self.user(user_id), changes.ends())).collect();
-            let at_ends = try_join_all(ends.iter().map(|(user, ends)| self.records_at(user, ends))).await?;
-            let cut: Vec<_> =
-                self.unwritten.borrow().iter().zip(&at_ends).map(|((_, changes), at_ends)| changes.cut(at_ends)).collect();
-            let cut = try_join_all(ends.iter().zip(&cut).map(|((user, _), cut)| self.texts_of(user, cut))).await?;
+            let mut known = Vec::with_capacity(ends.len());
+            for (at, (user, ends)) in ends.into_iter().enumerate() {
+                let at_ends = self.records_at(&user, &ends).await?;
+                let cut = self.unwritten.borrow().get(at).map(|(_, changes)| changes.cut(&at_ends));
+                let cut = self.texts_of(&user, cut.unwrap_or_default()).await?;
+                known.push((user, at_ends, cut));
+            }
             // Whoever has changed it meanwhile has changed what has to be known.
             if version == self.version.get() {
                 self.version.set(version.wrapping_add(1));
-                let unwritten = self.unwritten.take();
-                return unwritten.into_iter().zip(ends).zip(at_ends.iter().zip(&cut)).try_for_each(
-                    |(((_, mut changes), (user, _)), (at_ends, cut))| self.request(&user, &changes.requests(at_ends, cut)),
-                );
+                let asked =
+                    self.unwritten.take().iter().zip(known).try_for_each(|((_, changes), (user, at_ends, cut))| {
+                        self.request(&user, &changes.requests(&at_ends, &cut))
+                    });
+                // Nobody may commit a part of it.
+                return asked.inspect_err(|_| self.listening.abort());
             }
         }
         Ok(())
     }
 
-    /// The records that have these places, as far as any has.
+    /// The records that have these places, as far as any has. All are asked for before the first has answered.
     async fn records_at(&self, user: &JsString, places: &[(Lane, u64)]) -> Result<Vec<RecordKey>, StoreError> {
-        let keys = try_join_all(places.iter().map(|&(lane, seq)| async move {
-            let key = self.read(self.queue.get_key(&*self.record_at(user, lane, seq)?)).await?;
-            Ok::<_, StoreError>(key.is_array().then(|| from_key(lane, &key)))
-        }));
-        Ok(keys.await?.into_iter().flatten().collect())
+        let ask = |&(lane, seq): &(Lane, u64)| {
+            let range = self.record_at(user, lane, seq)?;
+            Ok((lane, self.ask(self.queue.get_key(&range))?))
+        };
+        let asked: Vec<_> = places.iter().map(ask).collect::<Result<_, StoreError>>()?;
+        let mut found = Vec::with_capacity(asked.len());
+        for (lane, answer) in asked {
+            let key = self.hear(answer.await)?;
+            found.extend(key.is_array().then(|| from_key(lane, &key)));
+        }
+        Ok(found)
     }
 
-    async fn texts_of(&self, user: &JsString, keys: &[RecordKey]) -> Result<Vec<(RecordKey, String)>, StoreError> {
-        try_join_all(keys.iter().map(|&key| async move {
-            let text = self.read(self.queue.get(&record_key(user, key))).await?;
-            Ok((key, text.as_string().unwrap_or_default()))
-        }))
-        .await
+    /// The same for what is in some records.
+    async fn texts_of(&self, user: &JsString, keys: Vec<RecordKey>) -> Result<Vec<(RecordKey, String)>, StoreError> {
+        let ask = |key: RecordKey| Ok((key, self.ask(self.queue.get(&record_key(user, key)))?));
+        let asked: Vec<_> = keys.into_iter().map(ask).collect::<Result<_, StoreError>>()?;
+        let mut found = Vec::with_capacity(asked.len());
+        for (key, answer) in asked {
+            found.push((key, self.hear(answer.await)?.as_string().unwrap_or_default()));
+        }
+        Ok(found)
     }
 
     /// The keys of which the first is that of the record which has a place, if any has.
@@ -187,19 +228,28 @@ impl DatabaseTransaction {
         for key in cut {
             self.tell(self.queue.delete(&record_key(user, *key)), 1)?;
         }
-        // Their texts cross to JavaScript together, a line each: it is the crossing that costs. JSON may have line breaks between its tokens.
-        let is_line = |packed: &str| !packed.contains('\n');
-        let mut lines = String::new();
-        for put in put.iter().filter(|put| is_line(put.packed)) {
-            lines.push_str(put.packed);
-            lines.push('\n');
+        for some in put.chunks(MOST_UNWRITTEN) {
+            // Short texts cross to JavaScript together, a line each: it is the crossing that costs. JSON may have line breaks between its tokens.
+            let is_line = |packed: &str| packed.len() < SHORT && !packed.contains('\n');
+            let mut texts = String::new();
+            for put in some.iter().filter(|put| is_line(put.packed)) {
+                put.write(&mut texts);
+                texts.push('\n');
+            }
+            let mut lines = JsString::from(texts).split("\n").into_iter();
+            for put in some {
+                let text = if is_line(put.packed) { lines.next() } else { None };
+                let text = text.unwrap_or_else(|| {
+                    let mut text = String::new();
+                    put.write(&mut text);
+                    text.into()
+                });
+                let record = binding::record_of(user, (put.key.lane, put.key.last), put.marks, text);
+                self.tell(self.queue.put_with_key(&record, &record_key(user, put.key)), put.key.count)?;
+            }
         }
-        let mut lines = JsString::from(lines).split("\n").into_iter();
-        for put in put {
-            let packed = if is_line(put.packed) { lines.next().unwrap_or_default() } else { put.packed.into() };
-            let record = binding::record_of(user, (put.key.lane, put.key.last), put.marks, packed);
-            self.tell(self.queue.put_with_key(&record, &record_key(user, put.key)), put.key.count)?;
-        }
+        let has_runs = !cut.is_empty() || put.iter().any(|put| put.key.count > 1);
+        self.has_written_runs.set(self.has_written_runs.get() || has_runs);
         Ok(())
     }
 
@@ -222,34 +272,32 @@ impl DatabaseTransaction {
         self.range(&binding::place_key(user, lane.into(), number(first)), &end)
     }
 
-    /// The rows of the first records, of so many at most, until there are enough; of how many records they are, and whether there may be
-    /// more. Of those that somebody else has written, or damaged, the keys still say which rows lie there.
-    async fn some_rows(
-        &self,
-        range: &IdbKeyRange,
-        lane: Lane,
-        limit: u32,
-        enough: usize,
-    ) -> Result<(Vec<Row>, u32, bool), StoreError> {
-        let records: Array = self.read(self.queue.get_all_with_key_and_limit(range, limit)).await?.unchecked_into();
-        let (mut rows, mut count, mut are_read) = (Vec::new(), 0_u32, true);
-        while are_read && rows.len() < enough && count < records.length() {
-            are_read = read_rows(&records.get(count), lane, &mut rows);
-            count = count.saturating_add(1);
+    /// The rows of the first records from a place on, of so many records at most, until there are enough. Of those that somebody else has
+    /// written, or damaged, the keys still say which rows lie there.
+    async fn some_rows(&self, range: &IdbKeyRange, place: (Lane, u64), limit: u32, enough: usize) -> Result<Found, StoreError> {
+        let (lane, first) = place;
+        let all: Array = self.read(self.queue.get_all_with_key_and_limit(range, limit)).await?.unchecked_into();
+        let (mut rows, mut records, mut are_read) = (Vec::new(), 0_u32, true);
+        while are_read && rows.len() < enough && records < all.length() {
+            are_read = read_rows(&all.get(records), lane, &mut rows);
+            records = records.saturating_add(1);
         }
-        if !are_read {
-            let keys: Array = self.read(self.queue.get_all_keys_with_key_and_limit(range, count)).await?.unchecked_into();
+        let mut end = rows.last().map(|row| row.seq);
+        if !are_read || end.is_some_and(|end| end < first) {
+            let keys: Array = self.read(self.queue.get_all_keys_with_key_and_limit(range, records)).await?.unchecked_into();
             rows.clear();
-            for (record, key) in records.iter().zip(keys.iter()) {
+            for (record, key) in all.iter().zip(keys.iter()) {
+                let key = from_key(lane, &key);
                 let packed = record.as_string().unwrap_or_default();
-                let unpacked = unpack_record(from_key(lane, &key), &packed);
+                let unpacked = unpack_record(key, &packed);
                 match from_record(&record, Some(lane)) {
                     Some(row) => rows.push(row),
                     None => rows.extend(unpacked.map(|(seq, row)| row.map_or_else(|| foreign(lane, seq), |row| row.row(lane)))),
                 }
+                end = Some(key.last);
             }
         }
-        Ok((rows, count, count == limit || count < records.length()))
+        Ok(Found { rows, records, end, may_be_more: records == limit || records < all.length() })
     }
 
     async fn rows_in(&self, index: &str, range: &JsValue, limit: u32) -> Result<Vec<Row>, StoreError> {
@@ -331,12 +379,12 @@ impl Transaction for DatabaseTransaction {
             let limit = missing.saturating_mul(records).div_ceil(of_rows.max(1)).clamp(1, missing);
             let limit = u32::try_from(limit).unwrap_or(u32::MAX);
             let enough = usize::try_from(missing).unwrap_or(usize::MAX);
-            let range = self.places(&user, lane, first, u64::MAX)?;
-            let (found, records, may_be_more) = self.some_rows(&range, lane, limit, enough).await?;
-            let Some(end) = found.last().map(|row| row.seq) else { return Ok(rows) };
-            self.density.set((found.len() as u64, records.into()));
-            rows.extend(found.into_iter().filter(|row| (first..=last).contains(&row.seq)).take(room));
-            if !may_be_more {
+            let range = self.places(&user, lane, first, last.saturating_add(MOST_ROWS))?;
+            let found = self.some_rows(&range, (lane, first), limit, enough).await?;
+            let Some(end) = found.end else { return Ok(rows) };
+            self.density.set((found.rows.len() as u64, found.records.into()));
+            rows.extend(found.rows.into_iter().filter(|row| (first..=last).contains(&row.seq)).take(room));
+            if !found.may_be_more {
                 return Ok(rows);
             }
             first = end.saturating_add(1);
@@ -348,8 +396,8 @@ impl Transaction for DatabaseTransaction {
         let user = self.user(user_id);
         if let Some(seq) = place_named_by(id) {
             let in_lane = async |lane: Lane| {
-                let (rows, ..) = self.some_rows(&self.record_at(&user, lane, seq)?, lane, 1, 1).await?;
-                Ok::<_, StoreError>(rows.into_iter().find(|row| row.id == id))
+                let found = self.some_rows(&self.record_at(&user, lane, seq)?, (lane, seq), 1, 1).await?;
+                Ok::<_, StoreError>(found.rows.into_iter().find(|row| row.id == id))
             };
             if let Some(row) = try_join_all(Lane::ALL.map(in_lane)).await?.into_iter().flatten().next() {
                 return Ok(Some(row));
@@ -396,23 +444,17 @@ impl Transaction for DatabaseTransaction {
     }
 
     fn write(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
-        // What only reads says at once that it does not write.
-        if self.access == Access::Read {
-            let user = self.user(user_id);
-            let key = record_key(&user, RecordKey { lane: row.lane, last: row.seq, count: 1 });
-            return self.tell(self.queue.put_with_key(&to_record(&user, row), &key), 1);
-        }
-        self.change(user_id, |changes| changes.write(row, false));
-        Ok(())
+        self.put(user_id, row, false)
     }
 
     fn write_new(&self, user_id: &str, row: &Row) -> Result<(), StoreError> {
-        self.change(user_id, |changes| changes.write(row, true));
-        Ok(())
+        self.put(user_id, row, true)
     }
 
     async fn pace(&self) -> Result<(), StoreError> {
-        if self.unwritten.borrow().iter().map(|(_, changes)| changes.rows()).sum::<usize>() < MOST_UNWRITTEN {
+        let is_much = |(rows, bytes)| rows >= MOST_UNWRITTEN || bytes >= LARGEST_UNWRITTEN;
+        // Of whoever writes a lot, most is one user's.
+        if !self.unwritten.borrow().iter().any(|(_, changes)| is_much(changes.size())) {
             return Ok(());
         }
         self.flush().await?;
@@ -449,6 +491,10 @@ impl Transaction for DatabaseTransaction {
             return Ok(());
         }
         self.flush().await?;
+        // WebKit commits what has not failed of a transaction that was told to commit. Of these writes all have to happen, or none.
+        if self.has_written_runs.get() {
+            self.read(self.documents.get_key(&0.into())).await?;
+        }
         self.is_committed = true;
         // Without waiting for the transaction to notice that it is idle. It may already have ended by itself, and says so.
         let _: Result<(), JsValue> = self.listening.transaction.unchecked_ref::<CommittingTransaction>().commit();
