@@ -308,7 +308,6 @@ async fn of_a_run_that_is_damaged_all_is_there_that_can_be_read_and_the_places_o
         ("text.replace('4 36 ', '3 36 ')", ["text 2", "text 3", "", "text 5", "text 6"]),
         ("text.slice(0, text.indexOf('6 36 '))", ["text 2", "text 3", "text 4", "text 5", ""]),
         ("text.replace('#6 ', '')", ["text 2", "text 3", "text 4", "text 5", "text 6"]),
-        ("'#2 ' + text.slice(text.indexOf('1 36 '), text.indexOf('3 36 '))", ["text 2", "", "", "", ""]),
         ("''", [""; 5]),
         ("[text]", [""; 5]),
     ] {
