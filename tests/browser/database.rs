@@ -346,6 +346,30 @@ async fn of_a_run_that_is_damaged_all_is_there_that_can_be_read_and_the_places_o
 }
 
 #[wasm_bindgen_test]
+async fn a_record_under_a_key_that_is_none_of_ours_is_one_row_and_can_be_deleted() {
+    for key in ["['ada', 2, 5, 1e15]", "['ada', 2, 5, 0]", "['ada', 2, 5, -1]", "['ada', 2, 5, 'x', 1]", "['ada', 2, 5, 1]"] {
+        let name = fresh_database();
+        let store = database(&name);
+        write(&store, &[row(Lane::Normal, 7)]).await.unwrap();
+        drop(store);
+        let body = format!(
+            "const opened = await done(indexedDB.open(name));
+            const write = opened.transaction('queue', 'readwrite');
+            write.objectStore('queue').put('what?', {key});
+            await done(write);
+            opened.close();"
+        );
+        script(&name, &body).await;
+        let store = database(&name);
+        assert_eq!(seqs(&store, Lane::Normal).await, [5, 7], "{key}");
+        let transaction = begin(&store).await;
+        transaction.delete("ada", Lane::Normal, 5, 5).unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(seqs(&store, Lane::Normal).await, [7], "{key}");
+    }
+}
+
+#[wasm_bindgen_test]
 async fn a_second_row_of_an_id_takes_the_whole_transaction_with_it_and_the_page_hears_nothing_of_it() {
     let store = database(&fresh_database());
     write(&store, &[row(Lane::Normal, 1)]).await.unwrap();

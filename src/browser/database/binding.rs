@@ -1,7 +1,7 @@
 //! What is asked of IndexedDB for every row, a crossing each, and as little as possible within it.
 
 use crate::platform::tables::{Lane, Row};
-use crate::store::runs::{Marks, RecordKey, pack, unpack};
+use crate::store::runs::{MOST_ROWS, Marks, RecordKey, pack, unpack};
 use crate::time::WallTime;
 use js_sys::{Array, JsString, Object};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -132,11 +132,12 @@ pub(super) fn record_key(user: &JsString, key: RecordKey) -> JsValue {
     }
 }
 
-/// Which record has that key.
+/// Which record has that key. One that is none of ours has one place.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 pub(super) fn from_key(lane: Lane, key: &JsValue) -> RecordKey {
     let part = |at: u32| key.unchecked_ref::<Array>().get(at).as_f64().map(|part| part as u64);
-    RecordKey { lane, last: part(2).unwrap_or_default(), count: part(3).unwrap_or(1).max(1) }
+    let count = part(3).filter(|count| (1..=MOST_ROWS).contains(count)).unwrap_or(1);
+    RecordKey { lane, last: part(2).unwrap_or_default(), count }
 }
 
 /// A row as a record.
