@@ -145,6 +145,11 @@ impl Listening {
         Answer { wait: self.until(number), request, operation }
     }
 
+    /// Whether anything was written.
+    pub(super) fn has_written(&self) -> bool {
+        self.state.written.get() > 0
+    }
+
     /// How many answers were asked for.
     pub(super) fn asked(&self) -> u32 {
         self.state.asked.get()

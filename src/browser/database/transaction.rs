@@ -37,8 +37,6 @@ pub struct DatabaseTransaction {
     version: Cell<u32>,
     /// Whose turn it is to write it.
     turn: Rc<Turn>,
-    /// Whether a write that fails would leave a record in another's place, or rows in none.
-    has_written_runs: Cell<bool>,
     /// Which answer is to have come before the next rows are written.
     pace: Cell<u32>,
     density: Density,
@@ -83,7 +81,6 @@ impl DatabaseTransaction {
             unwritten: RefCell::default(),
             version: Cell::default(),
             turn: Rc::default(),
-            has_written_runs: Cell::default(),
             pace: Cell::default(),
             density: handle.density.clone(),
             database: handle.database.clone(),
@@ -248,8 +245,6 @@ impl DatabaseTransaction {
                 self.tell(self.queue.put_with_key(&record, &record_key(user, put.key)), put.key.count)?;
             }
         }
-        let has_runs = !cut.is_empty() || put.iter().any(|put| put.key.count > 1);
-        self.has_written_runs.set(self.has_written_runs.get() || has_runs);
         Ok(())
     }
 
@@ -491,8 +486,9 @@ impl Transaction for DatabaseTransaction {
             return Ok(());
         }
         self.flush().await?;
-        // WebKit commits what has not failed of a transaction that was told to commit. Of these writes all have to happen, or none.
-        if self.has_written_runs.get() {
+        // Not before all writes have been taken: of a transaction that was told to commit already, WebKit commits what has not failed, and
+        // so does Firefox if it fails before the word has come.
+        if self.listening.has_written() {
             self.read(self.documents.get_key(&0.into())).await?;
         }
         self.is_committed = true;
