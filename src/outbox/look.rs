@@ -82,7 +82,7 @@ impl Known {
 /// What became of these actions. Of those that are neither open nor settled nothing is known any longer.
 pub async fn outcomes<S: Store>(store: &S, user_id: &str, ids: &[String]) -> Result<Known, StoreError> {
     let ledger = Ledger::open(store, user_id, Access::Read).await?;
-    let rows = try_join_all(ids.iter().map(|id| ledger.transaction.find(user_id, id))).await?;
+    let rows = ledger.transaction.find_all(user_id, ids).await?;
     let mut known = Known::default();
     for (id, row) in ids.iter().zip(rows) {
         match row.map(|row| Action::read(&row, user_id)) {

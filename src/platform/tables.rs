@@ -5,6 +5,7 @@ pub use crate::queue::row::{Lane, Row};
 
 use super::{Access, StoreError};
 use crate::time::WallTime;
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::future::{Future, ready};
 
@@ -173,6 +174,10 @@ pub trait Transaction {
     ) -> impl Future<Output = Result<Vec<Row>, StoreError>>;
     /// The row of that id.
     fn find(&self, user_id: &str, id: &str) -> impl Future<Output = Result<Option<Row>, StoreError>>;
+    /// The rows of these ids, in their order.
+    fn find_all(&self, user_id: &str, ids: &[String]) -> impl Future<Output = Result<Vec<Option<Row>>, StoreError>> {
+        try_join_all(ids.iter().map(|id| self.find(user_id, id)))
+    }
     /// Up to `limit` of the rows of that key from `first` on, in whatever lanes, in the order of their sequence numbers.
     fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> impl Future<Output = Result<Vec<Row>, StoreError>>;
     /// The last of the rows of that key, in whatever lane.

@@ -689,6 +689,10 @@ impl<A: Store, B: Store, C: Store, K: KeyValue> Transaction for LadderTransactio
         on!(self, transaction => transaction.find(user_id, id).await)
     }
 
+    async fn find_all(&self, user_id: &str, ids: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+        on!(self, transaction => transaction.find_all(user_id, ids).await)
+    }
+
     async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
         on!(self, transaction => transaction.of_key(user_id, key, first, limit).await)
     }

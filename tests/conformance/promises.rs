@@ -764,8 +764,19 @@ fn expected_of(rows: &BTreeMap<u64, Row>, lane: Lane, first: u64, last: u64, lim
 /// Does something by chance to some rows, in a transaction and in what it is to come to.
 async fn change<T: Transaction>(transaction: &T, rows: &mut BTreeMap<u64, Row>, next: &mut u64, chance: &mut Chance) {
     let each = if chance.one_in(4) { Lane::Low } else { Lane::Normal };
-    match chance.below(8) {
-        0..3 => {
+    match chance.below(9) {
+        0 => {
+            // To a place behind all others, as when it is brought from another store.
+            let from = chance.below(*next + 1);
+            let Some(old) = rows.range(from..).next().map(|(_, row)| row.clone()) else { return };
+            transaction.delete("ada", old.lane, old.seq, old.seq).unwrap();
+            rows.remove(&old.seq);
+            let row = Row { seq: *next, ..old };
+            transaction.write_new("ada", &row).unwrap();
+            rows.insert(*next, row);
+            *next += 1;
+        }
+        1..4 => {
             for _ in 0..if chance.one_in(3) { chance.below(330) } else { chance.below(4) } {
                 let key = (chance.one_in(40)).then(|| "k".to_string());
                 let text = match chance.below(60) {
@@ -780,7 +791,7 @@ async fn change<T: Transaction>(transaction: &T, rows: &mut BTreeMap<u64, Row>, 
                 *next += 1;
             }
         }
-        3..5 => {
+        4..6 => {
             // Where it lies, in another lane, or found by more or less than before.
             let from = chance.below(*next + 1);
             let again: Vec<Row> =
@@ -817,7 +828,12 @@ async fn compare<T: Transaction>(transaction: &T, rows: &BTreeMap<u64, Row>, nex
     );
     let (found, (one, low)) = both.await;
     assert!(found.unwrap() == expected_of(rows, Lane::Normal, first, last, limit), "{first} {last} {limit}");
-    assert!(one.unwrap().as_ref() == rows.get(&sought), "{sought}");
+    let expected = |id: &String| rows.values().find(|row| row.id == *id).cloned();
+    assert!(one.unwrap() == expected(&id), "{sought}");
+    let sought: Vec<String> =
+        (sought..sought + 20).chain([chance.below(next + 1)]).map(id_naming).chain(["nobody".into()]).collect();
+    let found = transaction.find_all("ada", &sought).await.unwrap();
+    assert!(found == sought.iter().map(expected).collect::<Vec<_>>(), "{sought:?}");
     assert!(low.unwrap() == expected_of(rows, Lane::Low, 0, ALL, u32::MAX));
     let keyed: Vec<u64> = rows.values().filter(|row| row.key.is_some()).map(|row| row.seq).collect();
     assert_eq!(seqs(&transaction.of_key("ada", "k", 0, u32::MAX).await.unwrap()), keyed);

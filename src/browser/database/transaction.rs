@@ -8,6 +8,7 @@ use super::failure::store_error;
 use super::listening::{Answer, Listening};
 use super::{BEGINNING, BY_AFTER, BY_DUE, BY_ID, BY_KEY, Connection, DOCUMENTS, Density, Handle, QUEUE, READING, WRITING};
 use crate::browser::BrowserClock;
+use crate::flat_map::FlatMap;
 use crate::platform::tables::{Durability, Kind, Lane, Row, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::row::place_named_by;
@@ -17,6 +18,7 @@ use crate::time::WallTime;
 use futures_util::future::try_join_all;
 use js_sys::{Array, JsString};
 use std::cell::{Cell, RefCell};
+use std::ops::RangeInclusive;
 use std::rc::{Rc, Weak};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbDatabase, IdbIndex, IdbKeyRange, IdbObjectStore, IdbRequest};
@@ -49,6 +51,10 @@ const MOST_UNWRITTEN: usize = 200;
 const LARGEST_UNWRITTEN: usize = 256 << 10;
 /// Texts that are shorter than this cross together.
 const SHORT: usize = 4 << 10;
+
+/// From so many ids on, whose places are so near to one another, all that lies there is read.
+const MANY: usize = 8;
+const NEAR: u64 = 8;
 
 /// Some of the rows of a lane.
 struct Found {
@@ -295,6 +301,12 @@ impl DatabaseTransaction {
         Ok(Found { rows, records, end, may_be_more: records == limit || records < all.length() })
     }
 
+    /// The row of an id that is in the index.
+    fn by_id(&self, user: &JsString, id: &str) -> Result<impl Future<Output = Result<Option<Row>, StoreError>>, StoreError> {
+        let record = self.ask(self.index(BY_ID)?.get(&binding::text_key(user, id)))?;
+        Ok(async move { Ok(from_record(&self.hear(record.await)?, None)) })
+    }
+
     async fn rows_in(&self, index: &str, range: &JsValue, limit: u32) -> Result<Vec<Row>, StoreError> {
         // 0 would be all of them.
         if limit == 0 {
@@ -321,6 +333,15 @@ impl DatabaseTransaction {
         }
         Ok(())
     }
+}
+
+/// The places that some ids name, where many of them are close to one another: it is cheaper to read all that lies there than to look for
+/// each. In whatever lanes.
+fn dense(ids: &[String]) -> Vec<RangeInclusive<u64>> {
+    let mut places: Vec<u64> = ids.iter().filter_map(|id| place_named_by(id)).collect();
+    places.sort_unstable();
+    let near = places.chunk_by(|one, other| other.saturating_sub(*one) <= NEAR);
+    near.filter(|places| places.len() >= MANY).filter_map(|places| Some(*places.first()?..=*places.last()?)).collect()
 }
 
 /// What stands in for a row that is none of ours.
@@ -398,8 +419,33 @@ impl Transaction for DatabaseTransaction {
                 return Ok(Some(row));
             }
         }
-        let record = self.read(self.index(BY_ID)?.get(&binding::text_key(&user, id))).await?;
-        Ok(from_record(&record, None))
+        self.by_id(&user, id)?.await
+    }
+
+    async fn find_all(&self, user_id: &str, ids: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.flush().await?;
+        let user = self.user(user_id);
+        let mut found: FlatMap<String, Option<Row>> = FlatMap::default();
+        let looked_through = dense(ids);
+        for places in &looked_through {
+            for lane in Lane::ALL {
+                let rows = self.rows(user_id, lane, *places.start(), *places.end(), u32::MAX).await?;
+                found.extend(rows.into_iter().map(|row| (row.id.clone(), Some(row))));
+            }
+        }
+        let find = |id: &String| {
+            let row = found.get_mut(id).and_then(Option::take);
+            let is_elsewhere = place_named_by(id).is_some_and(|seq| looked_through.iter().any(|places| places.contains(&seq)));
+            let (user, id) = (user.clone(), id.clone());
+            async move {
+                match row {
+                    Some(row) => Ok(Some(row)),
+                    None if is_elsewhere => self.by_id(&user, &id)?.await,
+                    None => self.find(user_id, &id).await,
+                }
+            }
+        };
+        try_join_all(ids.iter().map(find)).await
     }
 
     async fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> Result<Vec<Row>, StoreError> {

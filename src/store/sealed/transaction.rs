@@ -254,6 +254,18 @@ impl<T: Transaction, K: Keys> Transaction for SealedTransaction<T, K> {
         Box::pin(found) as Pending<'_, _>
     }
 
+    fn find_all(&self, user_id: &str, ids: &[String]) -> impl Future<Output = Result<Vec<Option<Row>>, StoreError>> {
+        let (user_id, ids) = (user_id.to_string(), ids.to_vec());
+        let found = async move {
+            let mut found = self.inner.find_all(&user_id, &ids).await?;
+            for row in found.iter_mut().flatten() {
+                self.ring.open_row(&user_id, row)?;
+            }
+            Ok(found)
+        };
+        Box::pin(found) as Pending<'_, _>
+    }
+
     fn of_key(&self, user_id: &str, key: &str, first: u64, limit: u32) -> impl Future<Output = Result<Vec<Row>, StoreError>> {
         let ask = |user_id: String, name: String| {
             let found = async move { self.inner.of_key(&user_id, &name, first, limit).await };
