@@ -347,7 +347,14 @@ async fn of_a_run_that_is_damaged_all_is_there_that_can_be_read_and_the_places_o
 
 #[wasm_bindgen_test]
 async fn a_record_under_a_key_that_is_none_of_ours_is_one_row_and_can_be_deleted() {
-    for key in ["['ada', 2, 5, 1e15]", "['ada', 2, 5, 0]", "['ada', 2, 5, -1]", "['ada', 2, 5, 'x', 1]", "['ada', 2, 5, 1]"] {
+    for key in [
+        "['ada', 2, 5, 1e15]",
+        "['ada', 2, 5, 0]",
+        "['ada', 2, 5, -1]",
+        "['ada', 2, 5, 3.5]",
+        "['ada', 2, 5, 'x', 1]",
+        "['ada', 2, 5, 1]",
+    ] {
         let name = fresh_database();
         let store = database(&name);
         write(&store, &[row(Lane::Normal, 7)]).await.unwrap();

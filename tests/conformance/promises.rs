@@ -831,7 +831,7 @@ async fn compare<T: Transaction>(transaction: &T, rows: &BTreeMap<u64, Row>, nex
     let expected = |id: &String| rows.values().find(|row| row.id == *id).cloned();
     assert!(one.unwrap() == expected(&id), "{sought}");
     let sought: Vec<String> =
-        (sought..sought + 20).chain([chance.below(next + 1)]).map(id_naming).chain(["nobody".into()]).collect();
+        (sought..sought + 20).chain([sought, chance.below(next + 1)]).map(id_naming).chain(["nobody".into()]).collect();
     let found = transaction.find_all("ada", &sought).await.unwrap();
     assert!(found == sought.iter().map(expected).collect::<Vec<_>>(), "{sought:?}");
     assert!(low.unwrap() == expected_of(rows, Lane::Low, 0, ALL, u32::MAX));

@@ -135,7 +135,7 @@ pub(super) fn record_key(user: &JsString, key: RecordKey) -> JsValue {
 /// Which record has that key. One that is none of ours has one place.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 pub(super) fn from_key(lane: Lane, key: &JsValue) -> RecordKey {
-    let part = |at: u32| key.unchecked_ref::<Array>().get(at).as_f64().map(|part| part as u64);
+    let part = |at: u32| key.unchecked_ref::<Array>().get(at).as_f64().filter(|part| part.fract() == 0.0).map(|part| part as u64);
     let count = part(3).filter(|count| (1..=MOST_ROWS).contains(count)).unwrap_or(1);
     RecordKey { lane, last: part(2).unwrap_or_default(), count }
 }

@@ -6,9 +6,10 @@ use super::binding::{
 };
 use super::failure::store_error;
 use super::listening::{Answer, Listening};
-use super::{BEGINNING, BY_AFTER, BY_DUE, BY_ID, BY_KEY, Connection, DOCUMENTS, Density, Handle, QUEUE, READING, WRITING};
+use super::{
+    BEGINNING, BY_AFTER, BY_DUE, BY_ID, BY_KEY, COMMITTING, Connection, DOCUMENTS, Density, Handle, QUEUE, READING, WRITING,
+};
 use crate::browser::BrowserClock;
-use crate::flat_map::FlatMap;
 use crate::platform::tables::{Durability, Kind, Lane, Row, Transaction};
 use crate::platform::{Access, StoreError, StoreErrorKind};
 use crate::queue::row::place_named_by;
@@ -335,11 +336,8 @@ impl DatabaseTransaction {
     }
 }
 
-/// The places that some ids name, where many of them are close to one another: it is cheaper to read all that lies there than to look for
-/// each. In whatever lanes.
-fn dense(ids: &[String]) -> Vec<RangeInclusive<u64>> {
-    let mut places: Vec<u64> = ids.iter().filter_map(|id| place_named_by(id)).collect();
-    places.sort_unstable();
+/// Where many of some places are close to one another: it is cheaper to read all that lies there than to look for each in all lanes.
+fn dense(places: &[u64]) -> Vec<RangeInclusive<u64>> {
     let near = places.chunk_by(|one, other| other.saturating_sub(*one) <= NEAR);
     near.filter(|places| places.len() >= MANY).filter_map(|places| Some(*places.first()?..=*places.last()?)).collect()
 }
@@ -425,17 +423,23 @@ impl Transaction for DatabaseTransaction {
     async fn find_all(&self, user_id: &str, ids: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
         self.flush().await?;
         let user = self.user(user_id);
-        let mut found: FlatMap<String, Option<Row>> = FlatMap::default();
-        let looked_through = dense(ids);
+        let mut places: Vec<u64> = ids.iter().filter_map(|id| place_named_by(id)).collect();
+        places.sort_unstable();
+        let looked_through = dense(&places);
+        let mut found: Vec<Row> = Vec::new();
         for places in &looked_through {
             for lane in Lane::ALL {
                 let rows = self.rows(user_id, lane, *places.start(), *places.end(), u32::MAX).await?;
-                found.extend(rows.into_iter().map(|row| (row.id.clone(), Some(row))));
+                found.extend(rows);
             }
         }
+        found.retain(|row| places.binary_search(&row.seq).is_ok());
+        found.sort_unstable_by_key(|row| row.seq);
         let find = |id: &String| {
-            let row = found.get_mut(id).and_then(Option::take);
-            let is_elsewhere = place_named_by(id).is_some_and(|seq| looked_through.iter().any(|places| places.contains(&seq)));
+            let place = place_named_by(id);
+            let at = place.and_then(|place| found.binary_search_by_key(&place, |row| row.seq).ok());
+            let row = at.and_then(|at| found.get(at)).filter(|row| row.id == *id).cloned();
+            let is_elsewhere = place.is_some_and(|place| looked_through.iter().any(|places| places.contains(&place)));
             let (user, id) = (user.clone(), id.clone());
             async move {
                 match row {
@@ -535,7 +539,8 @@ impl Transaction for DatabaseTransaction {
         // Not before all writes have been taken: of a transaction that was told to commit already, WebKit commits what has not failed, and
         // so does Firefox if it fails before the word has come.
         if self.listening.has_written() {
-            self.read(self.documents.get_key(&0.into())).await?;
+            let request = self.documents.get_key(&0.into()).map_err(self.failed(COMMITTING))?;
+            self.hear(self.listening.ask(request, COMMITTING).await)?;
         }
         self.is_committed = true;
         // Without waiting for the transaction to notice that it is idle. It may already have ended by itself, and says so.
